@@ -1,0 +1,20 @@
+//! Words that every package shares: ids, names, times, blocks and checksums.
+//!
+//! A value of one of these types has passed its check; nothing behind the edge parses again. Every type has one
+//! encoding (CBOR with numbered fields), used on the wire, in the Raft log and in rows alike: a field number is never
+//! reused, an unknown field is skipped, a new field is an `Option` or has a default.
+
+mod block;
+mod checksum;
+mod ids;
+mod names;
+mod time;
+
+pub use block::{BlockId, BlockLocation, Endpoint, Replica, Replication};
+pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, InvalidChecksum, Md5};
+pub use ids::{
+    BucketId, ContainerId, DatanodeId, GroupId, LogIndex, MemberId, ObjectId, PartNumber, PipelineId, RequestId, UploadId,
+    VersionId,
+};
+pub use names::{BucketName, InvalidName, ObjectKey, VolumeName};
+pub use time::{Millis, Timestamp};
