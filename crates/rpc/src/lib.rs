@@ -8,10 +8,12 @@
 //! is in [`CallError`].
 
 mod call;
+mod connect;
 mod service;
 
 pub use async_trait::async_trait;
 pub use call::{CallContext, CallError, CallFault, Never, NotApplied, Peer, PeerRole};
+pub use connect::Connect;
 pub use service::{Caller, MethodId, Reply, Service};
 
 #[doc(hidden)]
