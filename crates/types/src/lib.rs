@@ -8,6 +8,7 @@ mod block;
 mod checksum;
 mod ids;
 mod names;
+mod raft;
 mod time;
 
 pub use block::{BlockId, BlockLocation, Endpoint, Replica, Replication};
@@ -17,4 +18,5 @@ pub use ids::{
     VersionId,
 };
 pub use names::{BucketName, InvalidName, ObjectKey, VolumeName};
+pub use raft::{RaftMember, RaftRole, RaftStatus};
 pub use time::{Millis, Timestamp};
