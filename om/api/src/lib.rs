@@ -1,1 +1,88 @@
-//! (under construction)
+//! What others may ask of the Ozone Manager, the namespace.
+//!
+//! Every request on behalf of a client carries its [`Requester`]; the OM checks that the access key is still good and decides
+//! the authorisation itself, in every call. Conditions that S3 attaches to a write are decided in the OM's state machine.
+
+mod admin;
+mod buckets;
+mod identity;
+mod keys;
+mod listing;
+mod uploads;
+
+pub use admin::{BackgroundStatus, OmOverview, TransferLeadership, TransferRejected};
+pub use buckets::{
+    BucketInfo, BucketLayout, BucketPage, BucketRejected, CreateBucket, CreateBucketRejected, DeleteBucket, DeleteBucketRejected,
+    GetBucket, ListBuckets, ListBucketsRejected,
+};
+pub use identity::{
+    AccessKeyId, CreateSecret, Denied, DisplayUser, EnsureUser, EnsureUserRejected, IssuedSecret, KeyPair, ListUsers, Requester,
+    RevokeSecret, SecretKey, SecretRejected, SigningKey, SigningKeyRejected, SigningKeyRequest, UserId, UserInfo,
+};
+pub use keys::{
+    AbandonKey, AllocateBlocks, AllocateRejected, BlockPiece, BlocksWanted, ByteRange, CommitKey, CommitRejected, CommittedBlock,
+    CopyAttributes, CopyKey, CopyRejected, DeleteKey, DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey,
+    KeyCommitted, KeyCopied, KeyDeletion, LookupKey, LookupRejected, ObjectAttributes, ObjectChecksum, ObjectInfo, ObjectRead,
+    OpenKey, OpenKeyRejected, OpenedKey, PartInfo, ReadConditions, SystemHeader, WriteCondition, WriteSession,
+};
+pub use listing::{KeyPage, KeySummary, ListEntry, ListKeys, ListRejected, ListStart};
+pub use uploads::{
+    AbortUpload, AbortUploadRejected, CommitPart, CommitPartRejected, CompleteUpload, CompleteUploadRejected, CompletedPart,
+    CopyPart, CopyPartRejected, CreateUpload, CreateUploadRejected, ListParts, ListUploads, OpenPart, OpenPartRejected,
+    PartCommitted, PartPage, PartSummary, UploadCreated, UploadInfo, UploadPage, UploadRejected, UploadSummary,
+};
+
+use rpc::Never;
+use types::RaftStatus;
+
+rpc::service! {
+    /// The namespace. Any member answers `roles`; the rest is the leader's, and every read is linearizable.
+    pub trait Om = 1, client OmClient, server OmServer {
+        /// The key that signatures of this access key are made with on one day; the secret itself never leaves the OM.
+        1 signing_key(SigningKeyRequest) -> SigningKey, rejects SigningKeyRejected, from [Gateway, Admin];
+
+        10 create_bucket(CreateBucket) -> BucketInfo, rejects CreateBucketRejected, from [Gateway];
+        11 delete_bucket(DeleteBucket) -> (), rejects DeleteBucketRejected, from [Gateway];
+        12 get_bucket(GetBucket) -> BucketInfo, rejects BucketRejected, from [Gateway];
+        13 list_buckets(ListBuckets) -> BucketPage, rejects ListBucketsRejected, from [Gateway];
+
+        /// Authorises a write and hands out its first blocks. Not durable by itself: the commit stands behind it in the log.
+        20 open_key(OpenKey) -> OpenedKey, rejects OpenKeyRejected, from [Gateway];
+        /// More blocks for a write under way, or others in place of blocks that could not be written.
+        21 allocate_blocks(AllocateBlocks) -> Vec<types::BlockLocation>, rejects AllocateRejected, from [Gateway];
+        /// Makes the object visible, if its conditions hold. Durable when answered.
+        22 commit_key(CommitKey) -> KeyCommitted, rejects CommitRejected, from [Gateway];
+        /// The write will not be committed: its blocks may be freed now rather than when the session expires.
+        23 abandon_key(AbandonKey) -> (), rejects Never, from [Gateway];
+        /// Authorises a read and tells where the bytes are.
+        24 lookup_key(LookupKey) -> ObjectRead, rejects LookupRejected, from [Gateway];
+        25 delete_key(DeleteKey) -> DeletedKey, rejects DeleteKeyRejected, from [Gateway];
+        /// Each key by itself, in one log entry; the outcomes stand in the order of the request.
+        26 delete_keys(DeleteKeys) -> Vec<Result<DeletedKey, DeleteKeyRejected>>, rejects DeleteKeysRejected, from [Gateway];
+        /// A new object on the source's blocks: no bytes move.
+        27 copy_key(CopyKey) -> KeyCopied, rejects CopyRejected, from [Gateway];
+        /// One page of current keys, from one state of the namespace.
+        28 list_keys(ListKeys) -> KeyPage, rejects ListRejected, from [Gateway];
+
+        40 create_upload(CreateUpload) -> UploadCreated, rejects CreateUploadRejected, from [Gateway];
+        41 open_part(OpenPart) -> OpenedKey, rejects OpenPartRejected, from [Gateway];
+        42 commit_part(CommitPart) -> PartCommitted, rejects CommitPartRejected, from [Gateway];
+        /// A part on the source's blocks: no bytes move.
+        43 copy_part(CopyPart) -> PartCommitted, rejects CopyPartRejected, from [Gateway];
+        44 list_parts(ListParts) -> PartPage, rejects UploadRejected, from [Gateway];
+        45 complete_upload(CompleteUpload) -> KeyCommitted, rejects CompleteUploadRejected, from [Gateway];
+        46 abort_upload(AbortUpload) -> (), rejects AbortUploadRejected, from [Gateway];
+        47 list_uploads(ListUploads) -> UploadPage, rejects BucketRejected, from [Gateway];
+
+        /// A new secret for a user's own key, or by an administrator for anybody's. Shown once.
+        60 create_secret(CreateSecret) -> IssuedSecret, rejects SecretRejected, from [Gateway, Admin];
+        61 revoke_secret(RevokeSecret) -> (), rejects SecretRejected, from [Gateway, Admin];
+        62 list_users(ListUsers) -> Vec<UserInfo>, rejects SecretRejected, from [Gateway, Admin];
+        /// Declarative bootstrap: the user exists afterwards with this key pair and these names. Idempotent.
+        63 ensure_user(EnsureUser) -> UserInfo, rejects EnsureUserRejected, from [Admin];
+
+        80 overview(()) -> OmOverview, rejects Never, from [Admin];
+        81 roles(()) -> RaftStatus, rejects Never, from [Admin];
+        82 transfer_leadership(TransferLeadership) -> (), rejects TransferRejected, from [Admin];
+    }
+}

@@ -1,0 +1,50 @@
+//! What an operator sees of the OM.
+
+use minicbor::{Decode, Encode};
+use types::MemberId;
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BackgroundStatus {
+    #[n(0)]
+    pub name: String,
+    #[n(1)]
+    pub passes: u64,
+    #[n(2)]
+    pub failures: u64,
+    #[n(3)]
+    pub last_error: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct OmOverview {
+    #[n(0)]
+    pub buckets: u64,
+    /// Objects whose blocks are still to be handed to the SCM for deletion.
+    #[n(1)]
+    pub deleted_pending: u64,
+    /// Writes under way.
+    #[n(2)]
+    pub open_keys: u64,
+    #[n(3)]
+    pub background: Vec<BackgroundStatus>,
+    /// The SCM answers, and gives blocks.
+    #[n(4)]
+    pub can_write: bool,
+    /// Why not, in words.
+    #[n(5)]
+    pub cannot_write_because: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct TransferLeadership {
+    /// Nobody in particular: whoever is furthest.
+    #[n(0)]
+    pub to: Option<MemberId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum TransferRejected {
+    #[n(0)]
+    #[error("not a voting member")]
+    NotAVoter,
+}

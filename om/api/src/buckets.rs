@@ -1,0 +1,142 @@
+//! Buckets.
+
+use minicbor::{Decode, Encode};
+use types::{BucketId, BucketName, Replication, Timestamp, VolumeName};
+
+use crate::{Denied, DisplayUser, Requester};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum BucketLayout {
+    /// Keys are flat byte strings.
+    #[n(0)]
+    ObjectStore,
+    /// Keys are paths; renaming or deleting a directory is one row.
+    #[n(1)]
+    FileSystem,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CreateBucket {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub bucket: BucketName,
+    /// The LocationConstraint as given.
+    #[n(2)]
+    pub location: Option<String>,
+    /// S3v if absent.
+    #[n(3)]
+    pub volume: Option<VolumeName>,
+    /// The bootstrap names an owner; a client's bucket is its own.
+    #[n(4)]
+    pub owner: Option<crate::UserId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BucketInfo {
+    #[n(0)]
+    pub id: BucketId,
+    #[n(1)]
+    pub name: BucketName,
+    #[n(2)]
+    pub volume: VolumeName,
+    #[n(3)]
+    pub owner: DisplayUser,
+    #[n(4)]
+    pub created: Timestamp,
+    #[n(5)]
+    pub location: Option<String>,
+    #[n(6)]
+    pub layout: BucketLayout,
+    #[n(7)]
+    pub replication: Replication,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum CreateBucketRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    /// It is the requester's already, with the same settings; S3 in us-east-1 answers 200.
+    #[n(1)]
+    #[error("the requester has this bucket already")]
+    OwnedByYou(#[n(0)] Box<BucketInfo>),
+    #[n(2)]
+    #[error("the bucket is somebody else's")]
+    Exists,
+    #[n(3)]
+    #[error("the requester has as many buckets as allowed")]
+    TooMany,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct DeleteBucket {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub bucket: BucketName,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum DeleteBucketRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    #[n(1)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+    /// Keys or versions are left. Uploads in flight do not count: they end with the bucket.
+    #[n(2)]
+    #[error("the bucket is not empty")]
+    NotEmpty,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct GetBucket {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub bucket: BucketName,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum BucketRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    #[n(1)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+}
+
+/// The requester's own buckets, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ListBuckets {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub prefix: String,
+    /// Only names behind this one.
+    #[n(2)]
+    pub after: Option<String>,
+    #[n(3)]
+    pub limit: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BucketPage {
+    #[n(0)]
+    pub owner: Option<DisplayUser>,
+    #[n(1)]
+    pub buckets: Vec<BucketInfo>,
+    #[n(2)]
+    pub more: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum ListBucketsRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+}

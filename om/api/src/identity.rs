@@ -1,0 +1,228 @@
+//! Who asks, and the secrets they sign with.
+
+use std::fmt;
+
+use minicbor::{Decode, Encode};
+
+/// A user's identity: S3's canonical id.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct UserId(pub String);
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct AccessKeyId(pub String);
+
+impl fmt::Display for AccessKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for AccessKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A secret access key. Never printed, never logged.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct SecretKey(pub String);
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(…)")
+    }
+}
+
+/// On whose behalf a request is made, after its signature was verified.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Requester {
+    #[n(0)]
+    Anonymous,
+    #[n(1)]
+    Signed {
+        #[n(0)]
+        access_key: AccessKeyId,
+        /// The secret that verified the signature, as [`SigningKey::secret_version`] told it. The OM refuses with
+        /// [`Denied::StaleCredential`] once the secret is another.
+        #[n(1)]
+        secret_version: u64,
+    },
+    /// Trioxide itself: the bootstrap of users and buckets that a configuration names.
+    #[n(2)]
+    System,
+}
+
+/// Why somebody may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+#[cbor(index_only)]
+pub enum Denied {
+    #[n(0)]
+    #[error("access denied")]
+    AccessDenied,
+    /// The access key was revoked or never existed.
+    #[n(1)]
+    #[error("no such access key")]
+    NoSuchAccessKey,
+    /// The secret changed since the signature was verified: verify again with the present one.
+    #[n(2)]
+    #[error("the secret has changed")]
+    StaleCredential,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SigningKeyRequest {
+    #[n(0)]
+    pub access_key: AccessKeyId,
+    /// `YYYYMMDD` of the credential scope.
+    #[n(1)]
+    pub date: String,
+    #[n(2)]
+    pub region: String,
+    #[n(3)]
+    pub service: String,
+}
+
+/// SigV4's derived key for one day, region and service. May be kept for its day: every later call is checked against
+/// `secret_version`.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SigningKey {
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub key: [u8; 32],
+    #[n(1)]
+    pub secret_version: u64,
+    #[n(2)]
+    pub user: DisplayUser,
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey(of {}, secret version {})", self.user.id, self.secret_version)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum SigningKeyRejected {
+    #[n(0)]
+    #[error("no such access key")]
+    NoSuchAccessKey,
+}
+
+/// A user as S3 shows owners.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct DisplayUser {
+    #[n(0)]
+    pub id: UserId,
+    #[n(1)]
+    pub display_name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KeyPair {
+    #[n(0)]
+    pub access_key: AccessKeyId,
+    #[n(1)]
+    pub secret_key: SecretKey,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CreateSecret {
+    #[n(0)]
+    pub by: Requester,
+    /// Whose: the requester's own if absent. Only an administrator may name another.
+    #[n(1)]
+    pub user: Option<UserId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct IssuedSecret {
+    #[n(0)]
+    pub user: UserId,
+    #[n(1)]
+    pub pair: KeyPair,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RevokeSecret {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub user: Option<UserId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum SecretRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    #[n(1)]
+    #[error("no such user")]
+    NoSuchUser,
+    /// The user has a secret already; revoke it first.
+    #[n(2)]
+    #[error("the user has a secret")]
+    SecretExists,
+    #[n(3)]
+    #[error("the user has no secret")]
+    NoSecret,
+}
+
+/// Of an administrator, or of the operator's own bootstrap.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ListUsers {
+    #[n(0)]
+    pub by: Requester,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct UserInfo {
+    #[n(0)]
+    pub user: DisplayUser,
+    #[n(1)]
+    pub email: Option<String>,
+    #[n(2)]
+    pub is_admin: bool,
+    #[n(3)]
+    pub access_keys: Vec<AccessKeyId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct EnsureUser {
+    #[n(0)]
+    pub user: DisplayUser,
+    #[n(1)]
+    pub email: Option<String>,
+    #[n(2)]
+    pub is_admin: bool,
+    /// Given by the operator; another secret for the same access key replaces it.
+    #[n(3)]
+    pub pair: Option<KeyPair>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum EnsureUserRejected {
+    #[n(0)]
+    #[error("the access key belongs to another user")]
+    AccessKeyTaken,
+    #[n(1)]
+    #[error("the e-mail address belongs to another user")]
+    EmailTaken,
+    #[n(2)]
+    #[error("not a usable {0}")]
+    Invalid(#[n(0)] String),
+}

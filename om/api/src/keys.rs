@@ -1,0 +1,542 @@
+//! Objects: writing, reading, deleting, copying.
+
+use minicbor::{Decode, Encode};
+use types::{
+    BlockId, BlockLocation, BucketName, Checksum, ChecksumType, ETag, ObjectId, ObjectKey, PartNumber, PipelineId, Timestamp,
+    VersionId,
+};
+
+use crate::{Denied, DisplayUser, Requester};
+
+/// Headers that S3 keeps with an object and gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum SystemHeader {
+    #[n(0)]
+    CacheControl,
+    #[n(1)]
+    ContentDisposition,
+    #[n(2)]
+    ContentEncoding,
+    #[n(3)]
+    ContentLanguage,
+    #[n(4)]
+    ContentType,
+    #[n(5)]
+    Expires,
+    #[n(6)]
+    WebsiteRedirectLocation,
+}
+
+/// What a client says about an object besides its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+pub struct ObjectAttributes {
+    #[n(0)]
+    pub headers: Vec<(SystemHeader, String)>,
+    /// Names in lower case without `x-amz-meta-`, in the order given.
+    #[n(1)]
+    pub metadata: Vec<(String, String)>,
+    /// STANDARD if absent.
+    #[n(2)]
+    pub storage_class: Option<String>,
+    #[n(3)]
+    pub tags: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ObjectChecksum {
+    #[n(0)]
+    pub checksum: Checksum,
+    #[n(1)]
+    pub kind: ChecksumType,
+}
+
+/// When a write may take effect, decided against the current version in the state machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+pub enum WriteCondition {
+    #[default]
+    #[n(0)]
+    Always,
+    /// `If-None-Match: *`
+    #[n(1)]
+    IfAbsent,
+    /// `If-Match: *`
+    #[n(2)]
+    IfPresent,
+    /// `If-Match: "etag"`
+    #[n(3)]
+    IfMatch(#[n(0)] ETag),
+    /// `If-None-Match: "etag"`
+    #[n(4)]
+    IfNoneMatch(#[n(0)] ETag),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct OpenKey {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub bucket: BucketName,
+    #[n(2)]
+    pub key: ObjectKey,
+    /// How many bytes will come, if the client said so.
+    #[n(3)]
+    pub size: Option<u64>,
+    /// Looked at early, to spare the client the upload; the commit decides.
+    #[n(4)]
+    pub condition: WriteCondition,
+}
+
+/// A write under way. Opaque to the gateway; ends with a commit, by being abandoned, or by age.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct WriteSession {
+    #[n(0)]
+    pub object: ObjectId,
+    #[n(1)]
+    pub bucket: types::BucketId,
+    #[n(2)]
+    pub opened: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct OpenedKey {
+    #[n(0)]
+    pub session: WriteSession,
+    /// Enough for `size` up to a bound, at least one unless `size` is zero; more by `allocate_blocks`.
+    #[n(1)]
+    pub blocks: Vec<BlockLocation>,
+    /// The most that one block takes.
+    #[n(2)]
+    pub block_size: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum OpenKeyRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    #[n(1)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+    #[n(2)]
+    #[error("precondition failed")]
+    PreconditionFailed,
+    /// `If-Match` on a key that does not exist.
+    #[n(3)]
+    #[error("no such key")]
+    NoSuchKey,
+    #[n(4)]
+    #[error("too large")]
+    TooLarge,
+    /// No blocks can be had: safe mode, no pipeline, no room.
+    #[n(5)]
+    #[error("no blocks available: {0}")]
+    NoBlocks(#[n(0)] String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AllocateBlocks {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub session: WriteSession,
+    #[n(2)]
+    pub count: u32,
+    /// Pipelines that failed this writer.
+    #[n(3)]
+    pub exclude: Vec<PipelineId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum AllocateRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    /// Expired, committed or abandoned.
+    #[n(1)]
+    #[error("no such session")]
+    NoSuchSession,
+    #[n(2)]
+    #[error("no blocks available: {0}")]
+    NoBlocks(#[n(0)] String),
+}
+
+/// A block that holds bytes of the object, put and durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct CommittedBlock {
+    #[n(0)]
+    pub block: BlockId,
+    #[n(1)]
+    pub length: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CommitKey {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub session: WriteSession,
+    #[n(2)]
+    pub bucket: BucketName,
+    #[n(3)]
+    pub key: ObjectKey,
+    /// In the object's order; blocks of the session that are not named here are freed.
+    #[n(4)]
+    pub blocks: Vec<CommittedBlock>,
+    #[n(5)]
+    pub etag: ETag,
+    #[n(6)]
+    pub checksum: Option<ObjectChecksum>,
+    #[n(7)]
+    pub attributes: ObjectAttributes,
+    #[n(8)]
+    pub condition: WriteCondition,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KeyCommitted {
+    #[n(0)]
+    pub etag: ETag,
+    #[n(1)]
+    pub last_modified: Timestamp,
+    /// Present in a versioned bucket.
+    #[n(2)]
+    pub version: Option<VersionId>,
+    #[n(3)]
+    pub size: u64,
+    #[n(4)]
+    pub checksum: Option<ObjectChecksum>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum CommitRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    /// Deleted since the write began, whether or not it was made again.
+    #[n(1)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+    /// The session expired: its blocks are being freed, the client must write again.
+    #[n(2)]
+    #[error("the session has expired")]
+    NoSuchSession,
+    #[n(3)]
+    #[error("precondition failed")]
+    PreconditionFailed,
+    #[n(4)]
+    #[error("no such key")]
+    NoSuchKey,
+    /// Names blocks that were not handed out to this session.
+    #[n(5)]
+    #[error("blocks of another session")]
+    ForeignBlock,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AbandonKey {
+    #[n(0)]
+    pub session: WriteSession,
+}
+
+/// A byte range as asked for, before the size is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum ByteRange {
+    /// First and last, both included.
+    #[n(0)]
+    Span(#[n(0)] u64, #[n(1)] u64),
+    #[n(1)]
+    From(#[n(0)] u64),
+    /// The last so many.
+    #[n(2)]
+    Suffix(#[n(0)] u64),
+}
+
+/// Which bytes a read wants located.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum BlocksWanted {
+    #[n(0)]
+    None,
+    #[n(1)]
+    All,
+    #[n(2)]
+    Range(#[n(0)] ByteRange),
+    #[n(3)]
+    Part(#[n(0)] PartNumber),
+}
+
+/// Conditions on a read or on a copy's source, as S3 ranks them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+pub struct ReadConditions {
+    /// None of the tags: `*` is an empty list in `Some`.
+    #[n(0)]
+    pub if_match: Option<Vec<ETag>>,
+    #[n(1)]
+    pub if_none_match: Option<Vec<ETag>>,
+    #[n(2)]
+    pub if_modified_since: Option<Timestamp>,
+    #[n(3)]
+    pub if_unmodified_since: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LookupKey {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub bucket: BucketName,
+    #[n(2)]
+    pub key: ObjectKey,
+    #[n(3)]
+    pub version: Option<VersionId>,
+    #[n(4)]
+    pub wanted: BlocksWanted,
+    /// A read under way goes on with this object; another under the same key is not it.
+    #[n(5)]
+    pub pinned: Option<ObjectId>,
+    /// The locations given before failed: ask the SCM anew.
+    #[n(6)]
+    pub refresh: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PartInfo {
+    #[n(0)]
+    pub number: PartNumber,
+    #[n(1)]
+    pub size: u64,
+    #[n(2)]
+    pub checksum: Option<Checksum>,
+}
+
+/// An object without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ObjectInfo {
+    #[n(0)]
+    pub object: ObjectId,
+    #[n(1)]
+    pub size: u64,
+    #[n(2)]
+    pub etag: ETag,
+    #[n(3)]
+    pub last_modified: Timestamp,
+    #[n(4)]
+    pub attributes: ObjectAttributes,
+    #[n(5)]
+    pub checksum: Option<ObjectChecksum>,
+    #[n(6)]
+    pub owner: DisplayUser,
+    /// Present in a bucket that has been versioned.
+    #[n(7)]
+    pub version: Option<VersionId>,
+    /// How many parts it was completed from; none if it was put whole.
+    #[n(8)]
+    pub parts: Option<u16>,
+    /// The part that `BlocksWanted::Part` asked for.
+    #[n(9)]
+    pub part: Option<PartInfo>,
+    /// Where that part begins in the object.
+    #[n(10)]
+    pub part_offset: Option<u64>,
+}
+
+/// Consecutive bytes of an object, and the block that holds them.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BlockPiece {
+    /// Where these bytes begin in the object.
+    #[n(0)]
+    pub object_offset: u64,
+    /// Where they begin in the block.
+    #[n(1)]
+    pub block_offset: u64,
+    #[n(2)]
+    pub length: u64,
+    #[n(3)]
+    pub location: BlockLocation,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ObjectRead {
+    #[n(0)]
+    pub info: ObjectInfo,
+    /// The blocks under the wanted bytes, in order, perhaps only the first of them.
+    #[n(1)]
+    pub pieces: Vec<BlockPiece>,
+    /// More follow: look up from the end of the last piece, pinned to this object.
+    #[n(2)]
+    pub more: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum LookupRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    #[n(1)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+    #[n(2)]
+    #[error("no such key")]
+    NoSuchKey,
+    #[n(3)]
+    #[error("no such version")]
+    NoSuchVersion,
+    /// The version, or the current one, is a delete marker.
+    #[n(4)]
+    #[error("a delete marker")]
+    DeleteMarker(#[n(0)] VersionId),
+    #[n(5)]
+    #[error("no such part")]
+    NoSuchPart,
+    /// The pinned object is gone from this key.
+    #[n(6)]
+    #[error("the object was replaced")]
+    Replaced,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KeyDeletion {
+    #[n(0)]
+    pub key: ObjectKey,
+    #[n(1)]
+    pub version: Option<VersionId>,
+    #[n(2)]
+    pub condition: WriteCondition,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct DeleteKey {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub bucket: BucketName,
+    #[n(2)]
+    pub deletion: KeyDeletion,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct DeleteKeys {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub bucket: BucketName,
+    #[n(2)]
+    pub deletions: Vec<KeyDeletion>,
+}
+
+/// What a deletion did; an absent key is deleted well enough.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+pub struct DeletedKey {
+    /// The version removed, or the delete marker made.
+    #[n(0)]
+    pub version: Option<VersionId>,
+    /// A delete marker was made, or removed.
+    #[n(1)]
+    pub delete_marker: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum DeleteKeyRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    #[n(1)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+    #[n(2)]
+    #[error("precondition failed")]
+    PreconditionFailed,
+    #[n(3)]
+    #[error("no such version")]
+    NoSuchVersion,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum DeleteKeysRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    #[n(1)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+}
+
+/// What a copy's attributes are.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum CopyAttributes {
+    /// The source's.
+    #[n(0)]
+    Source,
+    #[n(1)]
+    Replace(#[n(0)] ObjectAttributes),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CopyKey {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub source_bucket: BucketName,
+    #[n(2)]
+    pub source_key: ObjectKey,
+    #[n(3)]
+    pub source_version: Option<VersionId>,
+    #[n(4)]
+    pub source_conditions: ReadConditions,
+    #[n(5)]
+    pub bucket: BucketName,
+    #[n(6)]
+    pub key: ObjectKey,
+    #[n(7)]
+    pub attributes: CopyAttributes,
+    #[n(8)]
+    pub condition: WriteCondition,
+    /// The storage class of the copy, STANDARD if absent: a copy never inherits it.
+    #[n(9)]
+    pub storage_class: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KeyCopied {
+    #[n(0)]
+    pub committed: KeyCommitted,
+    #[n(1)]
+    pub source_version: Option<VersionId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum CopyRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    #[n(1)]
+    #[error("no such source bucket")]
+    NoSuchSourceBucket,
+    #[n(2)]
+    #[error("no such source key")]
+    NoSuchSourceKey,
+    #[n(3)]
+    #[error("no such source version")]
+    NoSuchSourceVersion,
+    #[n(4)]
+    #[error("the source is a delete marker")]
+    SourceIsDeleteMarker,
+    /// A condition on the source or on the destination does not hold.
+    #[n(5)]
+    #[error("precondition failed")]
+    PreconditionFailed,
+    #[n(6)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+    #[n(7)]
+    #[error("no such key")]
+    NoSuchKey,
+    /// Onto itself without any change.
+    #[n(8)]
+    #[error("the copy would change nothing")]
+    OntoItself,
+    /// Larger than one copy may be.
+    #[n(9)]
+    #[error("the source is too large for one copy")]
+    TooLarge,
+}

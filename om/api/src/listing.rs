@@ -1,0 +1,88 @@
+//! One page of a bucket's keys.
+
+use minicbor::{Decode, Encode};
+use types::{BucketName, ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, Timestamp};
+
+use crate::{Denied, DisplayUser, Requester};
+
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum ListStart {
+    #[n(0)]
+    Beginning,
+    /// Behind this text, which need not be a key: v1's marker, v2's start-after. If it is a common prefix under the
+    /// delimiter, behind everything in it.
+    #[n(1)]
+    After(#[n(0)] String),
+    /// At the first key not below this text: how a page goes on.
+    #[n(2)]
+    At(#[n(0)] String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ListKeys {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub bucket: BucketName,
+    #[n(2)]
+    pub prefix: String,
+    /// Any text; none if it was empty.
+    #[n(3)]
+    pub delimiter: Option<String>,
+    #[n(4)]
+    pub start: ListStart,
+    /// Keys and common prefixes together, at most 1,000.
+    #[n(5)]
+    pub limit: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KeySummary {
+    #[n(0)]
+    pub key: ObjectKey,
+    #[n(1)]
+    pub size: u64,
+    #[n(2)]
+    pub etag: ETag,
+    #[n(3)]
+    pub last_modified: Timestamp,
+    #[n(4)]
+    pub storage_class: Option<String>,
+    #[n(5)]
+    pub owner: DisplayUser,
+    #[n(6)]
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum ListEntry {
+    #[n(0)]
+    Key(#[n(0)] KeySummary),
+    /// Everything up to and with the first delimiter behind the prefix.
+    #[n(1)]
+    CommonPrefix(#[n(0)] String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KeyPage {
+    /// In byte order, keys and common prefixes interleaved.
+    #[n(0)]
+    pub entries: Vec<ListEntry>,
+    /// Where the next page begins; none if this is the last.
+    #[n(1)]
+    pub next: Option<ListStart>,
+    /// Positions looked up in the tables for this page: the cost apart from the rows returned.
+    #[n(2)]
+    pub seeks: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum ListRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    #[n(1)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+}
