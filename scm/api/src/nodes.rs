@@ -189,11 +189,15 @@ pub enum Order {
         #[n(0)]
         pipeline: PipelineId,
     },
-    /// Close through the pipeline's log if there is one, by itself otherwise.
+    /// Close through the pipeline's log if it is served here, by itself otherwise.
     #[n(2)]
     CloseContainer {
         #[n(0)]
         container: ContainerId,
+        /// The pipeline that writes to it, while there is one. A container that was never written to is closed all the same, as
+        /// an empty one: the log entry then refuses a write that is still under way.
+        #[n(1)]
+        pipeline: Option<PipelineId>,
     },
     /// Fetch a copy from one of these and keep it.
     #[n(3)]
