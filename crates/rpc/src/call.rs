@@ -4,24 +4,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use minicbor::{Decode, Encode};
+use pki::PeerRole;
 use types::{Endpoint, RequestId};
-
-/// A process's place in the cluster, as its certificate says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
-#[cbor(index_only)]
-pub enum PeerRole {
-    #[n(0)]
-    Gateway,
-    #[n(1)]
-    Om,
-    #[n(2)]
-    Scm,
-    #[n(3)]
-    Datanode,
-    /// An operator's tool on a machine of the cluster.
-    #[n(4)]
-    Admin,
-}
 
 /// The direct caller: never taken from the message, always from the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]

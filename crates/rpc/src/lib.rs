@@ -12,8 +12,9 @@ mod connect;
 mod service;
 
 pub use async_trait::async_trait;
-pub use call::{CallContext, CallError, CallFault, Never, NotApplied, Peer, PeerRole};
+pub use call::{CallContext, CallError, CallFault, Never, NotApplied, Peer};
 pub use connect::Connect;
+pub use pki::PeerRole;
 pub use service::{Caller, MethodId, Reply, Service};
 
 #[doc(hidden)]

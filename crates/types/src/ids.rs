@@ -70,6 +70,42 @@ impl fmt::Debug for RequestId {
     }
 }
 
+/// A cluster's identity, rolled once at its first start: certificates and tokens of another cluster mean nothing here.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct ClusterId {
+    #[n(0)]
+    high: u64,
+    #[n(1)]
+    low: u64,
+}
+
+impl ClusterId {
+    pub fn from_u128(value: u128) -> Self {
+        Self { high: (value >> 64) as u64, low: value as u64 }
+    }
+
+    pub fn to_u128(self) -> u128 {
+        (u128::from(self.high) << 64) | u128::from(self.low)
+    }
+
+    /// The 32 hexadecimal digits of `Display`.
+    pub fn parse(text: &str) -> Option<Self> {
+        UploadId::parse(text).map(|id| Self { high: id.high, low: id.low })
+    }
+}
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}{:016x}", self.high, self.low)
+    }
+}
+
+impl fmt::Debug for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// An upload in flight. Opaque to clients; 128 random bits, so that it cannot be guessed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct UploadId {

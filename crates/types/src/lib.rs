@@ -14,8 +14,8 @@ mod time;
 pub use block::{BlockId, BlockLocation, Endpoint, Replica, Replication};
 pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, InvalidChecksum, Md5};
 pub use ids::{
-    BucketId, ContainerId, DatanodeId, GroupId, LogIndex, MemberId, ObjectId, PartNumber, PipelineId, RequestId, UploadId,
-    VersionId,
+    BucketId, ClusterId, ContainerId, DatanodeId, GroupId, LogIndex, MemberId, ObjectId, PartNumber, PipelineId, RequestId,
+    UploadId, VersionId,
 };
 pub use names::{BucketName, InvalidName, ObjectKey, VolumeName};
 pub use raft::{RaftMember, RaftRole, RaftStatus};
