@@ -220,7 +220,7 @@ fn with_only_uri<T>(certificate: &CertificateDer<'_>, read: impl FnOnce(&str) ->
     }
 }
 
-pub(crate) fn public_key_of<'a>(certificate: &'a CertificateDer<'_>) -> Result<Vec<u8>, IdentityError> {
+pub(crate) fn public_key_of(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, IdentityError> {
     Ok(parse(certificate)?.public_key().subject_public_key.data.to_vec())
 }
 
