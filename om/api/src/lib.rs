@@ -79,6 +79,8 @@ rpc::service! {
         61 revoke_secret(RevokeSecret) -> (), rejects SecretRejected, from [Gateway, Admin];
         62 list_users(ListUsers) -> Vec<UserInfo>, rejects SecretRejected, from [Gateway, Admin];
         /// Declarative bootstrap: the user exists afterwards with this key pair and these names. Idempotent.
+        /// Whether the requester is an administrator: what every other administrative listener asks first.
+        64 authorise_admin(Requester) -> (), rejects Denied, from [Gateway, Admin];
         63 ensure_user(EnsureUser) -> UserInfo, rejects EnsureUserRejected, from [Admin];
 
         80 overview(()) -> OmOverview, rejects Never, from [Admin];
