@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use minicbor::{Decode, Encode};
 use rpc::{CallContext, CallError};
-use types::{BlockId, PipelineId, Replica};
+use types::{BlockId, ContainerId, PipelineId, Replica};
 
 /// Bytes as they come; an error ends them, and what came before must not be taken for the whole.
 pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
@@ -176,4 +176,35 @@ pub trait BlockAccess: Send + Sync + 'static {
     async fn put(&self, at: &Replica, cx: CallContext, request: PutBlock) -> Result<BlockPut, CallError<PutRejected>>;
 
     async fn read(&self, at: &Replica, cx: CallContext, request: ReadBlock) -> Result<BlockData, CallError<ReadRejected>>;
+}
+
+/// Asks for a copy of a whole container, to keep.
+#[derive(Debug, Clone)]
+pub struct ExportContainer {
+    pub container: ContainerId,
+    /// For reading the container.
+    pub token: Bytes,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum ExportRejected {
+    #[n(0)]
+    #[error("permission denied")]
+    PermissionDenied,
+    /// Not here, or not in a state worth a copy: still open, damaged, or lacking blocks.
+    #[n(1)]
+    #[error("no such container to copy here")]
+    NoSuchContainer,
+}
+
+/// What datanodes ask of each other.
+#[async_trait]
+pub trait ContainerAccess: Send + Sync + 'static {
+    /// The container as a stream of [`crate::CopyRecord`]s and block bytes.
+    async fn export(
+        &self,
+        at: &Replica,
+        cx: CallContext,
+        request: ExportContainer,
+    ) -> Result<ByteStream, CallError<ExportRejected>>;
 }

@@ -6,15 +6,19 @@
 
 mod access;
 mod client;
+mod copy;
+pub mod http;
 mod reader;
 mod sums;
 mod writer;
 
 pub use access::{
-    BlockAccess, BlockData, BlockPut, BlockWritten, ByteStream, CHUNK_BYTES, ChunkChecksums, INLINE_BLOCK_MAX, PutBlock,
-    PutContent, PutRejected, ReadBlock, ReadRejected, WriteBlock, WriteRejected,
+    BlockAccess, BlockData, BlockPut, BlockWritten, ByteStream, CHUNK_BYTES, ChunkChecksums, ContainerAccess, ExportContainer,
+    ExportRejected, INLINE_BLOCK_MAX, PutBlock, PutContent, PutRejected, ReadBlock, ReadRejected, WriteBlock, WriteRejected,
 };
 pub use client::{BlockClient, ClientConfig};
+pub use copy::{CopyRecord, NotACopy};
+pub use http::{Dial, HttpBlocks, PlainTcp};
 pub use reader::{ObjectReader, Piece, ReadFailed};
 pub use sums::{ChunkSummer, chunk_checksum};
 pub use writer::{BlockFailed, BlockFailure, BlockWriter, Replay};
