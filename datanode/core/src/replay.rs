@@ -1,0 +1,290 @@
+//! From a container file's records, in file order, back to the rows of the index.
+//!
+//! Two readers need it. A rebuild has nothing but the file and believes all of it. A start has the index, which is the truth up
+//! to its last flush, and looks at the records behind that only for bytes: what they committed comes again from the log, and
+//! must find the bytes that were acknowledged with it.
+
+use std::collections::BTreeMap;
+
+use crate::record::{
+    Body, CommitBody, ContainerState, DeleteBody, FIRST_RECORD_AT, FileBody, InlineBody, Layout, MissingBody, ProgressBody,
+    StateBody, WrittenBody,
+};
+use crate::rows::{BlockRow, BlockState, ContainerRow, Extent};
+use crate::space::Span;
+
+/// What a container file says, record by record.
+#[derive(Debug, Default)]
+pub struct Replay {
+    file: Option<FileBody>,
+    state: Option<StateBody>,
+    /// Committed blocks and tombstones.
+    blocks: BTreeMap<u64, BlockRow>,
+    /// Whole, and not committed as far as the file has been read.
+    written: BTreeMap<u64, BlockRow>,
+    /// Extents that no block has claimed yet, by where their records begin.
+    extents: BTreeMap<u64, (Extent, u64, Vec<u8>)>,
+    dead: Vec<Span>,
+    progress: Option<ProgressBody>,
+    end: u64,
+}
+
+/// All rows of one container, as its file tells them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    pub file: FileBody,
+    pub row: ContainerRow,
+    pub blocks: BTreeMap<u64, BlockRow>,
+    /// In order, and not merged.
+    pub dead: Vec<Span>,
+    /// The last one in this file; the furthest one of all files on the disk counts.
+    pub progress: Option<ProgressBody>,
+}
+
+/// What lies behind the end of what the index knows.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// Whole blocks that may yet be committed.
+    pub written: BTreeMap<u64, BlockRow>,
+    /// Extents of blocks that were never finished.
+    pub abandoned: Vec<Span>,
+    pub progress: Option<ProgressBody>,
+}
+
+impl Replay {
+    /// Takes the next record. `payload_is_whole` is asked about an inline block's bytes where they may not have been synced.
+    pub fn record(&mut self, layout: Layout, body: Body, payload_is_whole: impl FnOnce(&InlineBody) -> bool) {
+        self.end = self.end.max(layout.end());
+        let extent = Extent { record: layout.at, payload_at: layout.payload_at, length: layout.payload };
+        match body {
+            Body::File(file) => self.file = Some(file),
+            Body::Extent(body) => {
+                self.extents.insert(layout.at, (extent, body.offset, body.sums));
+            }
+            Body::Inline(body) if payload_is_whole(&body) => {
+                let InlineBody { local, sums, index } = body;
+                self.commit(
+                    local,
+                    BlockRow { state: BlockState::Stored, length: layout.payload.into(), index, extents: vec![extent], sums },
+                );
+            }
+            Body::Inline(_) => self.dead.push(extent.span()),
+            Body::Written(body) => self.written(body),
+            Body::Commit(CommitBody { local, index }) => {
+                if let Some(row) = self.written.remove(&local) {
+                    self.commit(local, BlockRow { state: BlockState::Stored, index, ..row });
+                }
+            }
+            Body::Missing(MissingBody { local, length, sums, index }) => {
+                self.commit(local, BlockRow { state: BlockState::Missing, length, index, extents: Vec::new(), sums });
+            }
+            Body::Delete(body) => self.delete(body),
+            Body::State(state) => self.state = Some(state),
+            Body::Progress(progress) => self.progress = Some(progress),
+        }
+    }
+
+    fn written(&mut self, body: WrittenBody) {
+        let claimed: Vec<_> = body.extents.iter().filter_map(|at| self.extents.remove(at)).collect();
+        let mut row =
+            BlockRow { state: BlockState::Written, length: body.length, index: 0, extents: Vec::new(), sums: Vec::new() };
+        let mut offset = 0;
+        for (extent, at, sums) in &claimed {
+            if *at != offset {
+                break;
+            }
+            offset += u64::from(extent.length);
+            row.extents.push(*extent);
+            row.sums.extend_from_slice(sums);
+        }
+        if row.extents.len() < body.extents.len() || offset != body.length {
+            // Some extent's record is damaged: the block is not whole any more.
+            self.dead.extend(claimed.iter().map(|(extent, ..)| extent.span()));
+            return;
+        }
+        if let Some(before) = self.written.insert(body.local, row) {
+            self.free(&before);
+        }
+    }
+
+    fn commit(&mut self, local: u64, row: BlockRow) {
+        match self.blocks.get(&local) {
+            None => {}
+            Some(before) if before.state == BlockState::Missing && row.state == BlockState::Stored => {}
+            // It came too late: deleted, or here already.
+            Some(_) => return self.free(&row),
+        }
+        self.blocks.insert(local, row);
+    }
+
+    fn delete(&mut self, body: DeleteBody) {
+        for local in body.locals {
+            for row in [self.blocks.remove(&local), self.written.remove(&local)].into_iter().flatten() {
+                self.free(&row);
+            }
+            if body.leaves_tombstones {
+                self.blocks.insert(local, BlockRow::tombstone());
+            }
+        }
+    }
+
+    fn free(&mut self, row: &BlockRow) {
+        self.dead.extend(row.extents.iter().map(Extent::span));
+    }
+
+    /// Everything, for an index that is made anew. Nothing if the file has no header.
+    pub fn rebuilt(mut self) -> Option<Rebuilt> {
+        let file = self.file.take()?;
+        let state = self.state.take().unwrap_or(StateBody { state: ContainerState::Open, commit_index: 0, is_damaged: false });
+        self.dead.extend(self.extents.values().map(|(extent, ..)| extent.span()));
+        self.dead.sort_unstable();
+        if state.state != ContainerState::Open {
+            // Nothing is committed any more that they could stop.
+            self.blocks.retain(|_, row| row.state != BlockState::Tombstone);
+        }
+        let mut row = ContainerRow::new(file.pipeline);
+        self.blocks.values().for_each(|block| row.count(None, Some(block)));
+        for (local, block) in self.written {
+            self.blocks.entry(local).or_insert(block);
+        }
+        row.state = state.state;
+        row.is_damaged = state.is_damaged;
+        row.commit_index = row.commit_index.max(state.commit_index);
+        row.indexed_to = self.end.max(FIRST_RECORD_AT);
+        Some(Rebuilt { file, row, blocks: self.blocks, dead: self.dead, progress: self.progress })
+    }
+
+    /// The bytes, for an index that is there: committed blocks too count as written only, the log commits them again.
+    pub fn tail(mut self) -> Tail {
+        for (local, row) in self.blocks {
+            if row.state == BlockState::Stored {
+                self.written.entry(local).or_insert(BlockRow { state: BlockState::Written, index: 0, ..row });
+            }
+        }
+        let abandoned = self.extents.values().map(|(extent, ..)| extent.span()).collect();
+        Tail { written: self.written, abandoned, progress: self.progress }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{ExtentBody, RECORD_ALIGN};
+    use types::{ClusterId, ContainerId, PipelineId};
+
+    /// A file being written: places records one behind the other.
+    struct File {
+        replay: Replay,
+        at: u64,
+    }
+
+    impl File {
+        fn new() -> Self {
+            let mut file = Self { replay: Replay::default(), at: 0 };
+            let body = FileBody {
+                format: 1,
+                cluster: ClusterId::from_u128(1),
+                container: ContainerId(1),
+                pipeline: PipelineId(3),
+                salt: [0; 16],
+            };
+            file.put(Body::File(body), 0);
+            file.at = FIRST_RECORD_AT;
+            file
+        }
+
+        fn put(&mut self, body: Body, payload: u32) -> u64 {
+            let layout = Layout { at: self.at, body: 8, payload_at: RECORD_ALIGN as u32, payload };
+            self.replay.record(layout, body, |_| true);
+            self.at = layout.end();
+            layout.at
+        }
+
+        fn stream(&mut self, local: u64, lengths: &[u32]) -> Vec<u64> {
+            let mut offset = 0;
+            let mut extents = Vec::new();
+            for length in lengths {
+                extents.push(self.put(Body::Extent(ExtentBody { local, offset, sums: vec![local as u8; 4] }), *length));
+                offset += u64::from(*length);
+            }
+            self.put(Body::Written(WrittenBody { local, length: offset, extents: extents.clone() }), 0);
+            extents
+        }
+    }
+
+    #[test]
+    fn a_streamed_block_is_its_extents_and_counts_once_it_is_committed() {
+        let mut file = File::new();
+        file.stream(5, &[65536, 10]);
+        file.stream(6, &[20]);
+        file.put(Body::Commit(CommitBody { local: 5, index: 9 }), 0);
+        let rebuilt = file.replay.rebuilt().expect("a file record");
+        assert_eq!((rebuilt.row.blocks, rebuilt.row.used, rebuilt.row.commit_index), (1, 65546, 9));
+        assert_eq!(rebuilt.blocks[&5].state, BlockState::Stored);
+        assert_eq!(rebuilt.blocks[&5].sums, [5; 8]);
+        assert_eq!(rebuilt.blocks[&6].state, BlockState::Written);
+    }
+
+    #[test]
+    fn a_block_written_twice_keeps_the_second_and_frees_the_first() {
+        let mut file = File::new();
+        let first = file.stream(5, &[100]);
+        let second = file.stream(5, &[200]);
+        let rebuilt = file.replay.rebuilt().expect("a file record");
+        assert_eq!(rebuilt.blocks[&5].extents[0].record, second[0]);
+        assert_eq!(rebuilt.dead.iter().map(|span| span.start).collect::<Vec<_>>(), first);
+    }
+
+    #[test]
+    fn unfinished_extents_are_dead_and_no_block() {
+        let mut file = File::new();
+        let at = file.put(Body::Extent(ExtentBody { local: 5, offset: 0, sums: vec![1; 4] }), 100);
+        let rebuilt = file.replay.rebuilt().expect("a file record");
+        assert!(rebuilt.blocks.is_empty());
+        assert_eq!(rebuilt.dead, [Span { start: at, end: at + 192 }]);
+    }
+
+    #[test]
+    fn a_deleted_block_stays_deleted_when_its_commit_comes_again() {
+        let mut file = File::new();
+        file.put(Body::Inline(InlineBody { local: 5, sums: vec![1; 4], index: 3 }), 100);
+        file.put(Body::Delete(DeleteBody { locals: vec![5], leaves_tombstones: true }), 0);
+        file.put(Body::Inline(InlineBody { local: 5, sums: vec![1; 4], index: 3 }), 100);
+        let rebuilt = file.replay.rebuilt().expect("a file record");
+        assert_eq!(rebuilt.blocks[&5], BlockRow::tombstone());
+        assert_eq!(rebuilt.row.blocks, 0);
+        assert_eq!(rebuilt.dead.len(), 2);
+    }
+
+    #[test]
+    fn closing_forgets_the_tombstones() {
+        let mut file = File::new();
+        file.put(Body::Delete(DeleteBody { locals: vec![5], leaves_tombstones: true }), 0);
+        file.put(Body::State(StateBody { state: ContainerState::Closed, commit_index: 12, is_damaged: false }), 0);
+        let rebuilt = file.replay.rebuilt().expect("a file record");
+        assert!(rebuilt.blocks.is_empty());
+        assert_eq!((rebuilt.row.state, rebuilt.row.commit_index), (ContainerState::Closed, 12));
+    }
+
+    #[test]
+    fn a_missing_block_is_stored_once_it_was_fetched() {
+        let mut file = File::new();
+        file.put(Body::Missing(MissingBody { local: 5, length: 100, sums: vec![5; 4], index: 8 }), 0);
+        file.stream(5, &[100]);
+        file.put(Body::Commit(CommitBody { local: 5, index: 8 }), 0);
+        let rebuilt = file.replay.rebuilt().expect("a file record");
+        assert_eq!((rebuilt.row.blocks, rebuilt.row.missing), (1, 0));
+        assert_eq!(rebuilt.blocks[&5].state, BlockState::Stored);
+    }
+
+    #[test]
+    fn a_tail_offers_committed_blocks_as_written_ones() {
+        let mut file = File::new();
+        file.put(Body::Inline(InlineBody { local: 4, sums: vec![1; 4], index: 3 }), 100);
+        file.stream(5, &[100]);
+        file.put(Body::Commit(CommitBody { local: 5, index: 8 }), 0);
+        let tail = file.replay.tail();
+        assert!(tail.written.values().all(|row| row.state == BlockState::Written && row.index == 0));
+        assert_eq!(tail.written.keys().copied().collect::<Vec<_>>(), [4, 5]);
+    }
+}
