@@ -1,1 +1,3 @@
+//! Measures a running server from outside, over HTTP.
+
 fn main() {}
