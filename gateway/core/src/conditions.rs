@@ -1,0 +1,265 @@
+//! Conditions: what a request requires of the object that is there.
+//!
+//! Those of reads are evaluated here, against what the namespace answered. Those of writes are only parsed here: they are
+//! decided where the write is, by the namespace.
+
+use types::{ETag, Timestamp};
+
+use crate::dates::parse_http_date;
+use crate::error::{S3Error, S3ErrorCode};
+use crate::request::RequestHead;
+
+/// The value of `If-Match` or `If-None-Match`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ETagCondition {
+    /// `*`: any object at all.
+    Any,
+    OneOf(Vec<ETagPattern>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ETagPattern {
+    /// `None` for a tag that none of ours can equal.
+    pub etag: Option<ETag>,
+    /// `W/"…"`: equal for `If-None-Match` only.
+    pub weak: bool,
+}
+
+impl ETagCondition {
+    /// Quoted and bare tags, one or several.
+    pub fn parse(header: &str) -> Self {
+        let header = header.trim();
+        if header == "*" {
+            return Self::Any;
+        }
+        Self::OneOf(header.split(',').map(|text| ETagPattern::parse(text.trim())).collect())
+    }
+
+    /// As `If-Match` compares: weak tags never match.
+    pub fn matches_strongly(&self, etag: ETag) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(tags) => tags.iter().any(|tag| !tag.weak && tag.etag == Some(etag)),
+        }
+    }
+
+    /// As `If-None-Match` compares.
+    pub fn matches_weakly(&self, etag: ETag) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(tags) => tags.iter().any(|tag| tag.etag == Some(etag)),
+        }
+    }
+}
+
+impl ETagCondition {
+    /// The one strong tag that it names.
+    fn single(&self) -> ETag {
+        match self {
+            Self::OneOf(tags) => match tags.as_slice() {
+                [ETagPattern { etag: Some(etag), weak: false }] => *etag,
+                _ => UNMATCHABLE,
+            },
+            Self::Any => UNMATCHABLE,
+        }
+    }
+}
+
+impl ETagPattern {
+    fn parse(text: &str) -> Self {
+        let (weak, text) = match text.strip_prefix("W/") {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+        Self { etag: ETag::parse(bare), weak }
+    }
+}
+
+/// The four conditions of GET, HEAD and a copy's source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReadConditions {
+    pub if_match: Option<ETagCondition>,
+    pub if_none_match: Option<ETagCondition>,
+    pub if_modified_since: Option<Timestamp>,
+    pub if_unmodified_since: Option<Timestamp>,
+}
+
+/// What the conditions make of a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadVerdict {
+    Send,
+    NotModified,
+    PreconditionFailed,
+}
+
+impl ReadConditions {
+    pub fn of_read(head: &RequestHead) -> Result<Self, S3Error> {
+        Self::parse(head, "if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+    }
+
+    pub fn of_copy_source(head: &RequestHead) -> Result<Self, S3Error> {
+        Self::parse(
+            head,
+            "x-amz-copy-source-if-match",
+            "x-amz-copy-source-if-none-match",
+            "x-amz-copy-source-if-modified-since",
+            "x-amz-copy-source-if-unmodified-since",
+        )
+    }
+
+    fn parse(head: &RequestHead, matches: &str, none: &str, modified: &str, unmodified: &str) -> Result<Self, S3Error> {
+        let tag = |name: &str| Ok::<_, S3Error>(head.header(name)?.map(|text| ETagCondition::parse(&text)));
+        // A date that is none counts as absent, as HTTP asks.
+        let date = |name: &str| Ok::<_, S3Error>(head.header(name)?.and_then(|text| parse_http_date(&text)));
+        Ok(Self {
+            if_match: tag(matches)?,
+            if_none_match: tag(none)?,
+            if_modified_since: date(modified)?,
+            if_unmodified_since: date(unmodified)?,
+        })
+    }
+
+    /// A tag condition makes the date condition of its side void. Times are compared in seconds, as headers carry them.
+    pub fn evaluate(&self, etag: ETag, last_modified: Timestamp) -> ReadVerdict {
+        let modified = last_modified.seconds();
+        let may_go_on = match (&self.if_match, self.if_unmodified_since) {
+            (Some(tags), _) => tags.matches_strongly(etag),
+            (None, Some(since)) => modified <= since.seconds(),
+            (None, None) => true,
+        };
+        if !may_go_on {
+            return ReadVerdict::PreconditionFailed;
+        }
+        let is_news = match (&self.if_none_match, self.if_modified_since) {
+            (Some(tags), _) => !tags.matches_weakly(etag),
+            (None, Some(since)) => modified > since.seconds(),
+            (None, None) => true,
+        };
+        if is_news { ReadVerdict::Send } else { ReadVerdict::NotModified }
+    }
+
+    /// For a copy, a source that has not changed is as wrong as one that has.
+    pub fn check_copy_source(&self, etag: ETag, last_modified: Timestamp) -> Result<(), S3Error> {
+        match self.evaluate(etag, last_modified) {
+            ReadVerdict::Send => Ok(()),
+            ReadVerdict::NotModified | ReadVerdict::PreconditionFailed => Err(S3ErrorCode::PreconditionFailed.into()),
+        }
+    }
+}
+
+/// A tag that no object has: an upload is completed from one part at least. A tag that is not of our form, or a list, stands
+/// for this one, so that a condition we cannot express fails and never vanishes.
+pub const UNMATCHABLE: ETag = ETag { md5: types::Md5([0; 16]), parts: Some(0) };
+
+/// The condition of a write, for the namespace to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WriteCondition {
+    #[default]
+    Always,
+    /// `If-None-Match: *`
+    IfAbsent,
+    /// `If-Match: *`
+    IfPresent,
+    IfMatch(ETag),
+    IfNoneMatch(ETag),
+}
+
+impl WriteCondition {
+    pub fn parse(head: &RequestHead) -> Result<Self, S3Error> {
+        let tag = |name: &str| Ok::<_, S3Error>(head.header(name)?.map(|text| ETagCondition::parse(&text)));
+        match (tag("if-match")?, tag("if-none-match")?) {
+            (None, None) => Ok(Self::Always),
+            (Some(condition), None) => Ok(Self::if_match(&condition)),
+            (None, Some(ETagCondition::Any)) => Ok(Self::IfAbsent),
+            (None, Some(condition)) => Ok(Self::IfNoneMatch(condition.single())),
+            (Some(_), Some(_)) => Err(S3Error::not_implemented("If-Match together with If-None-Match")),
+        }
+    }
+
+    pub fn if_match(condition: &ETagCondition) -> Self {
+        match condition {
+            ETagCondition::Any => Self::IfPresent,
+            ETagCondition::OneOf(_) => Self::IfMatch(condition.single()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::Md5;
+
+    const TAG: ETag = ETag { md5: Md5([7; 16]), parts: None };
+    const AT: Timestamp = Timestamp(784_111_777_999);
+
+    fn tag(text: &str) -> Option<ETagCondition> {
+        Some(ETagCondition::parse(text))
+    }
+
+    fn own() -> String {
+        format!("\"{TAG}\"")
+    }
+
+    #[test]
+    fn tags_are_compared_quoted_bare_and_in_lists() {
+        for text in [own(), TAG.to_string(), format!("\"x\", {}", own()), "*".to_owned()] {
+            assert!(ETagCondition::parse(&text).matches_strongly(TAG), "{text}");
+        }
+        for text in ["", "\"\"", "x", "\"07070707070707070707070707070707-1\""] {
+            assert!(!ETagCondition::parse(text).matches_weakly(TAG), "{text}");
+        }
+        let weak = ETagCondition::parse(&format!("W/{}", own()));
+        assert!(weak.matches_weakly(TAG) && !weak.matches_strongly(TAG));
+    }
+
+    #[test]
+    fn a_tag_condition_makes_the_date_of_its_side_void() {
+        let before = Some(Timestamp(AT.0 - 10_000));
+        let none = ReadConditions::default();
+        let read = |conditions: ReadConditions| conditions.evaluate(TAG, AT);
+        assert_eq!(read(none.clone()), ReadVerdict::Send);
+        assert_eq!(read(ReadConditions { if_match: tag("\"x\""), ..none.clone() }), ReadVerdict::PreconditionFailed);
+        assert_eq!(read(ReadConditions { if_none_match: tag(&own()), ..none.clone() }), ReadVerdict::NotModified);
+        assert_eq!(read(ReadConditions { if_unmodified_since: before, ..none.clone() }), ReadVerdict::PreconditionFailed);
+        assert_eq!(
+            read(ReadConditions { if_match: tag(&own()), if_unmodified_since: before, ..none.clone() }),
+            ReadVerdict::Send
+        );
+        // The tag is another, so that the date has no say.
+        let since = Some(AT);
+        assert_eq!(
+            read(ReadConditions { if_none_match: tag("\"x\""), if_modified_since: since, ..none.clone() }),
+            ReadVerdict::Send
+        );
+        assert_eq!(
+            read(ReadConditions { if_match: tag("\"x\""), if_none_match: tag(&own()), ..none }),
+            ReadVerdict::PreconditionFailed
+        );
+    }
+
+    #[test]
+    fn a_write_condition_that_cannot_be_expressed_fails_instead_of_vanishing() {
+        let own = own();
+        assert_eq!(WriteCondition::if_match(&ETagCondition::parse("*")), WriteCondition::IfPresent);
+        assert_eq!(WriteCondition::if_match(&ETagCondition::parse(&own)), WriteCondition::IfMatch(TAG));
+        for text in [String::new(), "x".into(), format!("W/{own}"), format!("{own}, {own}")] {
+            assert_eq!(WriteCondition::if_match(&ETagCondition::parse(&text)), WriteCondition::IfMatch(UNMATCHABLE), "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_are_compared_in_whole_seconds() {
+        let same_second = Some(Timestamp(784_111_777_000));
+        let conditions = ReadConditions { if_modified_since: same_second, ..Default::default() };
+        assert_eq!(conditions.evaluate(TAG, AT), ReadVerdict::NotModified);
+        let conditions = ReadConditions { if_unmodified_since: same_second, ..Default::default() };
+        assert_eq!(conditions.evaluate(TAG, AT), ReadVerdict::Send);
+    }
+
+    #[test]
+    fn a_copy_source_that_has_not_changed_fails_the_copy() {
+        let conditions = ReadConditions { if_none_match: tag(&own()), ..Default::default() };
+        assert_eq!(conditions.check_copy_source(TAG, AT).map_err(|e| e.code()), Err(S3ErrorCode::PreconditionFailed));
+    }
+}

@@ -1,0 +1,90 @@
+//! From method, scope and sub-resource to exactly one operation.
+//!
+//! The table lists all of S3, built or not. A request whose sub-resource is not in the row of its method and scope is
+//! refused, and never becomes the operation it would be without: `DELETE /bucket?policy` must not delete the bucket.
+
+mod operation;
+mod table;
+
+use http::Method;
+
+use crate::error::{S3Error, S3ErrorCode};
+use crate::request::RequestHead;
+
+pub use operation::S3Operation;
+use table::{SUB_RESOURCES, Scope, TABLE};
+
+/// The one operation that a request asks for.
+pub fn dispatch(head: &RequestHead) -> Result<S3Operation, S3Error> {
+    let query = head.query();
+    if let Some(name) = query.repeated() {
+        return Err(S3Error::invalid_argument("A query parameter must not be repeated", "ResourceType", name));
+    }
+    let scope = match (&head.target.bucket, &head.target.key) {
+        (None, _) => Scope::Service,
+        (Some(_), None) => Scope::Bucket,
+        (Some(_), Some(_)) => Scope::Object,
+    };
+    if head.method == Method::OPTIONS {
+        return Ok(S3Operation::CorsPreflight);
+    }
+    let mut present = SUB_RESOURCES.iter().copied().filter(|name| query.has(name));
+    let sub_resource = present.next();
+    if let (Some(one), Some(other)) = (sub_resource, present.next()) {
+        let why = format!("Conflicting query string parameters: {one}, {other}");
+        return Err(S3Error::invalid_argument(why, "ResourceType", one));
+    }
+    let row =
+        TABLE.iter().find(|row| row.method == head.method.as_str() && row.scope == scope && row.sub_resource == sub_resource);
+    let operation = row.map(|row| row.operation).ok_or_else(|| not_allowed(head, scope, sub_resource))?;
+    refine(operation, head)
+}
+
+/// Where a header or a second parameter decides between operations of one row.
+fn refine(operation: S3Operation, head: &RequestHead) -> Result<S3Operation, S3Error> {
+    let query = head.query();
+    let is_copy = head.has_header("x-amz-copy-source");
+    let has_id = query.has("id");
+    Ok(match operation {
+        S3Operation::PutObject | S3Operation::CreateMultipartUpload if query.has("versionId") => {
+            let value = query.get("versionId").unwrap_or_default();
+            return Err(S3Error::invalid_argument("This operation does not accept a version-id.", "versionId", value));
+        }
+        // Half an UploadPart must not replace the whole object.
+        S3Operation::PutObject if query.has("partNumber") => {
+            let value = query.get("partNumber").unwrap_or_default();
+            return Err(S3Error::invalid_argument(
+                "This operation does not accept a part number without an upload id.",
+                "partNumber",
+                value,
+            ));
+        }
+        S3Operation::PutObject if is_copy => S3Operation::CopyObject,
+        S3Operation::UploadPart if is_copy => S3Operation::UploadPartCopy,
+        S3Operation::ListObjectsV2 if query.get("list-type") != Some("2") => {
+            let value = query.get("list-type").unwrap_or_default();
+            return Err(S3Error::invalid_argument("Invalid list-type specified in Request", "list-type", value));
+        }
+        S3Operation::ListBucketAnalyticsConfigurations if has_id => S3Operation::GetBucketAnalyticsConfiguration,
+        S3Operation::ListBucketIntelligentTieringConfigurations if has_id => {
+            S3Operation::GetBucketIntelligentTieringConfiguration
+        }
+        S3Operation::ListBucketInventoryConfigurations if has_id => S3Operation::GetBucketInventoryConfiguration,
+        S3Operation::ListBucketMetricsConfigurations if has_id => S3Operation::GetBucketMetricsConfiguration,
+        other => other,
+    })
+}
+
+fn not_allowed(head: &RequestHead, scope: Scope, sub_resource: Option<&str>) -> S3Error {
+    // The resource as S3 names it in this error; clients show it.
+    let resource_type = match (sub_resource, scope) {
+        (Some(name), _) => name.to_ascii_uppercase(),
+        (None, Scope::Service) => "SERVICE".to_owned(),
+        (None, Scope::Bucket) => "BUCKET".to_owned(),
+        (None, Scope::Object) => "OBJECT".to_owned(),
+    };
+    S3Error::new(S3ErrorCode::MethodNotAllowed).field("Method", head.method.as_str()).field("ResourceType", resource_type)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! The head of a request, taken apart once.
+//!
+//! The raw target and the `Host` header become a bucket, a key and a query here and nowhere else; what authorises and what
+//! stores see the same [`ObjectKey`]. The key is never a path: dots, slashes and backslashes in it are characters.
+
+mod address;
+mod query;
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, Method, Uri, header};
+use types::{BucketName, InvalidName, ObjectKey};
+
+pub use address::{AddressStyle, Addressing};
+pub use query::Query;
+
+use crate::encoding::{Plus, from_latin1, percent_decode};
+use crate::error::{S3Error, S3ErrorCode};
+
+/// What a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestTarget {
+    pub bucket: Option<BucketName>,
+    pub key: Option<ObjectKey>,
+    pub query: Query,
+    pub style: AddressStyle,
+    /// The path as sent, which is what a signature covers.
+    raw_path: String,
+}
+
+impl RequestTarget {
+    /// `host_bucket` is the bucket that the `Host` header names; with one, the whole path is the key.
+    pub fn parse(raw_path: &str, raw_query: &str, style: AddressStyle, host_bucket: Option<&str>) -> Result<Self, S3Error> {
+        let path = raw_path.strip_prefix('/').ok_or_else(|| S3Error::new(S3ErrorCode::InvalidURI))?;
+        let (bucket, raw_key) = match host_bucket {
+            Some(bucket) => (Some(bucket_name(bucket)?), path),
+            None if path.is_empty() => (None, ""),
+            None => {
+                let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+                (Some(bucket_name(&percent_decode(bucket, Plus::Plus)?)?), key)
+            }
+        };
+        let key = match raw_key {
+            "" => None,
+            raw => Some(object_key(&percent_decode(raw, Plus::Plus)?)?),
+        };
+        Ok(Self { bucket, key, query: Query::parse(raw_query)?, style, raw_path: raw_path.to_owned() })
+    }
+
+    pub fn raw_path(&self) -> &str {
+        &self.raw_path
+    }
+}
+
+/// Method, target and headers; the body is elsewhere.
+#[derive(Debug, Clone)]
+pub struct RequestHead {
+    pub method: Method,
+    pub target: RequestTarget,
+    pub headers: HeaderMap,
+}
+
+impl RequestHead {
+    pub fn parse(method: Method, uri: &Uri, headers: HeaderMap, addressing: &Addressing) -> Result<Self, S3Error> {
+        let host = address::host(uri, &headers)?;
+        let (style, bucket) = addressing.resolve(&host)?;
+        let target = RequestTarget::parse(uri.path(), uri.query().unwrap_or(""), style, bucket)?;
+        Ok(Self { method, target, headers })
+    }
+
+    /// The bucket that dispatch has made sure of.
+    pub fn bucket(&self) -> Result<BucketName, S3Error> {
+        self.target.bucket.clone().ok_or_else(|| S3ErrorCode::InvalidBucketName.into())
+    }
+
+    /// The key that dispatch has made sure of.
+    pub fn key(&self) -> Result<ObjectKey, S3Error> {
+        self.target.key.clone().ok_or_else(|| S3ErrorCode::InvalidURI.into())
+    }
+
+    pub fn query(&self) -> &Query {
+        &self.target.query
+    }
+
+    /// The value of a header that means one thing; sent twice it would mean two.
+    pub fn header(&self, name: &str) -> Result<Option<Cow<'_, str>>, S3Error> {
+        single_header(&self.headers, name)
+    }
+
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.contains_key(name)
+    }
+
+    /// `Content-Length`, which hyper has already held against the framing.
+    pub fn content_length(&self) -> Result<Option<u64>, S3Error> {
+        match self.header(header::CONTENT_LENGTH.as_str())? {
+            None => Ok(None),
+            Some(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => match text.parse() {
+                Ok(length) => Ok(Some(length)),
+                Err(_) => Err(S3ErrorCode::EntityTooLarge.into()),
+            },
+            Some(text) => Err(S3Error::invalid_argument("Content-Length is not a number", "Content-Length", text)),
+        }
+    }
+}
+
+pub fn single_header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<Cow<'h, str>>, S3Error> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(S3Error::invalid_request(format!("The header {name} must not be repeated.")));
+    }
+    Ok(Some(from_latin1(value.as_bytes())))
+}
+
+pub fn bucket_name(text: &str) -> Result<BucketName, S3Error> {
+    BucketName::parse(text).map_err(|_| S3Error::new(S3ErrorCode::InvalidBucketName).field("BucketName", text))
+}
+
+pub fn object_key(text: &str) -> Result<ObjectKey, S3Error> {
+    ObjectKey::parse(text).map_err(|why| match why {
+        InvalidName::Length if text.len() > ObjectKey::MAX_BYTES => S3Error::new(S3ErrorCode::KeyTooLongError)
+            .field("Size", text.len().to_string())
+            .field("MaxSizeAllowed", ObjectKey::MAX_BYTES.to_string()),
+        InvalidName::Length | InvalidName::Form | InvalidName::Reserved => S3ErrorCode::InvalidURI.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
