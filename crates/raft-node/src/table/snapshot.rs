@@ -1,0 +1,128 @@
+//! A table machine's state as a stream of frames, and back.
+//!
+//! A frame is a run of rows in key order: key length (4 bytes, little-endian), key, value length, value. Values travel as they
+//! are stored, with their checksums, which are verified before a row is taken in.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tables::StorageFault;
+
+use super::Shared;
+use super::store::{Cursor, Filling, Pinned, Store, unseal};
+use crate::{Progress, SnapshotSink, SnapshotSource};
+
+/// Large enough to make a frame's own costs vanish, small enough to hold many at once.
+const FRAME: usize = 1 << 20;
+
+pub(super) struct TableSource {
+    pinned: Pinned,
+    shared: Arc<Shared>,
+    /// Where the next frame begins; nothing when the last one was given out.
+    next: Option<Vec<u8>>,
+}
+
+impl TableSource {
+    pub(super) fn new(pinned: Pinned, shared: Arc<Shared>) -> Self {
+        Self { pinned, shared, next: Some(Vec::new()) }
+    }
+
+    fn fill_frame(&mut self) -> Result<Option<Bytes>, StorageFault> {
+        let Some(from) = self.next.take() else { return Ok(None) };
+        let mut cursor: Cursor<'_> = self.pinned.cursor(&from, None, &self.shared.stats)?;
+        let mut frame = Vec::with_capacity(FRAME + FRAME / 8);
+        let mut next = None;
+        while let Some((key, sealed)) = cursor.sealed_row() {
+            if frame.len() >= FRAME {
+                next = Some(key.to_vec());
+                break;
+            }
+            // Damage must not spread: a row that does not verify here would be refused there, after all the sending.
+            unseal(key, sealed)?;
+            for part in [key, sealed] {
+                frame.extend_from_slice(&(part.len() as u32).to_le_bytes());
+                frame.extend_from_slice(part);
+            }
+            cursor.advance()?;
+        }
+        self.next = next;
+        Ok((!frame.is_empty()).then(|| Bytes::from(frame)))
+    }
+}
+
+impl SnapshotSource for TableSource {
+    fn next_frame(&mut self) -> Result<Option<Bytes>, StorageFault> {
+        let frame = self.fill_frame();
+        self.shared.faults.note(frame)
+    }
+}
+
+/// Builds a second file beside the present one and puts it in its place at the end.
+pub(super) struct TableSink {
+    shared: Arc<Shared>,
+    incoming: PathBuf,
+    store: Store,
+    filling: Filling,
+}
+
+pub(super) fn incoming_path(path: &Path) -> PathBuf {
+    path.with_extension("incoming")
+}
+
+impl TableSink {
+    pub(super) fn begin(shared: Arc<Shared>) -> Result<Self, StorageFault> {
+        let incoming = incoming_path(&shared.path);
+        discard(&incoming)?;
+        let store = Store::open(&incoming, shared.options.cache_bytes)?;
+        let filling = store.fill()?;
+        Ok(Self { shared, incoming, store, filling })
+    }
+}
+
+/// Removes what an interrupted transfer left.
+pub(super) fn discard(incoming: &Path) -> Result<(), StorageFault> {
+    match std::fs::remove_file(incoming) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StorageFault(format!("removing {}: {error}", incoming.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl SnapshotSink for TableSink {
+    fn frame(&mut self, frame: &[u8]) -> Result<(), StorageFault> {
+        let mut rows = Vec::new();
+        let mut rest = frame;
+        while !rest.is_empty() {
+            let key = take_part(&mut rest)?;
+            let sealed = take_part(&mut rest)?;
+            unseal(key, sealed)?;
+            rows.push((key, sealed));
+        }
+        self.filling.append(rows.into_iter())
+    }
+
+    fn finish(self: Box<Self>, progress: Progress) -> Result<(), StorageFault> {
+        let Self { shared, incoming, store, filling } = *self;
+        filling.commit(&progress)?;
+        // No flush may write into the old file once the new one has its name.
+        let _no_flush = shared.flushing.lock();
+        let at = |what: &str, error: std::io::Error| StorageFault(format!("{what} {}: {error}", incoming.display()));
+        std::fs::rename(&incoming, &shared.path).map_err(|error| at("renaming", error))?;
+        let folder = shared.path.parent().unwrap_or(Path::new("."));
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        shared.faults.note(synced.map_err(|error| at("syncing the folder of", error)))?;
+        let replaced = shared.replace(store);
+        shared.faults.note(replaced)
+    }
+}
+
+fn take_part<'f>(rest: &mut &'f [u8]) -> Result<&'f [u8], StorageFault> {
+    let garbled = || StorageFault("a snapshot frame ends within a row".to_owned());
+    let (length, behind) = rest.split_first_chunk::<4>().ok_or_else(garbled)?;
+    let (part, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(garbled)?;
+    *rest = behind;
+    Ok(part)
+}
