@@ -1,0 +1,1 @@
+"""What the suite and the drills share: servers, clients, the wire."""

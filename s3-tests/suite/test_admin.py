@@ -1,0 +1,224 @@
+"""Around S3: the first start, bootstrap, health, metrics, secrets, the admin command line, logs."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from conftest import keys_of, new_name
+from harness.clients import boto
+from harness.server import ALICE, BOB, ROOT_KEYS, binary
+from harness.sigv4 import Signer
+from harness.wire import Request, exchange, path_of
+from processes import http_get, wait_until
+from support import body_of, refused
+
+
+def test_the_first_start_makes_a_root_key_and_shows_it_once(new_server):
+    server = new_server(users=())
+    server.env = {}
+    server.start().wait_ready()
+    text = server.log.read_text()
+    access = re.search(r"access key\W+([A-Za-z0-9]{16,128})\b", text, re.IGNORECASE)
+    secret = re.search(r"secret key\W+([A-Za-z0-9/+=_-]{30,128})", text, re.IGNORECASE)
+    assert access and secret, text
+    keys = access[1], secret[1]
+    boto(server.endpoint, keys).create_bucket(Bucket="first")
+    assert server.stop() == 0
+    mark = server.log.stat().st_size
+    server.start().wait_ready()
+    assert [b["Name"] for b in boto(server.endpoint, keys).list_buckets()["Buckets"]] == ["first"]
+    assert keys[1] not in server.log.read_text()[mark:]
+    # Nothing on the disk holds the secret in the clear.
+    for folder, _, files in os.walk(server.data):
+        for name in files:
+            assert keys[1].encode() not in pathlib.Path(folder, name).read_bytes(), f"{folder}/{name}"
+
+
+def test_users_and_buckets_of_the_configuration_exist_and_starting_again_changes_nothing(new_server):
+    server = new_server(config=f'[[bucket]]\nname = "given"\nowner = "{ALICE.id}"\n')
+    for _ in range(2):
+        server.start().wait_ready()
+        s3 = boto(server.endpoint, keys_of(ALICE))
+        answer = s3.list_buckets()
+        assert [b["Name"] for b in answer["Buckets"]] == ["given"]
+        assert answer["Owner"]["ID"] == ALICE.id
+        s3.put_object(Bucket="given", Key="k", Body=b"x")
+        with refused("AccessDenied", 403):
+            boto(server.endpoint, keys_of(BOB)).list_objects_v2(Bucket="given")
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("config, word", [("[gateway]\ns3_adress = 1\n", "s3_addr"), ("nonsense = 1\n", "nonsense"), ("[log]\nlevel = 7\n", "level"),
+                                          ("[gateway\n", "")])
+def test_a_configuration_that_is_wrong_is_refused_by_name(tmp_path, config, word):
+    path = tmp_path / "trioxide.toml"
+    path.write_text(config)
+    done = subprocess.run([binary(), "server", "--config", path, "--data", tmp_path / "data", "--s3-addr", "127.0.0.1:0"],
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode != 0 and word in done.stderr and "panicked" not in done.stderr, done.stderr
+
+
+def test_health_is_public_and_tells_nothing(server):
+    for path in ("/health/live", "/health/ready"):
+        status, body = http_get(server.admin + path)
+        assert status == 200 and len(body) < 200, (path, body)
+
+
+def test_metrics_are_in_the_form_of_prometheus(server, s3):
+    s3.list_buckets()
+    status, body = http_get(server.admin + "/metrics")
+    assert status == 200
+    lines = [line for line in body.decode().splitlines() if line and not line.startswith("#")]
+    assert lines and all(re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})? [-+0-9.eEinfNa]+", line) for line in lines), lines[:5]
+    assert any("request" in line for line in lines)
+
+
+# --- secrets ---
+
+def ask_secret(server, method, path, keys, body=b""):
+    request = Request(method, path, body=body)
+    if keys is None:
+        request.set("host", "h").set("content-length", str(len(body)))
+    else:
+        Signer(*keys).sign(request, server.admin)
+    return exchange(server.admin, request)
+
+
+def secret_of(response):
+    assert response.status == 200, str(response)
+    answer = json.loads(response.body)
+    return answer["access_key"], answer["secret_key"]
+
+
+@pytest.fixture
+def users(new_server):
+    server = new_server()
+    server.start().wait_ready()
+    return server
+
+
+def test_a_secret_can_be_made_anew_and_the_old_one_ends(users):
+    old = keys_of(BOB)
+    new = secret_of(ask_secret(users, "PUT", "/secret", old))
+    boto(users.endpoint, new).list_buckets()
+    assert new[1] != old[1]
+    wait_until(lambda: _fails(users, old), 6, "the old secret to be refused")
+
+
+def _fails(server, keys):
+    from botocore.exceptions import ClientError
+    try:
+        boto(server.endpoint, keys).list_buckets()
+    except ClientError as error:
+        return error.response["Error"]["Code"] in ("SignatureDoesNotMatch", "InvalidAccessKeyId", "AccessDenied")
+    return False
+
+
+def test_a_revoked_secret_ends_at_once_also_for_urls_made_before(users):
+    s3 = boto(users.endpoint, keys_of(BOB))
+    name = new_name()
+    s3.create_bucket(Bucket=name)
+    url = s3.generate_presigned_url("list_objects_v2", Params={"Bucket": name})
+    assert http_get(url)[0] == 200
+    assert ask_secret(users, "DELETE", "/secret", keys_of(BOB)).status in (200, 204)
+    wait_until(lambda: _fails(users, keys_of(BOB)) and http_get(url)[0] == 403, 6, "key and URL refused")
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_an_ordinary_user_reaches_only_their_own_secret(users, method):
+    for keys, path in ((keys_of(BOB), f"/secret/{ALICE.id}"), (None, "/secret"), (None, f"/secret/{BOB.id}"),
+                       ((BOB.access_key, "wrong"), "/secret"), (("AKIDNOBODY", "x"), "/secret")):
+        response = ask_secret(users, method, path, keys)
+        assert response.status in (401, 403), (path, str(response))
+    boto(users.endpoint, keys_of(ALICE)).list_buckets()
+    boto(users.endpoint, keys_of(BOB)).list_buckets()
+
+
+def test_an_administrator_reaches_anyones_secret(users):
+    new = secret_of(ask_secret(users, "PUT", f"/secret/{BOB.id}", ROOT_KEYS))
+    boto(users.endpoint, new).list_buckets()
+    assert ask_secret(users, "DELETE", f"/secret/{BOB.id}", ROOT_KEYS).status in (200, 204)
+    wait_until(lambda: _fails(users, new), 6, "the revoked key refused")
+
+
+# --- the command line ---
+
+COMMANDS = [["status"], ["om", "roles"], ["scm", "roles"], ["scm", "safe-mode"], ["scm", "pipelines"], ["scm", "containers"], ["datanode", "list"], ["user", "list"]]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_an_administrator_is_answered_and_nobody_else(server, words):
+    assert json.loads(server.admin_command(*words).stdout) is not None
+    text = subprocess.run([binary(), "admin", "--endpoint", server.admin, *words], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "AWS_ACCESS_KEY_ID": ROOT_KEYS[0], "AWS_SECRET_ACCESS_KEY": ROOT_KEYS[1]})
+    assert text.returncode == 0, text.stderr
+    for keys in (keys_of(ALICE), (ROOT_KEYS[0], "wrong"), ("AKIDNOBODY", "x")):
+        refused = server.admin_command(*words, keys=keys, check=False)
+        assert refused.returncode != 0 and refused.stderr.strip() and "panicked" not in refused.stderr, (keys[0], refused)
+
+
+def test_the_command_line_makes_and_ends_secrets(users):
+    made = json.loads(users.admin_command("secret", "create", BOB.id).stdout)
+    keys = made["access_key"], made["secret_key"]
+    boto(users.endpoint, keys).list_buckets()
+    users.admin_command("secret", "revoke", BOB.id)
+    wait_until(lambda: _fails(users, keys), 6, "the revoked key refused")
+
+
+def test_a_command_without_a_server_says_so(server):
+    done = subprocess.run([binary(), "admin", "--endpoint", "http://127.0.0.1:1", "status"], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"})
+    assert done.returncode != 0 and "127.0.0.1:1" in done.stderr
+
+
+def test_tokens_differ():
+    tokens = {subprocess.run([binary(), "token"], capture_output=True, text=True, check=True).stdout.strip() for _ in range(3)}
+    assert len(tokens) == 3 and all(len(token) >= 32 for token in tokens)
+
+
+# --- what is written down ---
+
+def test_every_request_leaves_one_audit_line_and_no_secret(new_server, tmp_path):
+    audit = tmp_path / "audit.json"
+    server = new_server(config=f'[log]\naudit = "{audit}"\nformat = "json"\nlevel = "debug"\n')
+    server.start().wait_ready()
+    s3 = boto(server.endpoint, keys_of(ALICE))
+    s3.create_bucket(Bucket="audited")
+    ids = []
+    for key in ("plain", "with\nline\rbreaks \x1b[31m\""):
+        ids.append(s3.put_object(Bucket="audited", Key=key, Body=b"x")["ResponseMetadata"]["HTTPHeaders"]["x-amz-request-id"])
+    body_of(s3, "audited", "plain")
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": "audited", "Key": "plain"})
+    assert http_get(url)[0] == 200
+    with refused("NoSuchKey"):
+        s3.get_object(Bucket="audited", Key="absent")
+    assert server.stop() == 0
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert len(lines) == 6, lines
+    text = audit.read_text()
+    for request_id in ids:
+        assert text.count(request_id) == 1
+    everything = text + server.log.read_text()
+    for hidden in (ALICE.secret_key, BOB.secret_key, ROOT_KEYS[1], url.rpartition("Signature=")[2][:64]):
+        assert hidden not in everything
+    assert "\x1b" not in everything
+
+
+def test_files_are_for_their_owner_alone(new_server):
+    server = new_server()
+    server.start().wait_ready()
+    boto(server.endpoint, keys_of(ALICE)).create_bucket(Bucket="b")
+    for folder, folders, files in os.walk(server.data):
+        for name in files:
+            mode = os.stat(os.path.join(folder, name)).st_mode & 0o077
+            assert mode == 0, f"{folder}/{name} is open to others: {oct(mode)}"
+    assert os.stat(server.data).st_mode & 0o077 == 0
+
+
+def test_the_secrets_of_the_environment_are_not_in_the_command_line(server):
+    command = pathlib.Path(f"/proc/{server.pid}/cmdline").read_bytes()
+    assert ROOT_KEYS[1].encode() not in command
