@@ -1,1 +1,36 @@
-//! (under construction)
+//! What is true in the namespace: rows, the commands that change them, and the questions that are asked of them.
+//!
+//! Everything here is a function of its arguments. The leader samples time, ids and blocks and writes them into a [`Command`];
+//! [`Command::apply`] gives the same rows and the same answer on every member and at every replay. Nothing reads a clock, rolls
+//! dice, touches a file or waits.
+//!
+//! What always holds, and is checked by [`invariants`]:
+//! - A block is referred to exactly as often as it is counted, and is never both live and in the deleted table.
+//! - Whatever a key, a part or a session loses stands in the deleted table in the same entry.
+//! - A bucket's contents are keyed by its id, which is never used again.
+
+pub mod accounts;
+pub mod authorise;
+mod blocks;
+mod commands;
+mod condition;
+pub mod invariants;
+pub mod listing;
+pub mod namespace;
+pub mod pending;
+pub mod rows;
+pub mod tables;
+#[cfg(test)]
+mod testing;
+
+pub use commands::{
+    AbortUpload, AbortUploadRejected, CloseSession, CommitKey, CommitKeyRejected, CommitPart, CommitPartRejected, CommittedBlock,
+    CompleteUpload, CompleteUploadRejected, CompletedPart, CopyAttributes, CopyKey, CopyKeyRejected, CopyPart, CopyPartRejected,
+    CopySource, CreateBucket, CreateBucketRejected, CreateSecret, CreateSecretRejected, CreateUpload, CreateUploadRejected,
+    DeleteBucket, DeleteBucketRejected, DeleteKey, DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey, EnsureUser,
+    EnsureUserRejected, ExpireSessions, ExtendSession, ForgetCompleted, KeyCommitted, KeyCopied, KeyDeletion, NoSuchBucket,
+    OpenSession, PartCommitted, PurgeBucket, RemoveReclaimed, ReserveIds, RevokeSecret, RevokeSecretRejected, SealedPair,
+    SetSealCheck, UserAccount,
+};
+pub use commands::{Command, Never, Outcome, Proposal};
+pub use condition::{ConditionFailed, ReadConditions, WriteCondition};

@@ -1,0 +1,200 @@
+//! An object becomes visible.
+
+use minicbor::{Decode, Encode};
+use tables::{StorageFault, WriteTables};
+use types::{ETag, LogIndex, ObjectKey, Timestamp, VersionId};
+
+use super::Outcome;
+use super::shared::{CommittedBlock, KeyCommitted, link, sort_blocks, take_session};
+use crate::blocks::Freed;
+use crate::condition::{ConditionFailed, WriteCondition};
+use crate::namespace;
+use crate::rows::{Attributes, KeyBody, KeyHead, KeyRow, ObjectChecksum, Sequence, Session, SessionRow, UserId};
+
+/// Decides the condition, links the version, frees what it replaces and what it does not name, and ends the session.
+///
+/// The session ends whatever the answer: a commit that was refused will not be accepted later, so its blocks are freed at once.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CommitKey {
+    #[n(0)]
+    pub session: Session,
+    #[n(1)]
+    pub key: ObjectKey,
+    /// In the object's order.
+    #[n(2)]
+    pub blocks: Vec<CommittedBlock>,
+    #[n(3)]
+    pub etag: ETag,
+    #[n(4)]
+    pub checksum: Option<ObjectChecksum>,
+    #[n(5)]
+    pub attributes: Attributes,
+    #[n(6)]
+    pub storage_class: Option<String>,
+    #[n(7)]
+    pub condition: WriteCondition,
+    /// The bucket's if absent.
+    #[n(8)]
+    pub owner: Option<UserId>,
+    #[n(9)]
+    pub now: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum CommitKeyRejected {
+    #[n(0)]
+    NoSuchBucket,
+    #[n(1)]
+    NoSuchSession,
+    #[n(2)]
+    PreconditionFailed,
+    #[n(3)]
+    NoSuchKey,
+    #[n(4)]
+    ForeignBlock,
+}
+
+impl From<ConditionFailed> for CommitKeyRejected {
+    fn from(failed: ConditionFailed) -> Self {
+        match failed {
+            ConditionFailed::Mismatch => Self::PreconditionFailed,
+            ConditionFailed::Absent => Self::NoSuchKey,
+        }
+    }
+}
+
+impl CommitKey {
+    pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<KeyCommitted, CommitKeyRejected> {
+        let Some(session) = take_session(tables, &self.session)? else {
+            return Ok(Err(CommitKeyRejected::NoSuchSession));
+        };
+        let now = self.now;
+        let mut freed = Freed::default();
+        let outcome = self.link(log, tables, &session, &mut freed)?;
+        if outcome.is_err() {
+            freed.drop_handed_out(session.blocks);
+        }
+        freed.write(tables, log, now);
+        Ok(outcome)
+    }
+
+    /// Changes nothing if it rejects.
+    fn link(
+        self,
+        log: LogIndex,
+        tables: &mut dyn WriteTables,
+        session: &SessionRow,
+        freed: &mut Freed,
+    ) -> Result<Result<KeyCommitted, CommitKeyRejected>, StorageFault> {
+        let Some(bucket) = namespace::bucket(tables, self.session.bucket)? else {
+            return Ok(Err(CommitKeyRejected::NoSuchBucket));
+        };
+        let Some(sorted) = sort_blocks(session, &self.blocks) else {
+            return Ok(Err(CommitKeyRejected::ForeignBlock));
+        };
+        let replaced = namespace::current(tables, bucket.id, &self.key)?;
+        if let Err(failed) = self.condition.check(replaced.as_ref().map(|row| &row.head)) {
+            return Ok(Err(failed.into()));
+        }
+        let head = KeyHead {
+            object: self.session.object,
+            sequence: Sequence::new(log, 0),
+            version: VersionId::NULL,
+            size: sorted.size,
+            etag: self.etag,
+            modified: self.now,
+            owner: self.owner.unwrap_or_else(|| bucket.owner.clone()),
+            storage_class: self.storage_class,
+            checksum: self.checksum,
+        };
+        let body = KeyBody { attributes: self.attributes, pieces: sorted.pieces, parts: Vec::new() };
+        freed.drop_handed_out(sorted.unused);
+        link(tables, &bucket, &self.key, replaced, KeyRow { head, body }, freed).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Namespace, etag, key};
+
+    #[test]
+    fn a_commit_replaces_the_version_before_it_and_frees_its_blocks() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.write(bucket, "cat.jpg", [(1, 10), (2, 5)]);
+        let committed = om.write(bucket, "cat.jpg", [(3, 7)]);
+        assert_eq!(committed.size, 7);
+        assert_eq!(om.deleted_blocks(), [1, 2]);
+        assert_eq!(om.current(bucket, "cat.jpg").expect("it is there").head.size, 7);
+        om.check();
+    }
+
+    #[test]
+    fn blocks_that_the_commit_does_not_name_are_freed() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let session = om.open(bucket, [1, 2, 3]);
+        om.commit(session, "cat.jpg", [(3, 10), (1, 0)]).expect("a good commit");
+        assert_eq!(om.deleted_blocks(), [1, 2]);
+        om.check();
+    }
+
+    #[test]
+    fn a_block_of_another_session_cannot_be_committed_nor_one_block_twice() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let (first, second, third) = (om.open(bucket, [1]), om.open(bucket, [2]), om.open(bucket, [3]));
+        assert_eq!(om.commit(second, "b", [(1, 10)]), Err(CommitKeyRejected::ForeignBlock));
+        assert_eq!(om.commit(third, "b", [(3, 10), (3, 10)]), Err(CommitKeyRejected::ForeignBlock));
+        om.commit(first, "a", [(1, 10)]).expect("its own block");
+        assert_eq!(om.deleted_blocks(), [2, 3]);
+        om.check();
+    }
+
+    #[test]
+    fn a_refused_commit_frees_its_blocks_and_cannot_be_repeated() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.write(bucket, "cat.jpg", [(1, 10)]);
+        let session = om.open(bucket, [2]);
+        let commit = CommitKey { condition: WriteCondition::IfAbsent, ..om.commit_of(session, "cat.jpg", [(2, 10)]) };
+        assert_eq!(om.apply(commit.clone()), Err(CommitKeyRejected::PreconditionFailed));
+        assert_eq!(om.deleted_blocks(), [2]);
+        om.delete(bucket, "cat.jpg");
+        assert_eq!(om.apply(commit), Err(CommitKeyRejected::NoSuchSession));
+        om.check();
+    }
+
+    #[test]
+    fn a_matching_tag_on_a_key_that_is_gone_is_no_such_key() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let session = om.open(bucket, [1]);
+        let commit = CommitKey { condition: WriteCondition::IfMatch(etag(1)), ..om.commit_of(session, "cat.jpg", [(1, 10)]) };
+        assert_eq!(om.apply(commit), Err(CommitKeyRejected::NoSuchKey));
+    }
+
+    #[test]
+    fn a_write_into_a_bucket_deleted_meanwhile_is_refused_even_if_the_name_is_back() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let session = om.open(bucket, [1]);
+        om.apply(crate::DeleteBucket { bucket }).expect("it is empty");
+        let again = om.create_bucket("ada", "photos");
+        assert_eq!(om.commit(session, "cat.jpg", [(1, 10)]), Err(CommitKeyRejected::NoSuchBucket));
+        assert_eq!(namespace::current(&om.tables, again, &key("cat.jpg")).expect("memory"), None);
+        assert_eq!(om.deleted_blocks(), [1]);
+        om.check();
+    }
+
+    #[test]
+    fn a_keys_history_does_not_run_backwards_when_the_next_leaders_clock_is_behind() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let before = om.write(bucket, "cat.jpg", [(1, 10)]);
+        let session = om.open(bucket, [2]);
+        let commit = CommitKey { now: Timestamp(0), ..om.commit_of(session, "cat.jpg", [(2, 10)]) };
+        assert_eq!(om.apply(commit).expect("a good commit").modified, before.modified);
+    }
+}

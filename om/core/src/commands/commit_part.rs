@@ -1,0 +1,147 @@
+//! A part of an upload is there.
+
+use minicbor::{Decode, Encode};
+use tables::{StorageFault, WriteTables};
+use types::{Checksum, ETag, LogIndex, ObjectId, PartNumber, Timestamp, VersionId};
+
+use super::Outcome;
+use super::shared::{CommittedBlock, sort_blocks, take_session};
+use crate::blocks::Freed;
+use crate::namespace;
+use crate::rows::{self, PartRow, Session, SessionRow, UploadKey, part_key, upload_key};
+use crate::tables::{PARTS, UPLOADS};
+
+/// Puts the part in place of one sent before under its number: the last to finish wins. Ends the session whatever the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CommitPart {
+    #[n(0)]
+    pub session: Session,
+    #[n(1)]
+    pub at: UploadKey,
+    #[n(2)]
+    pub part: PartNumber,
+    #[n(3)]
+    pub blocks: Vec<CommittedBlock>,
+    #[n(4)]
+    pub etag: ETag,
+    #[n(5)]
+    pub checksum: Option<Checksum>,
+    #[n(6)]
+    pub now: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PartCommitted {
+    #[n(0)]
+    pub etag: ETag,
+    #[n(1)]
+    pub modified: Timestamp,
+    #[n(2)]
+    pub size: u64,
+    #[n(3)]
+    pub source_version: Option<VersionId>,
+    #[n(4)]
+    pub object: ObjectId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum CommitPartRejected {
+    #[n(0)]
+    NoSuchBucket,
+    #[n(1)]
+    NoSuchUpload,
+    #[n(2)]
+    NoSuchSession,
+    #[n(3)]
+    ForeignBlock,
+}
+
+impl CommitPart {
+    pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<PartCommitted, CommitPartRejected> {
+        let Some(session) = take_session(tables, &self.session)? else {
+            return Ok(Err(CommitPartRejected::NoSuchSession));
+        };
+        let now = self.now;
+        let mut freed = Freed::default();
+        let outcome = self.link(tables, &session, &mut freed)?;
+        if outcome.is_err() {
+            freed.drop_handed_out(session.blocks);
+        }
+        freed.write(tables, log, now);
+        Ok(outcome)
+    }
+
+    /// Changes nothing if it rejects.
+    fn link(
+        self,
+        tables: &mut dyn WriteTables,
+        session: &SessionRow,
+        freed: &mut Freed,
+    ) -> Result<Result<PartCommitted, CommitPartRejected>, StorageFault> {
+        if self.at.bucket != session.bucket || namespace::bucket(tables, self.at.bucket)?.is_none() {
+            return Ok(Err(CommitPartRejected::NoSuchBucket));
+        }
+        if tables.get(UPLOADS, &upload_key(&self.at))?.is_none() {
+            return Ok(Err(CommitPartRejected::NoSuchUpload));
+        }
+        let Some(sorted) = sort_blocks(session, &self.blocks) else {
+            return Ok(Err(CommitPartRejected::ForeignBlock));
+        };
+        freed.drop_handed_out(sorted.unused);
+        let row = PartRow {
+            object: self.session.object,
+            size: sorted.size,
+            etag: self.etag,
+            checksum: self.checksum,
+            modified: self.now,
+            pieces: sorted.pieces,
+        };
+        put_part(tables, &self.at, self.part, &row, freed)?;
+        Ok(Ok(PartCommitted { etag: row.etag, modified: row.modified, size: row.size, source_version: None, object: row.object }))
+    }
+}
+
+pub(super) fn put_part(
+    tables: &mut dyn WriteTables,
+    at: &UploadKey,
+    part: PartNumber,
+    row: &PartRow,
+    freed: &mut Freed,
+) -> Result<(), StorageFault> {
+    let key = part_key(at, part);
+    if let Some(replaced) = rows::get::<PartRow>(tables, PARTS, &key)? {
+        freed.drop_pieces(tables, &replaced.pieces)?;
+    }
+    rows::put(tables, PARTS, &key, row);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Namespace;
+
+    #[test]
+    fn a_part_sent_again_replaces_the_first_and_frees_it() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let upload = om.create_upload(bucket, "big");
+        let first = om.write_part(&upload, 1, [(1, 10)]);
+        let second = om.write_part(&upload, 1, [(2, 20)]);
+        assert_ne!(first.object, second.object);
+        assert_eq!(om.deleted_blocks(), [1]);
+        om.check();
+    }
+
+    #[test]
+    fn a_part_of_an_upload_that_was_aborted_is_refused_and_freed() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let upload = om.create_upload(bucket, "big");
+        let session = om.open(bucket, [1]);
+        om.apply(crate::AbortUpload { at: upload.clone(), now: Timestamp(3) }).expect("it exists");
+        assert_eq!(om.apply(om.part_of(session, &upload, 1, [(1, 10)])), Err(CommitPartRejected::NoSuchUpload));
+        assert_eq!(om.deleted_blocks(), [1]);
+        om.check();
+    }
+}

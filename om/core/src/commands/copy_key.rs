@@ -1,0 +1,229 @@
+//! A new object on another's blocks.
+
+use minicbor::{Decode, Encode};
+use tables::WriteTables;
+use types::{BucketId, LogIndex, ObjectId, ObjectKey, Timestamp, VersionId};
+
+use super::Outcome;
+use super::shared::{CopySource, KeyCommitted, link, shown_version};
+use crate::blocks::{Freed, add_reference};
+use crate::condition::{ConditionFailed, WriteCondition};
+use crate::namespace::{self, Missing};
+use crate::rows::{Attributes, KeyBody, KeyHead, KeyRow, Sequence, UserId};
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum CopyAttributes {
+    /// The source's.
+    #[n(0)]
+    Source,
+    #[n(1)]
+    Replace(#[n(0)] Attributes),
+}
+
+/// Copies by reference: every block of the source gains one, and no bytes move. The copy keeps the source's tag, checksum and
+/// parts, since they describe its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CopyKey {
+    #[n(0)]
+    pub source: CopySource,
+    #[n(1)]
+    pub bucket: BucketId,
+    #[n(2)]
+    pub key: ObjectKey,
+    #[n(3)]
+    pub attributes: CopyAttributes,
+    #[n(4)]
+    pub storage_class: Option<String>,
+    #[n(5)]
+    pub condition: WriteCondition,
+    #[n(6)]
+    pub object: ObjectId,
+    /// The bucket's if absent.
+    #[n(7)]
+    pub owner: Option<UserId>,
+    #[n(8)]
+    pub max_size: u64,
+    #[n(9)]
+    pub now: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KeyCopied {
+    #[n(0)]
+    pub committed: KeyCommitted,
+    #[n(1)]
+    pub source_version: Option<VersionId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum CopyKeyRejected {
+    #[n(0)]
+    NoSuchSourceBucket,
+    #[n(1)]
+    NoSuchSourceKey,
+    #[n(2)]
+    NoSuchSourceVersion,
+    #[n(3)]
+    SourceIsDeleteMarker,
+    #[n(4)]
+    PreconditionFailed,
+    #[n(5)]
+    NoSuchBucket,
+    #[n(6)]
+    NoSuchKey,
+    #[n(7)]
+    OntoItself,
+    #[n(8)]
+    TooLarge,
+}
+
+impl From<Missing> for CopyKeyRejected {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Key => Self::NoSuchSourceKey,
+            Missing::Version => Self::NoSuchSourceVersion,
+            Missing::DeleteMarker(_) => Self::SourceIsDeleteMarker,
+        }
+    }
+}
+
+impl From<ConditionFailed> for CopyKeyRejected {
+    fn from(failed: ConditionFailed) -> Self {
+        match failed {
+            ConditionFailed::Mismatch => Self::PreconditionFailed,
+            ConditionFailed::Absent => Self::NoSuchKey,
+        }
+    }
+}
+
+impl CopyKey {
+    pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<KeyCopied, CopyKeyRejected> {
+        if namespace::bucket(tables, self.source.bucket)?.is_none() {
+            return Ok(Err(CopyKeyRejected::NoSuchSourceBucket));
+        }
+        let source = match namespace::version(tables, self.source.bucket, &self.source.key, self.source.version)? {
+            Ok(source) => source,
+            Err(missing) => return Ok(Err(missing.into())),
+        };
+        if !self.source.conditions.accept(&source.head) {
+            return Ok(Err(CopyKeyRejected::PreconditionFailed));
+        }
+        if source.head.size > self.max_size {
+            return Ok(Err(CopyKeyRejected::TooLarge));
+        }
+        let Some(bucket) = namespace::bucket(tables, self.bucket)? else {
+            return Ok(Err(CopyKeyRejected::NoSuchBucket));
+        };
+        let replaced = namespace::current(tables, bucket.id, &self.key)?;
+        if let Err(failed) = self.condition.check(replaced.as_ref().map(|row| &row.head)) {
+            return Ok(Err(failed.into()));
+        }
+        if self.changes_nothing(&source, replaced.as_ref()) {
+            return Ok(Err(CopyKeyRejected::OntoItself));
+        }
+        // References are added before any are dropped: a copy onto its own source must not free it in passing.
+        for piece in &source.body.pieces {
+            add_reference(tables, piece.block)?;
+        }
+        let source_version = shown_version(&source);
+        let head = KeyHead {
+            object: self.object,
+            sequence: Sequence::new(log, 0),
+            version: VersionId::NULL,
+            modified: self.now,
+            owner: self.owner.unwrap_or_else(|| bucket.owner.clone()),
+            storage_class: self.storage_class,
+            ..source.head
+        };
+        let attributes = match self.attributes {
+            CopyAttributes::Source => source.body.attributes,
+            CopyAttributes::Replace(attributes) => attributes,
+        };
+        let row = KeyRow { head, body: KeyBody { attributes, ..source.body } };
+        let mut freed = Freed::default();
+        let committed = link(tables, &bucket, &self.key, replaced, row, &mut freed)?;
+        freed.write(tables, log, self.now);
+        Ok(Ok(KeyCopied { committed, source_version }))
+    }
+
+    /// The current version onto itself with its own attributes and storage class.
+    fn changes_nothing(&self, source: &KeyRow, replaced: Option<&KeyRow>) -> bool {
+        let class = |class: &Option<String>| class.clone().unwrap_or_else(|| STANDARD.to_owned());
+        let is_itself = self.source.bucket == self.bucket
+            && self.source.key == self.key
+            && replaced.is_some_and(|replaced| replaced.head.object == source.head.object);
+        is_itself && self.attributes == CopyAttributes::Source && class(&self.storage_class) == class(&source.head.storage_class)
+    }
+}
+
+const STANDARD: &str = "STANDARD";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ReadConditions;
+    use crate::testing::{Namespace, etag, key};
+
+    fn copy(bucket: BucketId, from: &str, to: &str) -> CopyKey {
+        CopyKey {
+            source: CopySource { bucket, key: key(from), version: None, conditions: ReadConditions::default() },
+            bucket,
+            key: key(to),
+            attributes: CopyAttributes::Source,
+            storage_class: None,
+            condition: WriteCondition::Always,
+            object: ObjectId(1 << 40),
+            owner: None,
+            max_size: 1000,
+            now: Timestamp(70),
+        }
+    }
+
+    #[test]
+    fn a_copy_shares_the_blocks_until_both_are_gone() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let source = om.write(bucket, "a", [(1, 10), (2, 10)]);
+        let copied = om.apply(copy(bucket, "a", "b")).expect("it exists");
+        assert_eq!((copied.committed.size, copied.committed.etag), (20, source.etag));
+        om.check();
+        om.delete(bucket, "a");
+        assert_eq!(om.deleted_blocks(), []);
+        om.check();
+        om.delete(bucket, "b");
+        assert_eq!(om.deleted_blocks(), [1, 2]);
+        om.check();
+    }
+
+    #[test]
+    fn a_copy_onto_itself_must_change_something() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.write(bucket, "a", [(1, 10)]);
+        assert_eq!(om.apply(copy(bucket, "a", "a")), Err(CopyKeyRejected::OntoItself));
+        let standard = CopyKey { storage_class: Some("STANDARD".into()), ..copy(bucket, "a", "a") };
+        assert_eq!(om.apply(standard), Err(CopyKeyRejected::OntoItself));
+        let replaced = CopyKey { attributes: CopyAttributes::Replace(Attributes::default()), ..copy(bucket, "a", "a") };
+        om.apply(replaced).expect("new attributes are a change");
+        let colder = CopyKey { storage_class: Some("GLACIER".into()), ..copy(bucket, "a", "a") };
+        om.apply(colder).expect("another storage class is a change");
+        assert_eq!(om.deleted_blocks(), []);
+        om.check();
+    }
+
+    #[test]
+    fn conditions_hold_for_the_source_and_for_the_destination() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.write(bucket, "a", [(1, 10)]);
+        let mut unmatched = copy(bucket, "a", "b");
+        unmatched.source.conditions.if_match = Some(vec![etag(99)]);
+        assert_eq!(om.apply(unmatched), Err(CopyKeyRejected::PreconditionFailed));
+        let exists = CopyKey { condition: WriteCondition::IfAbsent, ..copy(bucket, "a", "a") };
+        assert_eq!(om.apply(exists), Err(CopyKeyRejected::PreconditionFailed));
+        let large = CopyKey { max_size: 9, ..copy(bucket, "a", "b") };
+        assert_eq!(om.apply(large), Err(CopyKeyRejected::TooLarge));
+        assert_eq!(om.apply(copy(bucket, "absent", "b")), Err(CopyKeyRejected::NoSuchSourceKey));
+        om.check();
+    }
+}

@@ -1,0 +1,117 @@
+//! A new bucket.
+
+use minicbor::{Decode, Encode};
+use tables::WriteTables;
+use types::{BucketId, BucketName, LogIndex, Replication, Timestamp, VolumeName};
+
+use super::Outcome;
+use crate::namespace;
+use crate::rows::{
+    self, BucketLayout, BucketRow, UserId, Versioning, VolumeRow, bucket_key, keys_under, name_key, user_bucket_key,
+    user_bucket_prefix,
+};
+use crate::tables::{BUCKET_NAMES, BUCKETS, USER_BUCKETS, VOLUMES};
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CreateBucket {
+    #[n(0)]
+    pub volume: VolumeName,
+    #[n(1)]
+    pub name: BucketName,
+    #[n(2)]
+    pub owner: UserId,
+    #[n(3)]
+    pub location: Option<String>,
+    #[n(4)]
+    pub replication: Replication,
+    /// How many buckets the owner may have in the volume.
+    #[n(5)]
+    pub limit: u32,
+    #[n(6)]
+    pub now: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum CreateBucketRejected {
+    /// The owner has it already, with the same settings.
+    #[n(0)]
+    OwnedByYou(#[n(0)] Box<BucketRow>),
+    #[n(1)]
+    Exists,
+    #[n(2)]
+    TooMany,
+    #[n(3)]
+    NoSuchUser,
+}
+
+impl CreateBucket {
+    pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<BucketRow, CreateBucketRejected> {
+        if let Some(existing) = namespace::bucket_by_name(tables, &self.volume, &self.name)? {
+            let is_same = existing.owner == self.owner && existing.location == self.location;
+            let rejected =
+                if is_same { CreateBucketRejected::OwnedByYou(Box::new(existing)) } else { CreateBucketRejected::Exists };
+            return Ok(Err(rejected));
+        }
+        if namespace::user(tables, &self.owner)?.is_none() {
+            return Ok(Err(CreateBucketRejected::NoSuchUser));
+        }
+        let owned = user_bucket_prefix(&self.owner, &self.volume);
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        if keys_under(tables, USER_BUCKETS, &owned, limit)?.0.len() >= limit {
+            return Ok(Err(CreateBucketRejected::TooMany));
+        }
+        if self.volume != VolumeName::s3v() && tables.get(VOLUMES, self.volume.as_str().as_bytes())?.is_none() {
+            let volume = VolumeRow { owner: self.owner.clone(), created: self.now };
+            rows::put(tables, VOLUMES, self.volume.as_str().as_bytes(), &volume);
+        }
+        let row = BucketRow {
+            id: BucketId(log.0),
+            volume: self.volume,
+            name: self.name,
+            owner: self.owner,
+            created: self.now,
+            location: self.location,
+            layout: BucketLayout::ObjectStore,
+            replication: self.replication,
+            versioning: Versioning::Unversioned,
+        };
+        rows::put(tables, BUCKETS, &bucket_key(row.id), &row);
+        rows::put(tables, BUCKET_NAMES, &name_key(&row.volume, &row.name), &row.id);
+        rows::put(tables, USER_BUCKETS, &user_bucket_key(&row.owner, &row.volume, &row.name), &row.id);
+        Ok(Ok(row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Namespace;
+
+    #[test]
+    fn a_bucket_made_again_is_another_bucket() {
+        let mut om = Namespace::with_users(["ada"]);
+        let first = om.create_bucket("ada", "photos");
+        om.apply(crate::DeleteBucket { bucket: first }).expect("it is empty");
+        let second = om.create_bucket("ada", "photos");
+        assert_ne!(first, second);
+    }
+
+    #[test]
+    fn a_name_is_taken_once() {
+        let mut om = Namespace::with_users(["ada", "bob"]);
+        let id = om.create_bucket("ada", "photos");
+        assert_eq!(om.apply(om.bucket("bob", "photos")), Err(CreateBucketRejected::Exists));
+        let again = om.apply(om.bucket("ada", "photos")).expect_err("it exists");
+        assert!(matches!(again, CreateBucketRejected::OwnedByYou(row) if row.id == id));
+        let elsewhere = CreateBucket { location: Some("eu".into()), ..om.bucket("ada", "photos") };
+        assert_eq!(om.apply(elsewhere), Err(CreateBucketRejected::Exists));
+    }
+
+    #[test]
+    fn an_owner_has_at_most_so_many() {
+        let mut om = Namespace::with_users(["ada"]);
+        om.create_bucket("ada", "one");
+        let second = CreateBucket { limit: 1, ..om.bucket("ada", "two") };
+        assert_eq!(om.apply(second), Err(CreateBucketRejected::TooMany));
+    }
+}

@@ -1,0 +1,52 @@
+//! A multipart upload begins.
+
+use minicbor::{Decode, Encode};
+use tables::WriteTables;
+use types::{ChecksumAlgorithm, ChecksumType, LogIndex, Timestamp};
+
+use super::Outcome;
+use crate::namespace;
+use crate::rows::{self, Attributes, UploadKey, UploadRow, UserId, upload_key};
+use crate::tables::UPLOADS;
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CreateUpload {
+    #[n(0)]
+    pub at: UploadKey,
+    /// The bucket's owner if absent.
+    #[n(1)]
+    pub initiator: Option<UserId>,
+    #[n(2)]
+    pub attributes: Attributes,
+    #[n(3)]
+    pub storage_class: Option<String>,
+    #[n(4)]
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    #[n(5)]
+    pub now: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum CreateUploadRejected {
+    #[n(0)]
+    NoSuchBucket,
+}
+
+impl CreateUpload {
+    pub(super) fn apply(self, _: LogIndex, tables: &mut dyn WriteTables) -> Outcome<(), CreateUploadRejected> {
+        let Some(bucket) = namespace::bucket(tables, self.at.bucket)? else {
+            return Ok(Err(CreateUploadRejected::NoSuchBucket));
+        };
+        let initiator = self.initiator.unwrap_or(bucket.owner);
+        let row = UploadRow {
+            owner: initiator.clone(),
+            initiator,
+            initiated: self.now,
+            attributes: self.attributes,
+            storage_class: self.storage_class,
+            checksum: self.checksum,
+        };
+        rows::put(tables, UPLOADS, &upload_key(&self.at), &row);
+        Ok(Ok(()))
+    }
+}

@@ -1,0 +1,73 @@
+//! Many objects go, each by itself.
+
+use minicbor::{Decode, Encode};
+use tables::WriteTables;
+use types::{BucketId, LogIndex, Timestamp};
+
+use super::Outcome;
+use super::delete_key::{DeleteKeyRejected, DeletedKey, KeyDeletion, delete_one};
+use crate::blocks::Freed;
+use crate::namespace;
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct DeleteKeys {
+    #[n(0)]
+    pub bucket: BucketId,
+    #[n(1)]
+    pub deletions: Vec<KeyDeletion>,
+    #[n(2)]
+    pub now: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum DeleteKeysRejected {
+    #[n(0)]
+    NoSuchBucket,
+}
+
+impl DeleteKeys {
+    pub(super) fn apply(
+        self,
+        log: LogIndex,
+        tables: &mut dyn WriteTables,
+    ) -> Outcome<Vec<Result<DeletedKey, DeleteKeyRejected>>, DeleteKeysRejected> {
+        let Some(bucket) = namespace::bucket(tables, self.bucket)? else {
+            return Ok(Err(DeleteKeysRejected::NoSuchBucket));
+        };
+        let mut freed = Freed::default();
+        let mut outcomes = Vec::with_capacity(self.deletions.len());
+        for deletion in self.deletions {
+            outcomes.push(delete_one(tables, &bucket, deletion, &mut freed)?);
+        }
+        freed.write(tables, log, self.now);
+        Ok(Ok(outcomes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::WriteCondition;
+    use crate::testing::{Namespace, etag, key};
+
+    #[test]
+    fn one_refusal_does_not_keep_the_others() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        for (name, block) in [("a", 1), ("b", 2)] {
+            om.write(bucket, name, [(block, 10)]);
+        }
+        let deletion = |name, condition| KeyDeletion { key: key(name), version: None, condition };
+        let deletions = vec![
+            deletion("a", WriteCondition::IfMatch(etag(9))),
+            deletion("b", WriteCondition::Always),
+            deletion("b", WriteCondition::Always),
+            deletion("absent", WriteCondition::Always),
+        ];
+        let outcomes = om.apply(DeleteKeys { bucket, deletions, now: Timestamp(5) }).expect("the bucket exists");
+        let gone = Ok(DeletedKey::default());
+        assert_eq!(outcomes, [Err(DeleteKeyRejected::PreconditionFailed), gone.clone(), gone.clone(), gone]);
+        assert_eq!(om.deleted_blocks(), [2]);
+        om.check();
+    }
+}

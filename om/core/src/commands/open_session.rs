@@ -1,0 +1,30 @@
+//! The beginning of a write.
+
+use minicbor::{Decode, Encode};
+use tables::WriteTables;
+use types::{BlockId, LogIndex};
+
+use super::{Never, Outcome};
+use crate::rows::{self, Session, SessionRow, session_key};
+use crate::tables::OPEN_KEYS;
+
+/// Notes which blocks were handed out for a write. The client does not wait for it: the commit stands behind it in the log.
+///
+/// A leader that dies may take the entry with it, within the milliseconds before a majority had it. The commit then finds no
+/// session and is rejected, and the client writes again. Accepting it on the word of the gateway would need every session's end
+/// to be remembered for ever: a session without a row may as well be one that was committed, whose blocks were since freed.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct OpenSession {
+    #[n(0)]
+    pub session: Session,
+    #[n(1)]
+    pub blocks: Vec<BlockId>,
+}
+
+impl OpenSession {
+    pub(super) fn apply(self, _: LogIndex, tables: &mut dyn WriteTables) -> Outcome<(), Never> {
+        let Session { object, bucket, opened } = self.session;
+        rows::put(tables, OPEN_KEYS, &session_key(object), &SessionRow { bucket, opened, blocks: self.blocks });
+        Ok(Ok(()))
+    }
+}

@@ -1,0 +1,43 @@
+//! A user's secrets end.
+
+use minicbor::{Decode, Encode};
+use tables::WriteTables;
+use types::LogIndex;
+
+use super::Outcome;
+use super::ensure_user::access_keys;
+use crate::namespace;
+use crate::rows::{UserId, access_key_of_user};
+use crate::tables::{ACCESS_KEYS, USER_ACCESS_KEYS};
+
+/// All of them. The next call that was signed with one is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RevokeSecret {
+    #[n(0)]
+    pub user: UserId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum RevokeSecretRejected {
+    #[n(0)]
+    NoSuchUser,
+    #[n(1)]
+    NoSecret,
+}
+
+impl RevokeSecret {
+    pub(super) fn apply(self, _: LogIndex, tables: &mut dyn WriteTables) -> Outcome<(), RevokeSecretRejected> {
+        if namespace::user(tables, &self.user)?.is_none() {
+            return Ok(Err(RevokeSecretRejected::NoSuchUser));
+        }
+        let access_keys = access_keys(tables, &self.user)?;
+        if access_keys.is_empty() {
+            return Ok(Err(RevokeSecretRejected::NoSecret));
+        }
+        for access_key in access_keys {
+            tables.delete(ACCESS_KEYS, access_key.0.as_bytes());
+            tables.delete(USER_ACCESS_KEYS, &access_key_of_user(&self.user, &access_key));
+        }
+        Ok(Ok(()))
+    }
+}

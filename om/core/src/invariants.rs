@@ -1,0 +1,223 @@
+//! What must hold over all tables after every entry. Tests and simulations ask [`violations`]; a running member does not, since
+//! it reads everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::tables::{ReadTables, StorageFault, Table, Visit};
+use minicbor::Decode;
+use types::{BlockId, BucketId};
+
+use crate::rows::{
+    AccessKeyRow, BucketRow, CompletedRow, KeyRow, PartRow, Piece, ReclaimRow, SessionRow, UserId, UserRow, access_key_of_user,
+    be64, block_key, completed_time_key, email_key, name_key, user_bucket_key,
+};
+use crate::tables;
+
+/// Every sentence that does not hold.
+pub fn violations(tables: &dyn ReadTables) -> Result<Vec<String>, StorageFault> {
+    let mut found = Vec::new();
+    blocks_are_referred_to_as_often_as_counted(tables, &mut found)?;
+    pieces_add_up_to_sizes(tables, &mut found)?;
+    buckets_and_their_indexes_agree(tables, &mut found)?;
+    nothing_lies_in_a_bucket_that_is_gone(tables, &mut found)?;
+    parts_have_their_upload(tables, &mut found)?;
+    completions_and_their_times_agree(tables, &mut found)?;
+    identities_and_their_indexes_agree(tables, &mut found)?;
+    Ok(found)
+}
+
+fn each(
+    tables: &dyn ReadTables,
+    table: Table,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), StorageFault>,
+) -> Result<(), StorageFault> {
+    tables.scan(table, b"", &mut |key, value| visit(key, value).map(|()| Visit::Next))
+}
+
+fn each_row<R: for<'b> Decode<'b, ()>>(
+    tables: &dyn ReadTables,
+    table: Table,
+    mut visit: impl FnMut(&[u8], R) -> Result<(), StorageFault>,
+) -> Result<(), StorageFault> {
+    each(tables, table, |key, value| visit(key, ::tables::decode(value, table.name)?))
+}
+
+/// A live block has one reference a piece or session, of which all but the first are counted; a block is live or deleted, and
+/// deleted once.
+fn blocks_are_referred_to_as_often_as_counted(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    let mut references: BTreeMap<BlockId, u64> = BTreeMap::new();
+    let mut refer = |pieces: &[Piece]| pieces.iter().for_each(|piece| *references.entry(piece.block).or_default() += 1);
+    each_row(tables, tables::KEYS, |_, row: KeyRow| {
+        refer(&row.body.pieces);
+        Ok(())
+    })?;
+    each_row(tables, tables::PARTS, |_, row: PartRow| {
+        refer(&row.pieces);
+        Ok(())
+    })?;
+    let mut handed_out = BTreeSet::new();
+    each_row(tables, tables::OPEN_KEYS, |_, row: SessionRow| {
+        for block in row.blocks {
+            if !handed_out.insert(block) || references.contains_key(&block) {
+                found.push(format!("{block} is handed out although it is in use"));
+            }
+        }
+        Ok(())
+    })?;
+    let mut extra: BTreeMap<Vec<u8>, u64> =
+        references.iter().filter(|(_, count)| **count > 1).map(|(block, count)| (block_key(*block), count - 1)).collect();
+    each_row(tables, tables::BLOCK_REFS, |key, counted: u32| {
+        let there = extra.remove(key).unwrap_or(0);
+        if there != u64::from(counted) {
+            found.push(format!("a block has {there} references besides the first, and {counted} are counted"));
+        }
+        Ok(())
+    })?;
+    found.extend(extra.values().map(|there| format!("a block has {there} references that are not counted")));
+    let mut deleted = BTreeSet::new();
+    each_row(tables, tables::DELETED, |_, row: ReclaimRow| {
+        for block in row.blocks {
+            if !deleted.insert(block) {
+                found.push(format!("{block} is deleted twice"));
+            }
+            if references.contains_key(&block) || handed_out.contains(&block) {
+                found.push(format!("{block} is deleted although it is in use"));
+            }
+        }
+        Ok(())
+    })
+}
+
+fn pieces_add_up_to_sizes(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    let sum = |pieces: &[Piece]| pieces.iter().map(|piece| piece.length).sum::<u64>();
+    each_row(tables, tables::KEYS, |_, row: KeyRow| {
+        let parts: u64 = row.body.parts.iter().map(|part| part.size).sum();
+        if sum(&row.body.pieces) != row.head.size || (!row.body.parts.is_empty() && parts != row.head.size) {
+            found.push(format!("{} is not as large as its pieces or parts", row.head.object));
+        }
+        Ok(())
+    })?;
+    each_row(tables, tables::PARTS, |_, row: PartRow| {
+        if sum(&row.pieces) != row.size {
+            found.push(format!("the part {} is not as large as its pieces", row.object));
+        }
+        Ok(())
+    })
+}
+
+fn buckets_and_their_indexes_agree(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    let (mut names, mut owned) = (BTreeMap::new(), BTreeMap::new());
+    each_row(tables, tables::BUCKETS, |key, row: BucketRow| {
+        if be64(tables::BUCKETS, key, 0)? != row.id.0 {
+            found.push(format!("{} lies under another id", row.id));
+        }
+        names.insert(name_key(&row.volume, &row.name), row.id);
+        owned.insert(user_bucket_key(&row.owner, &row.volume, &row.name), row.id);
+        Ok(())
+    })?;
+    for (table, expected) in [(tables::BUCKET_NAMES, names), (tables::USER_BUCKETS, owned)] {
+        let mut there = BTreeMap::new();
+        each_row(tables, table, |key, id: BucketId| {
+            there.insert(key.to_vec(), id);
+            Ok(())
+        })?;
+        if there != expected {
+            found.push(format!("{} does not name the buckets that exist", table.name));
+        }
+    }
+    Ok(())
+}
+
+fn nothing_lies_in_a_bucket_that_is_gone(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    let ids = |table: Table| {
+        let mut ids = BTreeSet::new();
+        each(tables, table, |key, _| {
+            ids.insert(be64(table, key, 0)?);
+            Ok(())
+        })
+        .map(|()| ids)
+    };
+    let (live, ending) = (ids(tables::BUCKETS)?, ids(tables::ENDING_BUCKETS)?);
+    if !live.is_disjoint(&ending) {
+        found.push("a bucket exists and is ending".to_owned());
+    }
+    for table in [tables::KEYS, tables::VERSIONS] {
+        if !ids(table)?.is_subset(&live) {
+            found.push(format!("{} has rows of a bucket that is gone", table.name));
+        }
+    }
+    let reachable: BTreeSet<u64> = live.union(&ending).copied().collect();
+    for table in [tables::UPLOADS, tables::PARTS, tables::COMPLETED_UPLOADS] {
+        if !ids(table)?.is_subset(&reachable) {
+            found.push(format!("{} has rows of a bucket that is gone", table.name));
+        }
+    }
+    Ok(())
+}
+
+fn parts_have_their_upload(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    each(tables, tables::PARTS, |key, _| {
+        let is_known = tables.get(tables::UPLOADS, &key[..key.len() - 2])?.is_some();
+        if !is_known {
+            found.push("a part has no upload".to_owned());
+        }
+        Ok(())
+    })
+}
+
+fn completions_and_their_times_agree(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    let mut expected = BTreeSet::new();
+    each_row(tables, tables::COMPLETED_UPLOADS, |key, row: CompletedRow| {
+        expected.insert(completed_time_key(row.completed, key));
+        if tables.get(tables::UPLOADS, key)?.is_some() {
+            found.push("an upload is in flight and completed".to_owned());
+        }
+        Ok(())
+    })?;
+    let mut there = BTreeSet::new();
+    each(tables, tables::COMPLETED_BY_TIME, |key, _| {
+        there.insert(key.to_vec());
+        Ok(())
+    })?;
+    if there != expected {
+        found.push("completions and their times do not agree".to_owned());
+    }
+    Ok(())
+}
+
+fn identities_and_their_indexes_agree(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    let (mut users, mut emails) = (BTreeSet::new(), BTreeMap::new());
+    each_row(tables, tables::USERS, |_, row: UserRow| {
+        if let Some(email) = &row.email {
+            emails.insert(email_key(email), row.id.clone());
+        }
+        users.insert(row.id);
+        Ok(())
+    })?;
+    let mut there = BTreeMap::new();
+    each_row(tables, tables::EMAILS, |key, id: UserId| {
+        there.insert(key.to_vec(), id);
+        Ok(())
+    })?;
+    if there != emails {
+        found.push("e-mail addresses and users do not agree".to_owned());
+    }
+    let mut expected = BTreeSet::new();
+    each_row(tables, tables::ACCESS_KEYS, |key, row: AccessKeyRow| {
+        if !users.contains(&row.user) {
+            found.push(format!("an access key belongs to {:?}, who does not exist", row.user));
+        }
+        let name = String::from_utf8_lossy(key).into_owned();
+        expected.insert(access_key_of_user(&row.user, &crate::rows::AccessKeyId(name)));
+        Ok(())
+    })?;
+    let mut there = BTreeSet::new();
+    each(tables, tables::USER_ACCESS_KEYS, |key, _| {
+        there.insert(key.to_vec());
+        Ok(())
+    })?;
+    if there != expected {
+        found.push("access keys and their users do not agree".to_owned());
+    }
+    Ok(())
+}

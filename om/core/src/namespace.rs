@@ -1,0 +1,184 @@
+//! Looking things up: buckets by name, keys and versions, and the bytes of an object.
+
+use tables::{ReadTables, StorageFault};
+use types::{BucketId, BucketName, ObjectKey, VersionId, VolumeName};
+
+use crate::rows::{
+    self, AccessKeyId, AccessKeyRow, BucketRow, KeyHead, KeyRow, Piece, UserId, UserRow, bucket_key, key_key, name_key,
+};
+use crate::tables::{ACCESS_KEYS, BUCKET_NAMES, BUCKETS, KEYS, USERS};
+
+pub fn bucket_by_name(
+    tables: &dyn ReadTables,
+    volume: &VolumeName,
+    name: &BucketName,
+) -> Result<Option<BucketRow>, StorageFault> {
+    let Some(id) = rows::get::<BucketId>(tables, BUCKET_NAMES, &name_key(volume, name))? else {
+        return Ok(None);
+    };
+    let bucket = bucket(tables, id)?;
+    if bucket.is_none() {
+        return Err(StorageFault(format!("{name} is the name of {id}, which does not exist")));
+    }
+    Ok(bucket)
+}
+
+pub fn bucket(tables: &dyn ReadTables, id: BucketId) -> Result<Option<BucketRow>, StorageFault> {
+    rows::get(tables, BUCKETS, &bucket_key(id))
+}
+
+pub fn current(tables: &dyn ReadTables, bucket: BucketId, key: &ObjectKey) -> Result<Option<KeyRow>, StorageFault> {
+    rows::get(tables, KEYS, &key_key(bucket, key))
+}
+
+/// The current version without its body: enough for a condition.
+pub fn current_head(tables: &dyn ReadTables, bucket: BucketId, key: &ObjectKey) -> Result<Option<KeyHead>, StorageFault> {
+    tables.get(KEYS, &key_key(bucket, key))?.map(|value| KeyRow::decode_head(&value)).transpose()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    Key,
+    Version,
+    /// What is there is a delete marker.
+    DeleteMarker(VersionId),
+}
+
+/// The version asked for, or the current one.
+pub fn version(
+    tables: &dyn ReadTables,
+    bucket: BucketId,
+    key: &ObjectKey,
+    version: Option<VersionId>,
+) -> Result<Result<KeyRow, Missing>, StorageFault> {
+    let current = current(tables, bucket, key)?;
+    Ok(match (current, version) {
+        (Some(row), None) => Ok(row),
+        (None, None) => Err(Missing::Key),
+        (Some(row), Some(version)) if row.head.version == version => Ok(row),
+        (_, Some(_)) => Err(Missing::Version),
+    })
+}
+
+pub fn user(tables: &dyn ReadTables, id: &UserId) -> Result<Option<UserRow>, StorageFault> {
+    rows::get(tables, USERS, id.0.as_bytes())
+}
+
+pub fn access_key(tables: &dyn ReadTables, id: &AccessKeyId) -> Result<Option<AccessKeyRow>, StorageFault> {
+    rows::get(tables, ACCESS_KEYS, id.0.as_bytes())
+}
+
+/// A half-open span of an object's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub start: u64,
+    pub end: u64,
+}
+
+impl Span {
+    pub fn length(self) -> u64 {
+        self.end - self.start
+    }
+}
+
+/// A byte range as asked for, before the size is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum ByteRange {
+    /// First and last, both included.
+    #[n(0)]
+    Span(#[n(0)] u64, #[n(1)] u64),
+    #[n(1)]
+    From(#[n(0)] u64),
+    /// The last so many.
+    #[n(2)]
+    Suffix(#[n(0)] u64),
+}
+
+impl ByteRange {
+    /// What a reader of `size` bytes gets, cut at the end; none if the range begins beyond it.
+    pub fn within(self, size: u64) -> Option<Span> {
+        let (start, end) = match self {
+            Self::Span(first, last) if first <= last => (first, last.saturating_add(1).min(size)),
+            Self::Span(..) => return None,
+            Self::From(first) => (first, size),
+            Self::Suffix(count) => (size.saturating_sub(count), size),
+        };
+        (start < end).then_some(Span { start, end })
+    }
+
+    /// The same, if nothing had to be cut.
+    pub fn wholly_within(self, size: u64) -> Option<Span> {
+        match self {
+            Self::Span(_, last) if last >= size => None,
+            Self::Suffix(count) if count > size => None,
+            _ => self.within(size),
+        }
+    }
+}
+
+/// A piece and where it lies in its object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlacedPiece {
+    pub object_offset: u64,
+    pub piece: Piece,
+    /// From the block's start to where the object's bytes in it end: what a reader's token has to cover.
+    pub readable: u64,
+}
+
+/// The pieces under `span`, cut to it, in order.
+pub fn pieces_under(pieces: &[Piece], span: Span) -> impl Iterator<Item = PlacedPiece> {
+    let mut offset = 0;
+    pieces.iter().filter_map(move |piece| {
+        let begins = offset;
+        offset += piece.length;
+        let (start, end) = (begins.max(span.start), offset.min(span.end));
+        (start < end).then(|| PlacedPiece {
+            object_offset: start,
+            piece: Piece { block: piece.block, offset: piece.offset + (start - begins), length: end - start },
+            readable: piece.offset + piece.length,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::{BlockId, ContainerId};
+
+    fn piece(local: u64, offset: u64, length: u64) -> Piece {
+        Piece { block: BlockId { container: ContainerId(1), local }, offset, length }
+    }
+
+    #[test]
+    fn ranges_are_cut_at_the_end_of_the_object() {
+        let span = |start, end| Some(Span { start, end });
+        assert_eq!(ByteRange::Span(2, 3).within(10), span(2, 4));
+        assert_eq!(ByteRange::Span(2, 300).within(10), span(2, 10));
+        assert_eq!(ByteRange::Span(10, 11).within(10), None);
+        assert_eq!(ByteRange::Span(5, 4).within(10), None);
+        assert_eq!(ByteRange::Span(0, u64::MAX).within(10), span(0, 10));
+        assert_eq!(ByteRange::From(9).within(10), span(9, 10));
+        assert_eq!(ByteRange::From(10).within(10), None);
+        assert_eq!(ByteRange::Suffix(3).within(10), span(7, 10));
+        assert_eq!(ByteRange::Suffix(30).within(10), span(0, 10));
+        assert_eq!(ByteRange::Suffix(0).within(10), None);
+        assert_eq!(ByteRange::Suffix(1).within(0), None);
+        assert_eq!(ByteRange::Span(2, 300).wholly_within(10), None);
+        assert_eq!(ByteRange::Span(2, 9).wholly_within(10), span(2, 10));
+    }
+
+    #[test]
+    fn a_span_cuts_the_pieces_at_its_ends() {
+        let pieces = [piece(1, 0, 10), piece(2, 5, 10), piece(3, 0, 10)];
+        let under: Vec<_> = pieces_under(&pieces, Span { start: 8, end: 21 }).collect();
+        assert_eq!(
+            under,
+            [
+                PlacedPiece { object_offset: 8, piece: piece(1, 8, 2), readable: 10 },
+                PlacedPiece { object_offset: 10, piece: piece(2, 5, 10), readable: 15 },
+                PlacedPiece { object_offset: 20, piece: piece(3, 0, 1), readable: 10 },
+            ]
+        );
+        assert_eq!(pieces_under(&pieces, Span { start: 30, end: 40 }).count(), 0);
+    }
+}

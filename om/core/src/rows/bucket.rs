@@ -1,0 +1,81 @@
+//! Volumes and buckets.
+
+use minicbor::{Decode, Encode};
+use types::{BucketId, BucketName, Replication, Timestamp, VolumeName};
+
+use super::UserId;
+
+/// A volume holds buckets: S3's lie in `s3v`, which exists by itself and has no row until something is set on it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct VolumeRow {
+    #[n(0)]
+    pub owner: UserId,
+    #[n(1)]
+    pub created: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum BucketLayout {
+    #[n(0)]
+    ObjectStore,
+    #[n(1)]
+    FileSystem,
+}
+
+/// How a write treats the version before it. `Enabled` and `Suspended` get numbers 1 and 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Versioning {
+    /// One version a key, S3's `null` version; a write replaces it.
+    #[n(0)]
+    Unversioned,
+}
+
+/// ```text
+/// BUCKET_NAMES  volume \0 name              → BucketId
+/// BUCKETS       bucket id be64              → BucketRow
+/// USER_BUCKETS  owner \0 volume \0 name     → BucketId
+/// ```
+/// Everything inside a bucket is keyed by its id, which is the log index that created it: a bucket made again under an old
+/// name inherits nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BucketRow {
+    #[n(0)]
+    pub id: BucketId,
+    #[n(1)]
+    pub volume: VolumeName,
+    #[n(2)]
+    pub name: BucketName,
+    #[n(3)]
+    pub owner: UserId,
+    #[n(4)]
+    pub created: Timestamp,
+    /// The LocationConstraint as given.
+    #[n(5)]
+    pub location: Option<String>,
+    #[n(6)]
+    pub layout: BucketLayout,
+    #[n(7)]
+    pub replication: Replication,
+    #[n(8)]
+    pub versioning: Versioning,
+}
+
+pub(crate) fn name_key(volume: &VolumeName, name: &BucketName) -> Vec<u8> {
+    [volume.as_str().as_bytes(), b"\0", name.as_str().as_bytes()].concat()
+}
+
+pub(crate) fn bucket_key(id: BucketId) -> [u8; 8] {
+    id.0.to_be_bytes()
+}
+
+pub(crate) fn user_bucket_prefix(owner: &UserId, volume: &VolumeName) -> Vec<u8> {
+    [owner.0.as_bytes(), b"\0", volume.as_str().as_bytes(), b"\0"].concat()
+}
+
+pub(crate) fn user_bucket_key(owner: &UserId, volume: &VolumeName, name: &BucketName) -> Vec<u8> {
+    let mut key = user_bucket_prefix(owner, volume);
+    key.extend_from_slice(name.as_str().as_bytes());
+    key
+}

@@ -1,0 +1,82 @@
+//! Users and their access keys.
+
+use std::fmt;
+
+use minicbor::{Decode, Encode};
+use types::Timestamp;
+
+/// A user's identity: S3's canonical id. Without NUL, so that it ends where a key says.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct UserId(pub String);
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct AccessKeyId(pub String);
+
+impl fmt::Debug for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for AccessKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// ```text
+/// USERS   user                        → UserRow
+/// EMAILS  address in lower case       → UserId
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct UserRow {
+    #[n(0)]
+    pub id: UserId,
+    #[n(1)]
+    pub display_name: String,
+    #[n(2)]
+    pub email: Option<String>,
+    #[n(3)]
+    pub is_admin: bool,
+    #[n(4)]
+    pub created: Timestamp,
+}
+
+/// ```text
+/// ACCESS_KEYS       access key            → AccessKeyRow
+/// USER_ACCESS_KEYS  user \0 access key    → nothing
+/// ```
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AccessKeyRow {
+    #[n(0)]
+    pub user: UserId,
+    /// The secret, sealed by the role; the core cannot open it.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub sealed: Vec<u8>,
+    /// Another with every secret, so that a signature verified with an earlier one is known for stale.
+    #[n(2)]
+    pub secret_version: u64,
+    #[n(3)]
+    pub created: Timestamp,
+}
+
+impl fmt::Debug for AccessKeyRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccessKeyRow(of {:?}, version {}, sealed)", self.user, self.secret_version)
+    }
+}
+
+pub(crate) fn access_key_prefix(user: &UserId) -> Vec<u8> {
+    [user.0.as_bytes(), b"\0"].concat()
+}
+
+pub(crate) fn access_key_of_user(user: &UserId, access_key: &AccessKeyId) -> Vec<u8> {
+    [user.0.as_bytes(), b"\0", access_key.0.as_bytes()].concat()
+}
+
+pub(crate) fn email_key(email: &str) -> Vec<u8> {
+    email.to_lowercase().into_bytes()
+}

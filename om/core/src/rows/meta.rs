@@ -1,0 +1,21 @@
+//! Single values.
+
+use std::fmt;
+
+use minicbor::{Decode, Encode};
+
+pub(crate) const SEAL_CHECK: &[u8] = b"seal check";
+
+/// A known text sealed with the key that seals secrets: a member with another key notices before it serves.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SealCheck {
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub sealed: Vec<u8>,
+}
+
+impl fmt::Debug for SealCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealCheck(…)")
+    }
+}

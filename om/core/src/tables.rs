@@ -1,0 +1,87 @@
+//! Every table of the namespace: its number, which stored files carry and which is never reused, and what its keys are.
+//!
+//! The tables that no command writes yet stand here with the rest, so that versions, directories and identities find their
+//! place in the key layout when they come and nothing has to move.
+
+use tables::Table;
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $constant:ident = $id:literal $name:literal;)*) => {
+        $($(#[$doc])* pub const $constant: Table = Table { id: $id, name: $name };)*
+
+        /// All of them, in the order of their numbers.
+        pub const ALL: &[Table] = &[$($constant),*];
+    };
+}
+
+tables! {
+    /// `volume` → [`VolumeRow`](crate::rows::VolumeRow).
+    VOLUMES = 1 "volumes";
+    /// `volume \0 bucket` → bucket id: what a name means now.
+    BUCKET_NAMES = 2 "bucket names";
+    /// `bucket id be64` → [`BucketRow`](crate::rows::BucketRow).
+    BUCKETS = 3 "buckets";
+    /// `owner \0 volume \0 bucket` → bucket id: ListBuckets.
+    USER_BUCKETS = 4 "user buckets";
+    /// `bucket id be64 · key` → [`KeyRow`](crate::rows::KeyRow), the current version. A key under a delete marker has no row
+    /// here (its stack in [`VERSIONS`] begins with the marker), so that a listing meets only what it shows.
+    KEYS = 5 "keys";
+    /// `bucket id be64 · key \0 · !sequence be64` → older versions and delete markers, newest first.
+    VERSIONS = 6 "versions";
+    /// `object id be64` → [`SessionRow`](crate::rows::SessionRow): blocks handed out, not yet committed.
+    OPEN_KEYS = 7 "open keys";
+    /// `bucket id be64 · key \0 · upload id be128` → [`UploadRow`](crate::rows::UploadRow).
+    UPLOADS = 8 "uploads";
+    /// `bucket id be64 · key \0 · upload id be128 · part be16` → [`PartRow`](crate::rows::PartRow).
+    PARTS = 9 "parts";
+    /// As [`UPLOADS`] → [`CompletedRow`](crate::rows::CompletedRow), for about a day.
+    COMPLETED_UPLOADS = 10 "completed uploads";
+    /// `time be64 · log index be64 · ordinal be32` → [`ReclaimRow`](crate::rows::ReclaimRow): blocks to reclaim from datanodes.
+    DELETED = 11 "deleted";
+    /// `container be64 · local be64` → how many references a block has besides the first. Absent means exactly one.
+    BLOCK_REFS = 12 "block references";
+    /// `bucket id be64 · parent id be64 · name`: directories of file-system buckets. Reserved.
+    DIRECTORIES = 13 "directories";
+    /// `bucket id be64 · parent id be64 · name`: files of file-system buckets. Reserved.
+    FILES = 14 "files";
+    /// `bucket id be64 · prefix`: ACLs of prefixes. Reserved.
+    PREFIXES = 15 "prefixes";
+    /// `user` → [`UserRow`](crate::rows::UserRow).
+    USERS = 16 "users";
+    /// `access key` → [`AccessKeyRow`](crate::rows::AccessKeyRow).
+    ACCESS_KEYS = 17 "access keys";
+    /// `user \0 access key` → nothing: a user's access keys.
+    USER_ACCESS_KEYS = 18 "user access keys";
+    /// `address in lower case` → user.
+    EMAILS = 19 "e-mail addresses";
+    /// `group`. Reserved.
+    GROUPS = 20 "groups";
+    /// `role`. Reserved.
+    ROLES = 21 "roles";
+    /// `kind of holder · holder \0 policy`. Reserved.
+    POLICIES = 22 "policies";
+    /// `sequence be64`. Reserved.
+    DELEGATION_TOKENS = 23 "delegation tokens";
+    /// `access key of a temporary credential`. Reserved.
+    SESSIONS = 24 "sessions";
+    /// `name` → single values: the seal check, later the cluster's version.
+    META = 25 "meta";
+    /// `bucket id be64` → nothing: buckets that are gone and whose uploads are still to be freed.
+    ENDING_BUCKETS = 26 "ending buckets";
+    /// `time be64 · key of COMPLETED_UPLOADS` → nothing: which completions to forget first.
+    COMPLETED_BY_TIME = 27 "completed uploads by time";
+    /// `user \0 volume` → nothing. Reserved.
+    USER_VOLUMES = 28 "user volumes";
+    /// `bucket id be64 · key` → sequence of the key's null version where that is not the current one. Reserved.
+    NULL_VERSIONS = 29 "null versions";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_numbers_are_distinct_and_ascend() {
+        assert!(ALL.windows(2).all(|pair| pair[0].id < pair[1].id));
+    }
+}

@@ -1,0 +1,202 @@
+//! A namespace in memory that commands are applied to, encoded and decoded on the way as through a log.
+
+use tables::MemoryTables;
+use types::{
+    BlockId, BucketId, BucketName, ChecksumAlgorithm, ChecksumType, ContainerId, ETag, LogIndex, Md5, ObjectId, ObjectKey,
+    PartNumber, Replication, Timestamp, UploadId, VolumeName,
+};
+
+use crate::rows::{Attributes, KeyRow, Session, UploadKey, UserId};
+use crate::{
+    CloseSession, Command, CommitKey, CommitKeyRejected, CommitPart, CommittedBlock, CreateBucket, CreateUpload, DeleteKey,
+    EnsureUser, ExtendSession, KeyCommitted, KeyDeletion, OpenSession, PartCommitted, Proposal, WriteCondition, invariants,
+    namespace, pending,
+};
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Namespace {
+    pub(crate) tables: MemoryTables,
+    log: u64,
+    objects: u64,
+    uploads: u128,
+}
+
+pub(crate) fn key(text: &str) -> ObjectKey {
+    ObjectKey::parse(text).expect("a legal key")
+}
+
+pub(crate) fn etag(n: u8) -> ETag {
+    ETag::whole(Md5([n; 16]))
+}
+
+pub(crate) fn block(local: u64) -> BlockId {
+    BlockId { container: ContainerId(1), local }
+}
+
+fn committed(blocks: &[(u64, u64)]) -> Vec<CommittedBlock> {
+    blocks.iter().map(|(local, length)| CommittedBlock { block: block(*local), length: *length }).collect()
+}
+
+impl Namespace {
+    pub(crate) fn with_users<const N: usize>(users: [&str; N]) -> Self {
+        let mut om = Self::default();
+        for user in users {
+            let now = om.now();
+            let ensure = EnsureUser {
+                user: UserId(user.into()),
+                display_name: user.into(),
+                email: None,
+                is_admin: false,
+                pair: None,
+                now,
+            };
+            om.apply(ensure).expect("a new user");
+        }
+        om
+    }
+
+    pub(crate) fn apply<C: Proposal>(&mut self, command: C) -> Result<C::Reply, C::Rejected> {
+        self.log += 1;
+        let bytes = tables::encode(&command.into());
+        let command: Command = tables::decode(&bytes, "command").expect("what was encoded");
+        let answer = command.apply(LogIndex(self.log), &mut self.tables).expect("memory does not fail");
+        C::answer(&answer).expect("what was encoded")
+    }
+
+    /// Moves with the log.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp(1_000 * (self.log + 1))
+    }
+
+    pub(crate) fn check(&self) {
+        assert_eq!(invariants::violations(&self.tables).expect("memory does not fail"), Vec::<String>::new());
+    }
+
+    pub(crate) fn bucket(&self, owner: &str, name: &str) -> CreateBucket {
+        CreateBucket {
+            volume: VolumeName::s3v(),
+            name: BucketName::parse(name).expect("legal"),
+            owner: UserId(owner.into()),
+            location: None,
+            replication: Replication::One,
+            limit: 100,
+            now: self.now(),
+        }
+    }
+
+    pub(crate) fn create_bucket(&mut self, owner: &str, name: &str) -> BucketId {
+        self.apply(self.bucket(owner, name)).expect("a new bucket").id
+    }
+
+    pub(crate) fn open<const N: usize>(&mut self, bucket: BucketId, blocks: [u64; N]) -> Session {
+        self.objects += 1;
+        let session = Session { object: ObjectId(self.objects), bucket, opened: self.now() };
+        self.apply(OpenSession { session, blocks: blocks.map(block).to_vec() }).expect("never rejected");
+        session
+    }
+
+    pub(crate) fn extend<const N: usize>(&mut self, session: Session, blocks: [u64; N]) {
+        let now = self.now();
+        self.apply(ExtendSession { session, blocks: blocks.map(block).to_vec(), now }).expect("never rejected");
+    }
+
+    pub(crate) fn close(&mut self, session: Session) {
+        let now = self.now();
+        self.apply(CloseSession { session, now }).expect("never rejected");
+    }
+
+    pub(crate) fn commit_of<const N: usize>(&self, session: Session, name: &str, blocks: [(u64, u64); N]) -> CommitKey {
+        CommitKey {
+            session,
+            key: key(name),
+            blocks: committed(&blocks),
+            etag: etag(blocks.first().map_or(0, |(local, _)| *local as u8)),
+            checksum: None,
+            attributes: Attributes::default(),
+            storage_class: None,
+            condition: WriteCondition::Always,
+            owner: None,
+            now: self.now(),
+        }
+    }
+
+    pub(crate) fn commit<const N: usize>(
+        &mut self,
+        session: Session,
+        name: &str,
+        blocks: [(u64, u64); N],
+    ) -> Result<KeyCommitted, CommitKeyRejected> {
+        self.apply(self.commit_of(session, name, blocks))
+    }
+
+    pub(crate) fn write<const N: usize>(&mut self, bucket: BucketId, name: &str, blocks: [(u64, u64); N]) -> KeyCommitted {
+        let session = self.open(bucket, blocks.map(|(local, _)| local));
+        self.commit(session, name, blocks).expect("a good commit")
+    }
+
+    pub(crate) fn delete(&mut self, bucket: BucketId, name: &str) {
+        let deletion = KeyDeletion { key: key(name), version: None, condition: WriteCondition::Always };
+        let now = self.now();
+        self.apply(DeleteKey { bucket, deletion, now }).expect("unconditional");
+    }
+
+    pub(crate) fn current(&self, bucket: BucketId, name: &str) -> Option<KeyRow> {
+        namespace::current(&self.tables, bucket, &key(name)).expect("memory does not fail")
+    }
+
+    pub(crate) fn create_upload(&mut self, bucket: BucketId, name: &str) -> UploadKey {
+        self.create_upload_with(bucket, name, None)
+    }
+
+    pub(crate) fn create_upload_with(
+        &mut self,
+        bucket: BucketId,
+        name: &str,
+        checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    ) -> UploadKey {
+        self.uploads += 1;
+        let at = UploadKey { bucket, key: key(name), upload: UploadId::from_u128(self.uploads) };
+        let now = self.now();
+        let create = CreateUpload {
+            at: at.clone(),
+            initiator: None,
+            attributes: Attributes::default(),
+            storage_class: None,
+            checksum,
+            now,
+        };
+        self.apply(create).expect("the bucket exists");
+        at
+    }
+
+    pub(crate) fn part_of<const N: usize>(
+        &self,
+        session: Session,
+        at: &UploadKey,
+        part: u16,
+        blocks: [(u64, u64); N],
+    ) -> CommitPart {
+        CommitPart {
+            session,
+            at: at.clone(),
+            part: PartNumber::new(part.into()).expect("legal"),
+            blocks: committed(&blocks),
+            etag: etag(blocks.first().map_or(0, |(local, _)| *local as u8)),
+            checksum: None,
+            now: self.now(),
+        }
+    }
+
+    pub(crate) fn write_part<const N: usize>(&mut self, at: &UploadKey, part: u16, blocks: [(u64, u64); N]) -> PartCommitted {
+        let session = self.open(at.bucket, blocks.map(|(local, _)| local));
+        self.apply(self.part_of(session, at, part, blocks)).expect("the upload exists")
+    }
+
+    /// The local ids of all blocks in the deleted table, sorted.
+    pub(crate) fn deleted_blocks(&self) -> Vec<u64> {
+        let found = pending::reclaim(&self.tables, Timestamp(u64::MAX), usize::MAX).expect("memory does not fail");
+        let mut blocks: Vec<u64> = found.blocks.iter().map(|block| block.local).collect();
+        blocks.sort_unstable();
+        blocks
+    }
+}
