@@ -20,20 +20,18 @@ pub struct ClusterRow {
     pub authority: Option<Authority>,
 }
 
-/// The certificate authority. Its key is sealed under a key that is not in these tables.
+/// The certificate authority, key and certificate, sealed under a key that is not in these tables: who reads an SCM's disk
+/// cannot sign.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Authority {
     #[n(0)]
     #[cbor(with = "minicbor::bytes")]
-    pub certificate: Vec<u8>,
-    #[n(1)]
-    #[cbor(with = "minicbor::bytes")]
-    pub sealed_key: Vec<u8>,
+    pub sealed: Vec<u8>,
 }
 
 impl std::fmt::Debug for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Authority({} bytes of certificate, key sealed)", self.certificate.len())
+        f.write_str("Authority(sealed)")
     }
 }
 
