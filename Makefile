@@ -47,7 +47,7 @@ cluster-stop:
 
 bench:
 	cargo build --release --locked -p server -p bench
-	$(TARGET)/release/bench --server $(RELEASE)
+	$(TARGET)/release/trioxide-bench --server $(RELEASE)
 
 venv:
 	@$(PYTHON) s3-tests/make_venv.py .venv s3-tests/requirements.txt
