@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout_at;
 use types::{Endpoint, GroupId, LogIndex, MemberId, RaftRole, RequestId};
 
-use crate::raft::{MachineAdapter, Network, Payload, Raft, TypeConfig};
+use crate::raft::{MachineAdapter, Network, Node, Payload, Raft, TypeConfig};
 use crate::wal::Wal;
 use crate::{BootstrapError, GroupStatus, HostConfig, Leadership, MemberStatus, ProposeError};
 
@@ -128,7 +128,7 @@ impl Group {
 
     /// Makes these the members of a new group. Exactly once, on exactly one of them, while all are empty.
     pub async fn bootstrap(&self, members: BTreeMap<MemberId, Endpoint>) -> Result<(), BootstrapError> {
-        let members: BTreeMap<u64, Endpoint> = members.into_iter().map(|(id, endpoint)| (id.0, endpoint)).collect();
+        let members: BTreeMap<u64, Node> = members.into_iter().map(|(id, endpoint)| (id.0, Node(endpoint))).collect();
         match self.0.raft.initialize(members).await {
             Ok(()) => Ok(()),
             Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Err(BootstrapError::AlreadyInitialised),
@@ -180,7 +180,8 @@ impl Group {
     /// is not: the later one's `apply` must look for what it builds on.
     pub fn propose_unawaited(&self, command: Vec<u8>) -> Result<(), ProposeError> {
         let payload = self.payload(None, command)?;
-        let leader = self.0.raft.as_leader().map_err(|forward| ProposeError::NotLeader(forward.leader_node))?;
+        let leader =
+            self.0.raft.as_leader().map_err(|forward| ProposeError::NotLeader(forward.leader_node.map(|node| node.0)))?;
         // Without a fresh majority the command would be dropped, and nobody told.
         let lease = self.0.config.timings.election.end;
         if leader.last_quorum_acked().is_none_or(|acked| acked.elapsed() >= lease) {
@@ -227,7 +228,7 @@ impl Group {
     }
 
     fn forwarded(&self, forward: &ForwardToLeader<TypeConfig>, patient: bool) -> Refusal {
-        let other = forward.leader_id.filter(|leader| *leader != self.0.me).and(forward.leader_node.clone());
+        let other = forward.leader_id.filter(|leader| *leader != self.0.me).and(forward.leader_node.clone()).map(|node| node.0);
         let soon = forward.reason == ForwardReason::LeaseExpired || other.is_none();
         if soon && patient && self.is_initialised() {
             return Refusal::Soon;
@@ -309,9 +310,9 @@ impl Group {
             let replication = metrics.replication.as_ref()?;
             replication.get(id)?.as_ref().map(|at| LogIndex(at.index))
         };
-        let member = |(id, endpoint): (&u64, &Endpoint)| MemberStatus {
+        let member = |(id, node): (&u64, &Node)| MemberStatus {
             id: MemberId(*id),
-            endpoint: endpoint.clone(),
+            endpoint: node.0.clone(),
             voter: voters.contains(id),
             matched: matched(id),
         };
@@ -369,8 +370,8 @@ fn role(state: ServerState) -> RaftRole {
 
 fn leader_of(metrics: &RaftMetrics<TypeConfig>) -> Option<(MemberId, Endpoint)> {
     let leader = metrics.current_leader?;
-    let endpoint = metrics.membership_config.membership().get_node(&leader)?;
-    Some((MemberId(leader), endpoint.clone()))
+    let node = metrics.membership_config.membership().get_node(&leader)?;
+    Some((MemberId(leader), node.0.clone()))
 }
 
 /// Tells of every change of leader, and of the end.

@@ -15,7 +15,7 @@ use tokio::time::timeout_at;
 use types::{Endpoint, MemberId};
 
 use super::{Group, Refusal, pause};
-use crate::raft::TypeConfig;
+use crate::raft::{Node, TypeConfig};
 use crate::{GroupStatus, MembershipError, ProposeError};
 
 type Written = Result<ClientWriteResponse<TypeConfig>, RaftError<TypeConfig, ClientWriteError<TypeConfig>>>;
@@ -36,7 +36,7 @@ impl Group {
 
     /// Begins to replicate to a new member, which does not vote yet.
     pub async fn add_learner(&self, member: MemberId, endpoint: Endpoint, deadline: Instant) -> Result<(), MembershipError> {
-        self.insist(deadline, || self.0.raft.add_learner(member.0, endpoint.clone(), false)).await.map(drop)
+        self.insist(deadline, || self.0.raft.add_learner(member.0, Node(endpoint.clone()), false)).await.map(drop)
     }
 
     /// Makes a learner a voter, once it has caught up: a voter that is far behind would hold up every commit.

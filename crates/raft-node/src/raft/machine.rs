@@ -134,6 +134,20 @@ impl MachineAdapter {
     }
 }
 
+fn install(machine: &dyn StateMachine, data: SnapshotData, progress: Progress) -> Result<(), StorageFault> {
+    match data {
+        SnapshotData::Received(sink) => sink.finish(progress),
+        SnapshotData::Source(mut source) => {
+            let mut sink = machine.install()?;
+            while let Some(frame) = source.next_frame()? {
+                sink.frame(&frame)?;
+            }
+            sink.finish(progress)
+        }
+        SnapshotData::Mark => Err(StorageFault("a mark has no rows to install".to_owned())),
+    }
+}
+
 fn command_bytes(item: &EntryResponder<TypeConfig>) -> usize {
     match &item.0.payload {
         EntryPayload::Normal(payload) => payload.stored().len(),
@@ -174,12 +188,10 @@ impl RaftStateMachine<TypeConfig> for MachineAdapter {
     }
 
     async fn install_snapshot(&mut self, meta: &RaftSnapshotMeta, data: SnapshotData) -> io::Result<()> {
-        let SnapshotData::Received(sink) = data else {
-            return Err(io::Error::other("a snapshot that was not received cannot be installed"));
-        };
         let progress = to_progress(meta);
         let reached = progress.clone();
-        blocking(move || sink.finish(progress)).await?;
+        let machine = Arc::clone(&self.shared.machine);
+        blocking(move || install(&*machine, data, progress)).await?;
         *self.shared.applied.lock() = reached;
         Ok(())
     }

@@ -12,4 +12,4 @@ pub(crate) use log_store::LogStore;
 pub(crate) use machine::MachineAdapter;
 pub(crate) use network::Network;
 pub(crate) use service::{GroupEntry, RaftService};
-pub(crate) use types::{Payload, Raft, TypeConfig};
+pub(crate) use types::{Node, Payload, Raft, TypeConfig};

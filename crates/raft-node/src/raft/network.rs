@@ -22,7 +22,7 @@ use types::{Endpoint, GroupId, MemberId, RequestId};
 use super::codec::encode_entry;
 use super::machine::{SnapshotData, to_io};
 use super::service::SERVICE_ID;
-use super::types::{RaftVote, TypeConfig, from_position, from_vote, to_position, to_progress, to_vote};
+use super::types::{Node, RaftVote, TypeConfig, from_position, from_vote, to_position, to_progress, to_vote};
 use super::wire::{self, Address, Appended, Ballot, SnapshotState, Transfer, Transferred, Voted};
 use crate::{RaftTransport, SnapshotSource};
 
@@ -54,8 +54,8 @@ impl Network {
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Connection;
 
-    async fn new_client(&mut self, target: u64, node: &Endpoint) -> Connection {
-        self.to(target, node)
+    async fn new_client(&mut self, target: u64, node: &Node) -> Connection {
+        self.to(target, &node.0)
     }
 }
 
@@ -242,7 +242,8 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         rpc: TransferLeaderRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
-        let transfer = Transfer { to: self.to, from: to_vote(rpc.from_leader()), last: rpc.last_log_id().map(to_position) };
+        let (next, last) = (*rpc.to_node_id(), rpc.last_log_id().map(to_position));
+        let transfer = Transfer { to: self.to, from: to_vote(rpc.from_leader()), last, next };
         let transferred = self.call(wire::TRANSFER, option.soft_ttl(), &transfer).await.map_err(unreachable)?;
         Ok(match transferred {
             Transferred::Done => Ok(()),

@@ -117,9 +117,9 @@ impl RaftService {
     }
 
     async fn transfer(&self, body: &[u8]) -> Result<Reply, CallFault> {
-        let Transfer { to, from, last } = decode(body)?;
+        let Transfer { to, from, last, next } = decode(body)?;
         let entry = self.addressed(to)?;
-        let request = TransferLeaderRequest::new(from_vote(from), to.member, last.map(from_position));
+        let request = TransferLeaderRequest::new(from_vote(from), next, last.map(from_position));
         let transferred = match entry.raft.handle_transfer_leader(request).await.map_err(unknown)? {
             Ok(()) => Transferred::Done,
             Err(TransferLeaderError::VoteChanged { actual, .. }) => Transferred::VoteChanged(to_vote(&actual)),

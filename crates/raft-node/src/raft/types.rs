@@ -1,5 +1,6 @@
 //! The one type configuration, and the way between openraft's words and ours.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -18,8 +19,20 @@ openraft::declare_raft_types!(
         D = Payload,
         R = Answer,
         NodeId = u64,
-        Node = Endpoint,
+        Node = Node,
 );
+
+/// Where a member answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Node(pub(crate) Endpoint);
+
+/// openraft's own tests make members that answer nowhere.
+#[cfg(test)]
+impl Default for Node {
+    fn default() -> Self {
+        Self(Endpoint(String::new()))
+    }
+}
 
 pub(crate) type Raft = openraft::Raft<TypeConfig, MachineAdapter>;
 pub(crate) type RaftEntry = EntryOf<TypeConfig>;
@@ -108,11 +121,11 @@ pub(crate) fn from_vote(vote: StoredVote) -> RaftVote {
     RaftVote { leader_id: LeaderId::new(vote.term, vote.leader), committed: vote.committed }
 }
 
-pub(crate) fn to_members(at: Option<&RaftLogId>, members: &Membership<u64, Endpoint>) -> StoredMembers {
+pub(crate) fn to_members(at: Option<&RaftLogId>, members: &Membership<u64, Node>) -> StoredMembers {
     StoredMembers {
         at: at.map(to_position),
         voters: members.get_joint_config().clone(),
-        nodes: members.nodes().map(|(id, endpoint)| (*id, endpoint.clone())).collect(),
+        nodes: members.nodes().map(|(id, node)| (*id, node.0.clone())).collect(),
     }
 }
 
@@ -121,7 +134,8 @@ pub(crate) fn from_members(members: &StoredMembers) -> Option<RaftMembers> {
     let membership = if members.voters.is_empty() && members.nodes.is_empty() {
         Membership::default()
     } else {
-        Membership::new(members.voters.clone(), members.nodes.clone()).ok()?
+        let nodes = members.nodes.iter().map(|(id, endpoint)| (*id, Node(endpoint.clone())));
+        Membership::new(members.voters.clone(), nodes.collect::<BTreeMap<_, _>>()).ok()?
     };
     Some(RaftMembers::new(members.at.map(from_position), membership))
 }

@@ -83,6 +83,9 @@ pub(super) struct Transfer {
     pub(super) from: StoredVote,
     #[n(2)]
     pub(super) last: Option<LogPosition>,
+    /// Who is to lead. Every voter is told, so that the others do not hold on to the present leader.
+    #[n(3)]
+    pub(super) next: u64,
 }
 
 #[derive(Debug, Encode, Decode)]

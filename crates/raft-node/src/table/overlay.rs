@@ -47,10 +47,6 @@ impl Overlay {
         self.bytes
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// The change of a row, if there is one: a value, or nothing if it was deleted.
     pub(super) fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
         self.rows.get(key).map(|value| value.as_deref())

@@ -339,10 +339,22 @@ impl Writer {
 /// Gets segments ready ahead of their use, on a thread of its own: filling one with zeros takes longer than many syncs.
 pub(super) struct Preparer {
     dir: std::path::PathBuf,
-    orders: mpsc::Sender<Order>,
+    /// Gone once the thread is to end.
+    orders: Option<mpsc::Sender<Order>>,
     ready: mpsc::Receiver<io::Result<Segment>>,
+    thread: Option<std::thread::JoinHandle<()>>,
     ordered: bool,
     spare: Option<Segment>,
+}
+
+impl Drop for Preparer {
+    /// Nothing may change in the folder once the log is closed.
+    fn drop(&mut self) {
+        self.orders = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that prepares segments panicked");
+        }
+    }
 }
 
 struct Order {
@@ -356,14 +368,14 @@ impl Preparer {
         let (orders, queue) = mpsc::channel::<Order>();
         let (done, ready) = mpsc::channel();
         let folder = dir.clone();
-        std::thread::Builder::new().name("wal-preparer".to_owned()).spawn(move || {
+        let thread = std::thread::Builder::new().name("wal-preparer".to_owned()).spawn(move || {
             while let Ok(Order { sequence, size, former }) = queue.recv() {
                 if done.send(Segment::prepare(&folder, sequence, size, former)).is_err() {
                     return;
                 }
             }
         })?;
-        Ok(Self { dir, orders, ready, ordered: false, spare: None })
+        Ok(Self { dir, orders: Some(orders), ready, thread: Some(thread), ordered: false, spare: None })
     }
 
     /// Orders the segment behind `current`, unless that was done.
@@ -373,7 +385,7 @@ impl Preparer {
         }
         let size = current.size.saturating_mul(4).clamp(options.first_segment_bytes, options.segment_bytes);
         let order = Order { sequence: current.sequence + 1, size, former: self.spare.take() };
-        self.ordered = self.orders.send(order).is_ok();
+        self.ordered = self.orders.as_ref().is_some_and(|orders| orders.send(order).is_ok());
     }
 
     fn next(&mut self, current: &Segment, options: &WalOptions) -> io::Result<Segment> {

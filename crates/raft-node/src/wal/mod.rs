@@ -119,7 +119,8 @@ pub(crate) struct Wal(Arc<Closing>);
 struct Closing {
     shared: Arc<Shared>,
     flusher: Mutex<Option<std::thread::JoinHandle<()>>>,
-    _lock: File,
+    /// Held until the log is closed: then another may open it, even while handles are left.
+    lock: Mutex<Option<File>>,
 }
 
 impl Drop for Closing {
@@ -137,6 +138,7 @@ impl Closing {
         if flusher.thread().id() != std::thread::current().id() && flusher.join().is_err() {
             tracing::error!("the thread that writes the log panicked");
         }
+        *self.lock.lock() = None;
     }
 }
 
@@ -162,7 +164,7 @@ impl Wal {
         let flusher = Flusher::new(Arc::clone(&shared), writer);
         let thread = std::thread::Builder::new().name("wal-flusher".to_owned()).spawn(move || flusher.run());
         let thread = thread.map_err(OpenError::io("starting the thread that writes", dir))?;
-        Ok(Self(Arc::new(Closing { shared, flusher: Mutex::new(Some(thread)), _lock: lock })))
+        Ok(Self(Arc::new(Closing { shared, flusher: Mutex::new(Some(thread)), lock: Mutex::new(Some(lock)) })))
     }
 
     /// Writes what is queued and ends the writing thread. Operations queued later fail.

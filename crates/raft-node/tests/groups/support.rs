@@ -1,7 +1,5 @@
 //! A small core, and clusters of it in one process over a network that can be cut.
 
-#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test uses a part")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,16 +11,16 @@ use raft_node::{
 };
 use rpc::PeerRole;
 use runtime::Shutdown;
-use tables::{ReadTables, StorageFault, Table, WriteTables};
+use tables::{StorageFault, Table, WriteTables};
 use tempfile::TempDir;
 use types::{Endpoint, GroupId, LogIndex, MemberId, RequestId};
 
-pub const WORDS: Table = Table { id: 1, name: "words" };
-pub const COUNTS: Table = Table { id: 2, name: "counts" };
-pub const GROUP: GroupId = GroupId(7);
+pub(crate) const WORDS: Table = Table { id: 1, name: "words" };
+pub(crate) const COUNTS: Table = Table { id: 2, name: "counts" };
+pub(crate) const GROUP: GroupId = GroupId(7);
 
 /// `word=value` sets a word; `word+` counts it. The answer is the word's count, or the index it was set at.
-pub struct Words;
+pub(crate) struct Words;
 
 impl Core for Words {
     fn apply(&self, index: LogIndex, command: &[u8], tables: &mut dyn WriteTables) -> Result<Vec<u8>, StorageFault> {
@@ -38,13 +36,13 @@ impl Core for Words {
     }
 }
 
-pub type Machine = TableMachine<Words>;
+pub(crate) type Machine = TableMachine<Words>;
 
-pub fn soon() -> Instant {
+pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
-pub fn quick(dir: &Path) -> HostConfig {
+pub(crate) fn quick(dir: &Path) -> HostConfig {
     HostConfig {
         timings: Timings {
             heartbeat: Duration::from_millis(50),
@@ -61,16 +59,16 @@ pub fn quick(dir: &Path) -> HostConfig {
     }
 }
 
-pub struct Member {
-    pub host: RaftHost,
-    pub group: Group,
-    pub machine: Arc<Machine>,
-    pub shutdown: Shutdown,
-    pub endpoint: Endpoint,
+pub(crate) struct Member {
+    pub(crate) host: RaftHost,
+    pub(crate) group: Group,
+    pub(crate) machine: Arc<Machine>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) endpoint: Endpoint,
 }
 
 impl Member {
-    pub async fn start(config: HostConfig, id: u64, transport: Arc<dyn RaftTransport>) -> Self {
+    pub(crate) async fn start(config: HostConfig, id: u64, transport: Arc<dyn RaftTransport>) -> Self {
         let shutdown = Shutdown::default();
         let rows = config.dir.join("rows.redb");
         std::fs::create_dir_all(&config.dir).expect("a folder");
@@ -81,27 +79,27 @@ impl Member {
         Self { host, group, machine, shutdown, endpoint: endpoint(id) }
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.start();
         assert!(self.shutdown.drained(Duration::from_secs(20)).await, "everything ends");
     }
 
-    pub fn word(&self, word: &str) -> Option<String> {
+    pub(crate) fn word(&self, word: &str) -> Option<String> {
         let value = self.machine.read(|tables, _| tables.get(WORDS, word.as_bytes())).expect("readable");
         value.map(|value| String::from_utf8(value).expect("text"))
     }
 
-    pub fn count(&self, word: &str) -> u8 {
+    pub(crate) fn count(&self, word: &str) -> u8 {
         let value = self.machine.read(|tables, _| tables.get(COUNTS, word.as_bytes())).expect("readable");
         value.map_or(0, |value| value[0])
     }
 
-    pub async fn set(&self, word: &str, value: &str) -> LogIndex {
+    pub(crate) async fn set(&self, word: &str, value: &str) -> LogIndex {
         let command = format!("{word}={value}").into_bytes();
         self.group.propose(None, command, soon()).await.expect("written").index
     }
 
-    pub async fn until(&self, what: &str, mut reached: impl FnMut(&Self) -> bool) {
+    pub(crate) async fn until(&self, what: &str, mut reached: impl FnMut(&Self) -> bool) {
         let deadline = soon();
         while !reached(self) {
             assert!(Instant::now() < deadline, "{what}: never reached, {:?}", self.group.status());
@@ -110,23 +108,23 @@ impl Member {
     }
 }
 
-pub fn endpoint(id: u64) -> Endpoint {
+pub(crate) fn endpoint(id: u64) -> Endpoint {
     Endpoint(format!("member-{id}:1"))
 }
 
-pub fn request(id: u128) -> Option<RequestId> {
+pub(crate) fn request(id: u128) -> Option<RequestId> {
     Some(RequestId::from_u128(id))
 }
 
 /// Three members or more, each with its folder, on one network.
-pub struct Cluster {
-    pub network: LocalNetwork,
-    pub dir: TempDir,
-    pub members: BTreeMap<u64, Member>,
+pub(crate) struct Cluster {
+    pub(crate) network: LocalNetwork,
+    pub(crate) dir: TempDir,
+    pub(crate) members: BTreeMap<u64, Member>,
 }
 
 impl Cluster {
-    pub async fn start(ids: &[u64]) -> Self {
+    pub(crate) async fn start(ids: &[u64]) -> Self {
         let mut cluster =
             Self { network: LocalNetwork::default(), dir: TempDir::new().expect("a folder"), members: BTreeMap::new() };
         for id in ids {
@@ -138,7 +136,7 @@ impl Cluster {
     }
 
     /// Starts a member, for the first time or again.
-    pub async fn restart(&mut self, id: u64) {
+    pub(crate) async fn restart(&mut self, id: u64) {
         let config = quick(&self.dir.path().join(id.to_string()));
         let transport = self.network.transport(endpoint(id), PeerRole::Om);
         let member = Member::start(config, id, transport).await;
@@ -146,13 +144,13 @@ impl Cluster {
         self.members.insert(id, member);
     }
 
-    pub async fn stop(&mut self, id: u64) {
+    pub(crate) async fn stop(&mut self, id: u64) {
         self.network.detach(&endpoint(id));
         self.members.remove(&id).expect("running").stop().await;
     }
 
     /// The member that leads and is reached by a majority.
-    pub async fn leader(&self) -> &Member {
+    pub(crate) async fn leader(&self) -> &Member {
         let deadline = soon();
         loop {
             for member in self.members.values() {
@@ -165,7 +163,7 @@ impl Cluster {
         }
     }
 
-    pub async fn follower(&self) -> &Member {
+    pub(crate) async fn follower(&self) -> &Member {
         let leader = self.leader().await.group.me();
         self.members.values().find(|member| member.group.me() != leader).expect("more than one")
     }
