@@ -76,7 +76,7 @@ fix:
 	cargo clippy --locked --workspace --all-targets --fix --allow-dirty --allow-staged
 	cargo fmt --all
 
-s3-tests: venv release
+s3-tests: release
 	@test -n '$(S3_TESTS)' || { echo 'make s3-tests S3_TESTS=<a checkout of github.com/ceph/s3-tests>' >&2; exit 2; }
 	$(PYTHON) s3-tests/ceph/run.py --checkout '$(S3_TESTS)' --bin $(RELEASE) $(S3_TESTS_ARGS)
 

@@ -43,8 +43,8 @@ def pip_wheel(folder):
 
 
 def main():
-    if sys.version_info < (3, 10):
-        raise SystemExit(f"the tests need Python 3.10 or later; this is {sys.version.split()[0]}")
+    if sys.version_info < (3, 11):
+        raise SystemExit(f"the tests need Python 3.11 or later; this is {sys.version.split()[0]}")
     folder, requirements = pathlib.Path(sys.argv[1]), sys.argv[2:]
     stamp = folder / "requirements.stamp"
     if stamp.is_file() and stamp.read_text() == stamp_of(requirements):

@@ -143,7 +143,7 @@ class Process:
         """SIGTERM, and the exit code if we started it ourselves. Raises TimeoutError if it does not end."""
         self.signal(signal.SIGTERM)
         wait_until(lambda: not self.alive(), timeout, f"{self.name} gone after SIGTERM", 0.01)
-        return self._child.returncode if self._child is not None else None
+        return self._child.wait() if self._child is not None else None
 
     def ready(self):
         return http_get(self.ready_url)[0] == 200

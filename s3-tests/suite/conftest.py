@@ -26,8 +26,8 @@ def server(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("server"), config=f'[gateway]\ndomains = ["{DOMAIN}"]\n')
     server.start().wait_ready()
     yield server
-    assert server.alive(), f"the server died during the tests:\n{server.log_tail()}"
-    assert server.stop() == 0, f"no clean end:\n{server.log_tail()}"
+    assert server.alive(), f"the server died during the tests:\n{server.log_tail(15)}"
+    assert server.stop() == 0, f"no clean end:\n{server.log_tail(15)}"
     panics = [line for line in server.log.read_text(errors="replace").splitlines() if "panicked at" in line]
     assert not panics, panics
 

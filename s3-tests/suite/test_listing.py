@@ -24,17 +24,23 @@ def shelf(s3):
 
 
 def model(prefix="", delimiter="", after="", keys=KEYS):
-    """Keys and common prefixes, in one byte order, as S3 defines them."""
+    """Keys and common prefixes, in one byte order, as S3 defines them, for keys behind `after`."""
     entries = []
     for key in keys:
-        if not key.startswith(prefix):
+        if not key.startswith(prefix) or key.encode() <= after.encode():
             continue
         cut = key.find(delimiter, len(prefix)) if delimiter else -1
         entry = ("prefix", key[:cut + len(delimiter)]) if cut >= 0 else ("key", key)
-        # A prefix that is not behind the marker is passed over as a whole.
-        if entry[1].encode() > after.encode() and entry not in entries[-1:]:
+        # A marker that is a common prefix stands for all that is in it.
+        if entry != ("prefix", after) and entry not in entries[-1:]:
             entries.append(entry)
     return entries
+
+
+def agree(found, expected, after):
+    """Servers differ about a marker in the middle of a common prefix: some list the prefix for what is left of it (we do),
+    some pass it over. Everything else is the same everywhere."""
+    assert found == expected or found == [entry for entry in expected if entry[1].encode() > after.encode()]
 
 
 def entries_of(page):
@@ -82,8 +88,8 @@ def test_pages_of_every_size_agree_with_the_model(s3, shelf, prefix, delimiter):
 @pytest.mark.parametrize("delimiter", ["", "/"])
 def test_a_listing_begins_behind_its_marker(s3, shelf, after, delimiter):
     expected = model("", delimiter, after)
-    assert entries_of(s3.list_objects_v2(Bucket=shelf, StartAfter=after, Delimiter=delimiter)) == expected
-    assert entries_of(s3.list_objects(Bucket=shelf, Marker=after, Delimiter=delimiter)) == expected
+    agree(entries_of(s3.list_objects_v2(Bucket=shelf, StartAfter=after, Delimiter=delimiter)), expected, after)
+    agree(entries_of(s3.list_objects(Bucket=shelf, Marker=after, Delimiter=delimiter)), expected, after)
 
 
 def test_the_order_is_of_bytes_before_encoding(s3, shelf):
@@ -194,7 +200,7 @@ def test_random_keys_agree_with_the_model(s3, bucket):
         delimiter = dice.choice(["", "/", "a", "ab", "//"])
         expected = model(prefix, delimiter, after, keys)
         words = {"Prefix": prefix, "Delimiter": delimiter}
-        assert all_pages_v2(s3, bucket, dice.randint(1, 9), StartAfter=after, **words) == expected, (prefix, delimiter, after)
+        agree(all_pages_v2(s3, bucket, dice.randint(1, 9), StartAfter=after, **words), expected, after)
 
 
 @pytest.mark.long

@@ -1,0 +1,57 @@
+"""The users that ceph/s3-tests signs in with, as its sample configuration names them, and the two files made from them: the
+server's `trioxide.toml` and the suite's own configuration."""
+
+import configparser
+import json
+
+MAIN = {
+    "user_id": "testid", "display_name": "M. Tester", "email": "tester@ceph.com",
+    "access_key": "0555b35654ad1656d804", "secret_key": "h7GhxuBLTrlhVUyxSPUKUV8r/2EI4ngqJxD7iBdBYLhwluN30JaT3Q==",
+}
+ALT = {
+    "user_id": "56789abcdef0123456789abcdef0123456789abcdef0123456789abcdef01234", "display_name": "john.doe",
+    "email": "john.doe@example.com",
+    "access_key": "NOPQRSTUVWXYZABCDEFG", "secret_key": "nopqrstuvwxyzabcdefghijklmnabcdefghijklm",
+}
+TENANT = {
+    "user_id": "testx$9876543210abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "display_name": "testx$tenanteduser",
+    "email": "tenanteduser@example.com",
+    "access_key": "HIJKLMNOPQRSTUVWXYZA", "secret_key": "opqrstuvwxyzabcdefghijklmnopqrstuvwxyzab",
+}
+IAM = {
+    "user_id": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "display_name": "youruseridhere",
+    "email": "s3@example.com",
+    "access_key": "ABCDEFGHIJKLMNOPQRST", "secret_key": "abcdefghijklmnopqrstuvwxyzabcdefghijklmn",
+}
+ROOT = {"user_id": "RGW11111111111111111", "display_name": "account 1", "email": "account1@ceph.com",
+        "access_key": "AAAAAAAAAAAAAAAAAAaa", "secret_key": "a" * 40}
+ALT_ROOT = {"user_id": "RGW22222222222222222", "display_name": "account 2", "email": "account2@ceph.com",
+            "access_key": "BBBBBBBBBBBBBBBBBBbb", "secret_key": "b" * 40}
+
+SECTIONS = {"s3 main": MAIN, "s3 alt": ALT, "s3 tenant": TENANT, "iam": IAM, "iam root": ROOT, "iam alt root": ALT_ROOT}
+# Those whose buckets the suite makes and the runner removes.
+OWNERS = (MAIN, ALT, TENANT)
+
+
+def server_config(more=""):
+    """The declarative bootstrap: every user of the suite exists after the start."""
+    lines = []
+    for user in SECTIONS.values():
+        lines += ["[[user]]"] + [f"{'id' if key == 'user_id' else key} = {json.dumps(value)}" for key, value in user.items()] + [""]
+    return more + "\n" + "\n".join(lines)
+
+
+def suite_config(host, port, lc_day=None, storage_classes=()):
+    """The file that S3TEST_CONF names."""
+    config = configparser.RawConfigParser()
+    config["DEFAULT"] = {"host": host, "port": str(port), "is_secure": "False", "ssl_verify": "False"}
+    config["fixtures"] = {"bucket prefix": "trioxide-{random}-", "iam name prefix": "s3-tests-", "iam path prefix": "/s3-tests/"}
+    for section, user in SECTIONS.items():
+        config[section] = dict(user)
+    config["s3 main"]["api_name"] = "us-east-1"
+    config["s3 tenant"]["tenant"] = "testx"
+    if lc_day is not None:
+        config["s3 main"]["lc_debug_interval"] = str(lc_day)
+    if storage_classes:
+        config["s3 main"]["storage_classes"] = ", ".join(storage_classes)
+    return config
