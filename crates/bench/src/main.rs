@@ -21,7 +21,7 @@ use clap::Parser;
 use crate::cli::{Cli, Command};
 use crate::error::BenchError;
 use crate::launch::Launched;
-use crate::report::Report;
+use crate::report::{Form, Report};
 use crate::scenario::Bench;
 
 #[tokio::main]
@@ -50,7 +50,8 @@ async fn run(cli: Cli) -> Result<(), BenchError> {
         None => None,
     };
     let bench = Bench::new(&cli, launched.as_ref())?;
-    let mut report = Report::new(bench.describe());
+    let form = if cli.json { Form::Json } else { Form::Text };
+    let mut report = Report::new(bench.describe(), form);
     let outcome = tokio::select! {
         outcome = scenario::run(&bench, cli.command.unwrap_or(Command::Suite(cli.suite)), &mut report) => outcome,
         _ = tokio::signal::ctrl_c() => Err(BenchError::Interrupted),
@@ -58,6 +59,6 @@ async fn run(cli: Cli) -> Result<(), BenchError> {
     if let Some(launched) = launched {
         launched.stop().await?;
     }
-    report.print(cli.json)?;
+    report.finish()?;
     outcome
 }

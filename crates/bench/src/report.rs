@@ -15,6 +15,15 @@ pub(crate) struct Report {
     started_unix: u64,
     target: String,
     rows: Vec<Row>,
+    #[serde(skip)]
+    form: Form,
+}
+
+/// For a person, or for a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,30 +55,32 @@ pub(crate) struct Row {
 }
 
 impl Report {
-    pub(crate) fn new(target: String) -> Self {
+    /// Begins a report; as text it is printed as it grows, since a suite takes minutes.
+    pub(crate) fn new(target: String, form: Form) -> Self {
         let started_unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Self { machine: Machine::this(), commit: commit(), started_unix, target, rows: Vec::new() }
+        let report = Self { machine: Machine::this(), commit: commit(), started_unix, target, rows: Vec::new(), form };
+        if form == Form::Text {
+            let Machine { cpu, cores, memory_bytes, kernel } = &report.machine;
+            let gib = *memory_bytes as f64 / (1 << 30) as f64;
+            println!("machine   {cpu}, {cores} cores, {gib:.1} GiB, Linux {kernel}");
+            println!("commit    {}", report.commit);
+            println!("target    {}\n", report.target);
+            println!("{}", Row::HEADER);
+        }
+        report
     }
 
-    /// Adds a row, and shows it at once: a suite takes minutes.
     pub(crate) fn add(&mut self, row: Row) {
-        eprintln!("{}", row.line());
+        match self.form {
+            Form::Text => println!("{}", row.line()),
+            Form::Json => eprintln!("{}: {:.0}/s", row.scenario, row.per_second),
+        }
         self.rows.push(row);
     }
 
-    pub(crate) fn print(&self, as_json: bool) -> Result<(), BenchError> {
-        if as_json {
+    pub(crate) fn finish(&self) -> Result<(), BenchError> {
+        if self.form == Form::Json {
             println!("{}", serde_json::to_string_pretty(self)?);
-            return Ok(());
-        }
-        let Machine { cpu, cores, memory_bytes, kernel } = &self.machine;
-        let gib = *memory_bytes as f64 / (1 << 30) as f64;
-        println!("\nmachine   {cpu}, {cores} cores, {gib:.1} GiB, Linux {kernel}");
-        println!("commit    {}", self.commit);
-        println!("target    {}\n", self.target);
-        println!("{}", Row::HEADER);
-        for row in &self.rows {
-            println!("{}", row.line());
         }
         Ok(())
     }
