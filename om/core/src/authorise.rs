@@ -93,6 +93,8 @@ pub enum Action {
     CreateSecret,
     RevokeSecret,
     ListUsers,
+    /// Whatever an administrative listener offers besides.
+    Administer,
     /// To put a bucket into a volume other than S3's, or to give it to somebody.
     PlaceBucket,
 }

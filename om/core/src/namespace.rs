@@ -4,9 +4,10 @@ use tables::{ReadTables, StorageFault};
 use types::{BucketId, BucketName, ObjectKey, VersionId, VolumeName};
 
 use crate::rows::{
-    self, AccessKeyId, AccessKeyRow, BucketRow, KeyHead, KeyRow, Piece, UserId, UserRow, bucket_key, key_key, name_key,
+    self, AccessKeyId, AccessKeyRow, BucketRow, CompletedRow, KeyHead, KeyRow, Piece, UploadKey, UploadRow, UserId, UserRow,
+    bucket_key, key_key, name_key, upload_key,
 };
-use crate::tables::{ACCESS_KEYS, BUCKET_NAMES, BUCKETS, KEYS, USERS};
+use crate::tables::{ACCESS_KEYS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, KEYS, UPLOADS, USERS};
 
 pub fn bucket_by_name(
     tables: &dyn ReadTables,
@@ -58,6 +59,15 @@ pub fn version(
         (Some(row), Some(version)) if row.head.version == version => Ok(row),
         (_, Some(_)) => Err(Missing::Version),
     })
+}
+
+pub fn upload(tables: &dyn ReadTables, at: &UploadKey) -> Result<Option<UploadRow>, StorageFault> {
+    rows::get(tables, UPLOADS, &upload_key(at))
+}
+
+/// How an upload ended, if that is remembered.
+pub fn completed(tables: &dyn ReadTables, at: &UploadKey) -> Result<Option<CompletedRow>, StorageFault> {
+    rows::get(tables, COMPLETED_UPLOADS, &upload_key(at))
 }
 
 pub fn user(tables: &dyn ReadTables, id: &UserId) -> Result<Option<UserRow>, StorageFault> {

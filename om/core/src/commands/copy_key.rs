@@ -5,7 +5,7 @@ use tables::WriteTables;
 use types::{BucketId, LogIndex, ObjectId, ObjectKey, Timestamp, VersionId};
 
 use super::Outcome;
-use super::shared::{CopySource, KeyCommitted, link, shown_version};
+use super::shared::{CopySource, KeyCommitted, link};
 use crate::blocks::{Freed, add_reference};
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace::{self, Missing};
@@ -125,7 +125,7 @@ impl CopyKey {
         for piece in &source.body.pieces {
             add_reference(tables, piece.block)?;
         }
-        let source_version = shown_version(&source);
+        let source_version = source.head.shown_version();
         let head = KeyHead {
             object: self.object,
             sequence: Sequence::new(log, 0),

@@ -7,7 +7,7 @@ use types::{ETag, LogIndex, Md5, ObjectId, PartNumber, Timestamp};
 
 use super::Outcome;
 use super::commit_part::{PartCommitted, put_part};
-use super::shared::{CopySource, shown_version};
+use super::shared::CopySource;
 use crate::blocks::{Freed, add_reference};
 use crate::namespace::{self, ByteRange, Missing, Span, pieces_under};
 use crate::rows::{self, KeyHead, PartRow, Piece, UploadKey, UploadRow, upload_key};
@@ -112,7 +112,7 @@ impl CopyPart {
         let mut freed = Freed::default();
         put_part(tables, &self.at, self.part, &row, &mut freed)?;
         freed.write(tables, log, self.now);
-        let source_version = shown_version(&source);
+        let source_version = source.head.shown_version();
         Ok(Ok(PartCommitted { etag: row.etag, modified: row.modified, size: row.size, source_version, object: row.object }))
     }
 }

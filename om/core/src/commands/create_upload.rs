@@ -2,13 +2,14 @@
 
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::{ChecksumAlgorithm, ChecksumType, LogIndex, Timestamp};
+use types::{ChecksumAlgorithm, ChecksumType, LogIndex, Timestamp, UploadId};
 
 use super::Outcome;
 use crate::namespace;
 use crate::rows::{self, Attributes, UploadKey, UploadRow, UserId, upload_key};
 use crate::tables::UPLOADS;
 
+/// Answers with the upload's id: a retry, for which the leader rolled another, gets the first.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct CreateUpload {
     #[n(0)]
@@ -33,7 +34,7 @@ pub enum CreateUploadRejected {
 }
 
 impl CreateUpload {
-    pub(super) fn apply(self, _: LogIndex, tables: &mut dyn WriteTables) -> Outcome<(), CreateUploadRejected> {
+    pub(super) fn apply(self, _: LogIndex, tables: &mut dyn WriteTables) -> Outcome<UploadId, CreateUploadRejected> {
         let Some(bucket) = namespace::bucket(tables, self.at.bucket)? else {
             return Ok(Err(CreateUploadRejected::NoSuchBucket));
         };
@@ -47,6 +48,6 @@ impl CreateUpload {
             checksum: self.checksum,
         };
         rows::put(tables, UPLOADS, &upload_key(&self.at), &row);
-        Ok(Ok(()))
+        Ok(Ok(self.at.upload))
     }
 }

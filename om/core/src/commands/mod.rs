@@ -151,7 +151,7 @@ commands! {
     27 CopyKey -> KeyCopied, rejects CopyKeyRejected;
     28 RemoveReclaimed -> (), rejects Never;
 
-    40 CreateUpload -> (), rejects CreateUploadRejected;
+    40 CreateUpload -> types::UploadId, rejects CreateUploadRejected;
     41 CommitPart -> PartCommitted, rejects CommitPartRejected;
     42 CopyPart -> PartCommitted, rejects CopyPartRejected;
     43 CompleteUpload -> KeyCommitted, rejects CompleteUploadRejected;

@@ -112,8 +112,3 @@ pub(super) fn link(
     let head = row.head;
     Ok(KeyCommitted { etag: head.etag, modified: head.modified, version, size: head.size, checksum: head.checksum })
 }
-
-/// S3's name of a source version, where its bucket has versions to name.
-pub(super) fn shown_version(row: &KeyRow) -> Option<VersionId> {
-    (!row.head.version.is_null()).then_some(row.head.version)
-}

@@ -108,6 +108,13 @@ pub struct KeyHead {
     pub checksum: Option<ObjectChecksum>,
 }
 
+impl KeyHead {
+    /// S3's name of this version, where its bucket had versions to name when it was written.
+    pub fn shown_version(&self) -> Option<VersionId> {
+        (!self.version.is_null()).then_some(self.version)
+    }
+}
+
 /// What only a reader of the object needs.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct KeyBody {

@@ -1,0 +1,145 @@
+//! What a person may turn.
+
+use std::fmt;
+use std::time::Duration;
+
+use types::{Millis, Replication};
+use zeroize::Zeroizing;
+
+/// The key that seals secrets at rest: the same on every member, kept apart from what it seals.
+#[derive(Clone)]
+pub struct MasterKey(Zeroizing<[u8; 32]>);
+
+impl MasterKey {
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey(…)")
+    }
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub master_key: MasterKey,
+    /// Of new buckets.
+    pub replication: Replication,
+    /// The most that one block takes. Large enough for an object of ordinary size to need one, small enough for a failed write
+    /// to cost little.
+    pub block_size: u64,
+    /// The most that one PUT, one part or one copy may have, as S3 limits them.
+    pub max_put: u64,
+    /// The most that an object may have.
+    pub max_object: u64,
+    /// The least that a part before the last may have.
+    pub min_part: u64,
+    pub max_buckets_per_user: u32,
+    /// A write not committed by then is given up. A day: the slowest client that S3's limits allow for (5 GiB at 60 KiB/s)
+    /// still ends, and what a crash leaves behind takes space for no longer.
+    pub session_lifetime: Duration,
+    /// How long one block may take to be written. Four hours: a whole block at 10 KiB/s. A token opens one block, which nobody
+    /// reads before it is committed, so its age harms nobody.
+    pub write_token_lifetime: Duration,
+    /// How long a reader may go on without asking again: the longest that access outlives its withdrawal.
+    pub read_token_lifetime: Duration,
+    /// How long freed blocks stay for readers that are under way.
+    pub reclaim_after: Duration,
+    /// How long a completed upload answers the same completion again.
+    pub remember_completed: Duration,
+    /// Block leases asked for at once; doubled while they last less than a second.
+    pub lease_batch: u32,
+    pub lease_batch_max: u32,
+    /// How old a container's replicas may be before they are asked for anew, beside the answer.
+    pub locations_fresh: Duration,
+    /// The same, before the answer waits for it.
+    pub locations_stale: Duration,
+    /// Rest between passes of the background services.
+    pub reclaim_every: Duration,
+    pub cleanup_every: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {why}")]
+pub struct ConfigError {
+    pub field: &'static str,
+    pub why: String,
+}
+
+impl Config {
+    pub fn new(master_key: MasterKey, replication: Replication) -> Self {
+        Self {
+            master_key,
+            replication,
+            block_size: 128 * MIB,
+            max_put: 5 * GIB,
+            max_object: 5 * TIB,
+            min_part: 5 * MIB,
+            max_buckets_per_user: 10_000,
+            session_lifetime: Duration::from_secs(24 * 3600),
+            write_token_lifetime: Duration::from_secs(4 * 3600),
+            read_token_lifetime: Duration::from_secs(15 * 60),
+            reclaim_after: Duration::from_secs(60),
+            remember_completed: Duration::from_secs(24 * 3600),
+            lease_batch: 256,
+            lease_batch_max: 8192,
+            locations_fresh: Duration::from_secs(10),
+            locations_stale: Duration::from_secs(60),
+            reclaim_every: Duration::from_secs(10),
+            cleanup_every: Duration::from_secs(60),
+        }
+    }
+
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let wrong = |field, why: &str| Err(ConfigError { field, why: why.to_owned() });
+        if self.block_size < 64 * KIB {
+            return wrong("block_size", "must be 64 KiB or more");
+        }
+        if self.max_put > self.max_object {
+            return wrong("max_put", "must not be above max_object");
+        }
+        if self.write_token_lifetime > self.session_lifetime {
+            return wrong(
+                "write_token_lifetime",
+                "must not be above session_lifetime: a block could be written after it was freed",
+            );
+        }
+        if self.lease_batch == 0 || self.lease_batch > self.lease_batch_max {
+            return wrong("lease_batch", "must be between 1 and lease_batch_max");
+        }
+        if self.locations_fresh > self.locations_stale {
+            return wrong("locations_fresh", "must not be above locations_stale");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn session_lifetime(&self) -> Millis {
+        self.session_lifetime.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        let good = Config::new(MasterKey::new([1; 32]), Replication::One);
+        assert_eq!(good.validate(), Ok(()));
+        let bad = Config { write_token_lifetime: Duration::from_secs(48 * 3600), ..good.clone() };
+        assert_eq!(bad.validate().expect_err("too long").field, "write_token_lifetime");
+        let bad = Config { block_size: 1, ..good };
+        assert_eq!(bad.validate().expect_err("too small").field, "block_size");
+    }
+}

@@ -1,0 +1,44 @@
+//! Rejections of commands, as the calls that proposed them report them.
+
+use om_api as api;
+use om_core as core;
+
+use super::IntoApi;
+
+macro_rules! rejections {
+    ($($core:ident => $api:ident { $($variant:ident $(($field:ident))?),* $(,)? })*) => {$(
+        impl IntoApi for core::$core {
+            type Api = api::$api;
+            fn into_api(self) -> api::$api {
+                match self {
+                    $(Self::$variant $(($field))? => api::$api::$variant $(($field))?,)*
+                }
+            }
+        }
+    )*};
+}
+
+rejections! {
+    DeleteBucketRejected => DeleteBucketRejected { NoSuchBucket, NotEmpty }
+    CommitKeyRejected => CommitRejected { NoSuchBucket, NoSuchSession, PreconditionFailed, NoSuchKey, ForeignBlock }
+    DeleteKeyRejected => DeleteKeyRejected { NoSuchBucket, PreconditionFailed }
+    DeleteKeysRejected => DeleteKeysRejected { NoSuchBucket }
+    CopyKeyRejected => CopyRejected {
+        NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed, NoSuchBucket,
+        NoSuchKey, OntoItself, TooLarge,
+    }
+    CreateUploadRejected => CreateUploadRejected { NoSuchBucket }
+    CommitPartRejected => CommitPartRejected { NoSuchBucket, NoSuchUpload, NoSuchSession, ForeignBlock }
+    CopyPartRejected => CopyPartRejected {
+        NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed, NoSuchBucket,
+        NoSuchUpload, InvalidRange, TooLarge, NeedsBytes,
+    }
+    CompleteUploadRejected => CompleteUploadRejected {
+        NoSuchBucket, NoSuchUpload, InvalidPart(part), InvalidPartOrder, PartTooSmall(part), PartChanged(part),
+        PreconditionFailed, NoSuchKey, TooLarge,
+    }
+    AbortUploadRejected => AbortUploadRejected { NoSuchBucket, NoSuchUpload }
+    EnsureUserRejected => EnsureUserRejected { AccessKeyTaken, EmailTaken }
+    CreateSecretRejected => SecretRejected { NoSuchUser, SecretExists }
+    RevokeSecretRejected => SecretRejected { NoSuchUser, NoSecret }
+}

@@ -1,0 +1,174 @@
+//! Buckets: make, delete, show, list.
+
+use std::collections::BTreeMap;
+
+use om_api as api;
+use om_core::authorise::{Action, Identity, Resource};
+use om_core::listing;
+use om_core::rows::{BucketLayout, BucketRow, UserId};
+use om_core::{CreateBucketRejected, namespace};
+use rpc::{CallContext, CallError};
+use tables::{ReadTables, StorageFault};
+use types::{BucketId, VolumeName};
+
+use super::OmService;
+use super::calls::{Kind, Stop, allow, enter, find_bucket, identity, scoped};
+use crate::convert::{IntoApi, IntoCore};
+
+/// Display names for one answer; each user is looked up once.
+pub(super) struct Names<'t> {
+    tables: &'t dyn ReadTables,
+    known: BTreeMap<UserId, String>,
+}
+
+impl<'t> Names<'t> {
+    pub(super) fn new(tables: &'t dyn ReadTables) -> Self {
+        Self { tables, known: BTreeMap::new() }
+    }
+
+    /// A user who is gone is shown by their id.
+    pub(super) fn show(&mut self, id: &UserId) -> Result<api::DisplayUser, StorageFault> {
+        if let Some(name) = self.known.get(id) {
+            return Ok(api::DisplayUser { id: id.clone().into_api(), display_name: name.clone() });
+        }
+        let display_name = namespace::user(self.tables, id)?.map_or_else(|| id.0.clone(), |user| user.display_name);
+        self.known.insert(id.clone(), display_name.clone());
+        Ok(api::DisplayUser { id: id.clone().into_api(), display_name })
+    }
+}
+
+fn show(bucket: BucketRow, names: &mut Names<'_>) -> Result<api::BucketInfo, StorageFault> {
+    Ok(api::BucketInfo {
+        owner: names.show(&bucket.owner)?,
+        id: bucket.id,
+        name: bucket.name,
+        volume: bucket.volume,
+        created: bucket.created,
+        location: bucket.location,
+        layout: match bucket.layout {
+            BucketLayout::ObjectStore => api::BucketLayout::ObjectStore,
+            BucketLayout::FileSystem => api::BucketLayout::FileSystem,
+        },
+        replication: bucket.replication,
+    })
+}
+
+impl OmService {
+    pub(super) async fn create_bucket(
+        &self,
+        cx: CallContext,
+        request: api::CreateBucket,
+    ) -> Result<api::BucketInfo, CallError<api::CreateBucketRejected>> {
+        type Rejected = api::CreateBucketRejected;
+        let volume = request.volume.unwrap_or_else(VolumeName::s3v);
+        let named_owner = request.owner.map(IntoCore::into_core);
+        let is_placed = named_owner.is_some() || volume != VolumeName::s3v();
+        let owner = self
+            .log
+            .read(cx.deadline, |tables| {
+                let identity = identity::<Rejected>(tables, &request.by)?;
+                allow(&identity, Action::CreateBucket, Resource::Store)?;
+                if is_placed {
+                    allow(&identity, Action::PlaceBucket, Resource::Store)?;
+                }
+                Ok(named_owner.or_else(|| identity.user_id().cloned()))
+            })
+            .await?;
+        // Trioxide itself owns nothing; it makes buckets for somebody.
+        let owner = owner.ok_or(CallError::Rejected(Rejected::Denied(api::Denied::AccessDenied)))?;
+        let command = om_core::CreateBucket {
+            volume,
+            name: request.bucket,
+            owner,
+            location: request.location,
+            replication: self.config.replication,
+            limit: self.config.max_buckets_per_user,
+            now: self.clock.now(),
+        };
+        let created = self.log.propose(scoped(&cx, Kind::CreateBucket), command, cx.deadline).await;
+        self.log.machine().read(|tables, _| {
+            let show = |bucket| show(bucket, &mut Names::new(tables)).map_err(|fault| CallError::from(Stop::Fault(fault)));
+            match created {
+                Ok(bucket) => show(bucket),
+                Err(CallError::Rejected(CreateBucketRejected::OwnedByYou(bucket))) => {
+                    Err(CallError::Rejected(Rejected::OwnedByYou(Box::new(show(*bucket)?))))
+                }
+                Err(error) => Err(error.map_rejection(|rejected| match rejected {
+                    CreateBucketRejected::Exists | CreateBucketRejected::OwnedByYou(_) => Rejected::Exists,
+                    CreateBucketRejected::TooMany => Rejected::TooMany,
+                    CreateBucketRejected::NoSuchUser => Rejected::Denied(api::Denied::AccessDenied),
+                })),
+            }
+        })
+    }
+
+    pub(super) async fn delete_bucket(
+        &self,
+        cx: CallContext,
+        request: api::DeleteBucket,
+    ) -> Result<(), CallError<api::DeleteBucketRejected>> {
+        type Rejected = api::DeleteBucketRejected;
+        let found = self
+            .log
+            .read(cx.deadline, |tables| {
+                let identity = identity::<Rejected>(tables, &request.by)?;
+                match find_bucket(tables, &request.bucket)? {
+                    Some(bucket) => {
+                        allow(&identity, Action::DeleteBucket, Resource::Bucket(&bucket))?;
+                        Ok(Some(bucket.id))
+                    }
+                    None if identity == Identity::Anonymous => Err(Stop::Rejected(Rejected::NoSuchBucket)),
+                    None => Ok(None),
+                }
+            })
+            .await?;
+        // An absent bucket is proposed too: this may be the retry of a call that has deleted it, and then gets its answer.
+        let command = om_core::DeleteBucket { bucket: found.unwrap_or(NO_BUCKET) };
+        let deleted = self.log.propose(scoped(&cx, Kind::DeleteBucket), command, cx.deadline).await;
+        let deleted = deleted.map_err(|error| error.map_rejection(IntoApi::into_api));
+        self.background.nudge(crate::background::UPLOAD_CLEANUP);
+        deleted
+    }
+
+    pub(super) async fn get_bucket(
+        &self,
+        cx: CallContext,
+        request: api::GetBucket,
+    ) -> Result<api::BucketInfo, CallError<api::BucketRejected>> {
+        self.log
+            .read(cx.deadline, |tables| {
+                let (_, bucket) = enter(tables, &request.by, &request.bucket, None, Action::GetBucket)?;
+                Ok(show(bucket, &mut Names::new(tables))?)
+            })
+            .await
+    }
+
+    pub(super) async fn list_buckets(
+        &self,
+        cx: CallContext,
+        request: api::ListBuckets,
+    ) -> Result<api::BucketPage, CallError<api::ListBucketsRejected>> {
+        self.log
+            .read(cx.deadline, |tables| {
+                let identity = identity(tables, &request.by)?;
+                allow(&identity, Action::ListBuckets, Resource::Store)?;
+                let Some(user) = identity.user_id() else {
+                    return Ok(api::BucketPage { owner: None, buckets: Vec::new(), more: false });
+                };
+                let limit = usize::try_from(request.limit).unwrap_or(usize::MAX).min(MOST_BUCKETS);
+                let after = request.after.as_deref();
+                let page = listing::list_buckets(tables, user, &VolumeName::s3v(), &request.prefix, after, limit)?;
+                let mut names = Names::new(tables);
+                let owner = Some(names.show(user)?);
+                let buckets = page.buckets.into_iter().map(|bucket| show(bucket, &mut names));
+                Ok(api::BucketPage { owner, buckets: buckets.collect::<Result<_, _>>()?, more: page.more })
+            })
+            .await
+    }
+}
+
+/// Ids are log indexes, and no entry that makes a bucket is the first.
+const NO_BUCKET: BucketId = BucketId(0);
+
+/// As many as S3 lists at once.
+const MOST_BUCKETS: usize = 10_000;

@@ -1,0 +1,239 @@
+//! What every call is made of: a read that shows all that was acknowledged, a proposal, and the way in through authorisation.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use om_api as api;
+use om_core::authorise::{Action, Denied, Identity, Resource, authorise, identify};
+use om_core::rows::BucketRow;
+use om_core::{Command, Proposal, namespace};
+use raft_node::Group;
+use rpc::{CallContext, CallError};
+use runtime::PassError;
+use tables::{ReadTables, StorageFault};
+use types::{BucketName, ObjectKey, RequestId, VolumeName};
+
+use crate::convert::{IntoApi, IntoCore};
+use crate::machine::OmMachine;
+
+/// Why a look at the tables ends early: an answer of its own, or a fault.
+#[derive(Debug)]
+pub(crate) enum Stop<R> {
+    Rejected(R),
+    Fault(StorageFault),
+}
+
+impl<R> From<StorageFault> for Stop<R> {
+    fn from(fault: StorageFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl<R> From<Stop<R>> for CallError<R> {
+    fn from(stop: Stop<R>) -> Self {
+        match stop {
+            Stop::Rejected(rejected) => Self::Rejected(rejected),
+            Stop::Fault(fault) => {
+                tracing::error!(%fault, "reading the namespace");
+                Self::unavailable(fault)
+            }
+        }
+    }
+}
+
+/// The replicated namespace: what was agreed on, and the way to agree on more.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    group: Group,
+    machine: Arc<OmMachine>,
+}
+
+impl Log {
+    pub(crate) fn new(group: Group, machine: Arc<OmMachine>) -> Self {
+        Self { group, machine }
+    }
+
+    pub(crate) fn group(&self) -> &Group {
+        &self.group
+    }
+
+    pub(crate) fn machine(&self) -> &Arc<OmMachine> {
+        &self.machine
+    }
+
+    /// Asks a state that shows everything acknowledged before the call.
+    pub(crate) async fn read<T, R>(
+        &self,
+        deadline: Instant,
+        question: impl FnOnce(&dyn ReadTables) -> Result<T, Stop<R>>,
+    ) -> Result<T, CallError<R>> {
+        self.group.read_barrier(deadline).await?;
+        Ok(self.machine.read(|tables, _| question(tables))?)
+    }
+
+    /// For background work, which needs no more than what this member has applied while it leads: its commands look again.
+    pub(crate) fn glance<T>(&self, question: impl FnOnce(&dyn ReadTables) -> Result<T, StorageFault>) -> Result<T, PassError> {
+        if !self.group.is_leader() {
+            return Err(PassError::NotLeader);
+        }
+        self.machine.read(|tables, _| question(tables)).map_err(|fault| PassError::Failed(fault.to_string()))
+    }
+
+    pub(crate) async fn propose<C: Proposal>(
+        &self,
+        request: Option<RequestId>,
+        command: C,
+        deadline: Instant,
+    ) -> Result<C::Reply, CallError<C::Rejected>> {
+        let command: Command = command.into();
+        let proposed = self.group.propose(request, tables::encode(&command), deadline).await?;
+        // The command was applied; what is not known is only what it answered.
+        let answer = C::answer(&proposed.answer).map_err(|fault| CallError::Unknown(fault.to_string()))?;
+        answer.map_err(CallError::Rejected)
+    }
+
+    /// Puts a command into the log ahead of whatever is proposed next, without waiting for it.
+    pub(crate) fn propose_unawaited<R>(&self, command: impl Into<Command>) -> Result<(), CallError<R>> {
+        Ok(self.group.propose_unawaited(tables::encode(&command.into()))?)
+    }
+}
+
+/// The kinds of proposal that a call makes. One client request makes several calls, perhaps under one id; each kind of
+/// proposal has answers of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    CreateBucket = 1,
+    DeleteBucket,
+    Commit,
+    Close,
+    Delete,
+    DeleteMany,
+    Copy,
+    CreateUpload,
+    CommitPart,
+    CopyPart,
+    Complete,
+    Abort,
+    CreateSecret,
+    RevokeSecret,
+    EnsureUser,
+}
+
+pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {
+    // An odd factor keeps the products of distinct kinds distinct, in all bits.
+    const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+    Some(RequestId::from_u128(cx.request_id.to_u128() ^ SPREAD.wrapping_mul(kind as u128)))
+}
+
+/// A rejection that can say what stops most calls.
+pub(super) trait Refusal {
+    fn denied(denied: api::Denied) -> Self;
+}
+
+/// A rejection of a call about a bucket.
+pub(super) trait BucketRefusal: Refusal {
+    fn no_such_bucket() -> Self;
+}
+
+macro_rules! refusals {
+    ($($name:ident),* $(,)?) => {$(
+        impl Refusal for api::$name {
+            fn denied(denied: api::Denied) -> Self { Self::Denied(denied) }
+        }
+    )*};
+}
+
+macro_rules! bucket_refusals {
+    ($($name:ident),* $(,)?) => {$(
+        refusals!($name);
+        impl BucketRefusal for api::$name {
+            fn no_such_bucket() -> Self { Self::NoSuchBucket }
+        }
+    )*};
+}
+
+refusals!(CreateBucketRejected, ListBucketsRejected, AllocateRejected, SecretRejected);
+bucket_refusals!(
+    DeleteBucketRejected,
+    BucketRejected,
+    OpenKeyRejected,
+    CommitRejected,
+    LookupRejected,
+    DeleteKeyRejected,
+    DeleteKeysRejected,
+    CopyRejected,
+    ListRejected,
+    CreateUploadRejected,
+    OpenPartRejected,
+    CommitPartRejected,
+    CopyPartRejected,
+    UploadRejected,
+    CompleteUploadRejected,
+    AbortUploadRejected,
+);
+
+pub(super) fn denied<R: Refusal>(denied: Denied) -> Stop<R> {
+    Stop::Rejected(R::denied(denied.into_api()))
+}
+
+/// Who asks, if their credential is still good.
+pub(super) fn identity<R: Refusal>(tables: &dyn ReadTables, by: &api::Requester) -> Result<Identity, Stop<R>> {
+    identify(tables, &by.clone().into_core())?.map_err(denied)
+}
+
+pub(super) fn allow<R: Refusal>(identity: &Identity, action: Action, resource: Resource<'_>) -> Result<(), Stop<R>> {
+    authorise(identity, action, resource).map_err(denied)
+}
+
+pub(super) fn find_bucket(tables: &dyn ReadTables, name: &BucketName) -> Result<Option<BucketRow>, StorageFault> {
+    namespace::bucket_by_name(tables, &VolumeName::s3v(), name)
+}
+
+/// The way into a bucket: the credential, then the bucket, then the right to the action, in the order in which S3 tells them.
+pub(super) fn enter<R: BucketRefusal>(
+    tables: &dyn ReadTables,
+    by: &api::Requester,
+    bucket: &BucketName,
+    key: Option<&ObjectKey>,
+    action: Action,
+) -> Result<(Identity, BucketRow), Stop<R>> {
+    let identity = identity(tables, by)?;
+    let Some(bucket) = find_bucket(tables, bucket)? else {
+        return Err(Stop::Rejected(R::no_such_bucket()));
+    };
+    let resource = key.map_or(Resource::Bucket(&bucket), |key| Resource::Object(&bucket, key));
+    allow(&identity, action, resource)?;
+    Ok((identity, bucket))
+}
+
+pub(super) async fn measured<T, R>(
+    method: &'static str,
+    call: impl Future<Output = Result<T, CallError<R>>>,
+) -> Result<T, CallError<R>> {
+    let started = Instant::now();
+    let outcome = call.await;
+    let word = match &outcome {
+        Ok(_) => "ok",
+        Err(CallError::Rejected(_)) => "rejected",
+        Err(CallError::NotApplied(_)) => "not_applied",
+        Err(CallError::Unknown(_)) => "unknown",
+    };
+    metrics::counter!("om_calls_total", "method" => method, "outcome" => word).increment(1);
+    metrics::histogram!("om_call_seconds", "method" => method).record(started.elapsed().as_secs_f64());
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn one_request_id_names_another_proposal_of_each_kind() {
+        let cx = CallContext::local(RequestId::from_u128(7), Duration::from_secs(1));
+        assert_ne!(scoped(&cx, Kind::Commit), scoped(&cx, Kind::Close));
+        assert_eq!(scoped(&cx, Kind::Commit), scoped(&cx, Kind::Commit));
+    }
+}

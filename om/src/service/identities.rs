@@ -1,0 +1,253 @@
+//! Users, their secrets, and the keys derived from them.
+
+use om_api as api;
+use om_core::accounts;
+use om_core::authorise::{Action, Denied, Resource, authorise, identify};
+use om_core::rows::{AccessKeyId, AccessKeyRow, SealCheck, UserId, UserRow};
+use om_core::{EnsureUser, SealedPair, SetSealCheck, UserAccount, namespace};
+use rpc::{CallContext, CallError};
+
+use super::OmService;
+use super::buckets::Names;
+use super::calls::{Kind, Stop, allow, identity, scoped};
+use crate::convert::{IntoApi, IntoCore};
+use crate::secrets::{Scope, SealError, derive, new_access_key, new_secret};
+
+/// A user as a call shows them.
+fn show(account: UserAccount) -> api::UserInfo {
+    let UserAccount { user: UserRow { id, display_name, email, is_admin, .. }, access_keys } = account;
+    api::UserInfo {
+        user: api::DisplayUser { id: id.into_api(), display_name },
+        email,
+        is_admin,
+        access_keys: access_keys.into_iter().map(IntoApi::into_api).collect(),
+    }
+}
+
+fn sealing_failed<R>(error: SealError) -> CallError<R> {
+    tracing::error!(%error, "sealing or opening a secret");
+    CallError::unavailable(error)
+}
+
+impl OmService {
+    pub(super) async fn signing_key(
+        &self,
+        cx: CallContext,
+        request: api::SigningKeyRequest,
+    ) -> Result<api::SigningKey, CallError<api::SigningKeyRejected>> {
+        type Rejected = api::SigningKeyRejected;
+        let access_key = request.access_key.into_core();
+        let scope = Scope::parse(request.date, request.region, request.service);
+        let found = self
+            .log
+            .read(cx.deadline, |tables| {
+                let Some(row) = namespace::access_key(tables, &access_key)? else { return Ok(None) };
+                let user = Names::new(tables).show(&row.user)?;
+                Ok::<_, Stop<Rejected>>(Some((row, user)))
+            })
+            .await?;
+        let (Some((row, user)), Some(scope)) = (found, scope) else {
+            self.derive_for_nobody();
+            return Err(CallError::Rejected(Rejected::NoSuchAccessKey));
+        };
+        let key = self.derived(&access_key, &row, &scope).map_err(sealing_failed)?;
+        Ok(api::SigningKey { key, secret_version: row.secret_version, user })
+    }
+
+    fn derived(&self, access_key: &AccessKeyId, row: &AccessKeyRow, scope: &Scope) -> Result<[u8; 32], SealError> {
+        if let Some(key) = self.signing_keys.get(access_key, row.secret_version, scope) {
+            return Ok(key);
+        }
+        let secret = self.seal.open(access_key, row.secret_version, &row.sealed)?;
+        let key = derive(&secret, scope);
+        self.signing_keys.put(access_key, row.secret_version, scope, key);
+        Ok(key)
+    }
+
+    /// The work that a known access key costs at its first use, so that time does not tell which exist.
+    fn derive_for_nobody(&self) {
+        let scope = Scope { date: "20000101".into(), region: "us-east-1".into(), service: "s3".into() };
+        let nobody = AccessKeyId("nobody".into());
+        let secret = self.seal.seal(&nobody, 0, "0123456789012345678901234567890123456789");
+        if let Ok(secret) = secret.and_then(|sealed| self.seal.open(&nobody, 0, &sealed)) {
+            std::hint::black_box(derive(&secret, &scope));
+        }
+    }
+
+    pub(super) async fn authorise_admin(&self, cx: CallContext, by: api::Requester) -> Result<(), CallError<api::Denied>> {
+        let refused = |denied: Denied| Stop::Rejected(denied.into_api());
+        self.log
+            .read(cx.deadline, |tables| {
+                let identity = identify(tables, &by.into_core())?.map_err(refused)?;
+                authorise(&identity, Action::Administer, Resource::Store).map_err(refused)
+            })
+            .await
+    }
+
+    /// Whose secret a request is about, if the requester may.
+    async fn secret_owner(
+        &self,
+        cx: &CallContext,
+        by: &api::Requester,
+        named: Option<api::UserId>,
+        action: Action,
+    ) -> Result<UserId, CallError<api::SecretRejected>> {
+        let named = named.map(IntoCore::into_core);
+        self.log
+            .read(cx.deadline, |tables| {
+                let identity = identity::<api::SecretRejected>(tables, by)?;
+                let nobody = || Stop::Rejected(api::SecretRejected::Denied(api::Denied::AccessDenied));
+                let user = named.or_else(|| identity.user_id().cloned()).ok_or_else(nobody)?;
+                allow(&identity, action, Resource::User(&user))?;
+                Ok(user)
+            })
+            .await
+    }
+
+    pub(super) async fn create_secret(
+        &self,
+        cx: CallContext,
+        request: api::CreateSecret,
+    ) -> Result<api::IssuedSecret, CallError<api::SecretRejected>> {
+        let user = self.secret_owner(&cx, &request.by, request.user, Action::CreateSecret).await?;
+        self.settle_seal(&cx).await?;
+        let access_key = AccessKeyId(new_access_key(&*self.entropy));
+        let pair = self.sealed(access_key, &new_secret(&*self.entropy)).map_err(sealing_failed)?;
+        let command = om_core::CreateSecret { user: user.clone(), pair, now: self.clock.now() };
+        let created = self.log.propose(scoped(&cx, Kind::CreateSecret), command, cx.deadline).await;
+        let access_key = created.map_err(|error| error.map_rejection(IntoApi::into_api))?;
+        // Told from what is kept: a retry has rolled another pair, and must show the first.
+        let row = self
+            .log
+            .machine()
+            .read(|tables, _| namespace::access_key(tables, &access_key))
+            .map_err(|fault| CallError::Unknown(fault.to_string()))?
+            .ok_or_else(|| CallError::Unknown("the secret was revoked as it was made".to_owned()))?;
+        let secret = self.seal.open(&access_key, row.secret_version, &row.sealed).map_err(sealing_failed)?;
+        let pair = api::KeyPair { access_key: access_key.into_api(), secret_key: api::SecretKey(secret.to_string()) };
+        Ok(api::IssuedSecret { user: user.into_api(), pair })
+    }
+
+    pub(super) async fn revoke_secret(
+        &self,
+        cx: CallContext,
+        request: api::RevokeSecret,
+    ) -> Result<(), CallError<api::SecretRejected>> {
+        let user = self.secret_owner(&cx, &request.by, request.user, Action::RevokeSecret).await?;
+        let command = om_core::RevokeSecret { user };
+        let revoked = self.log.propose(scoped(&cx, Kind::RevokeSecret), command, cx.deadline).await;
+        revoked.map_err(|error| error.map_rejection(IntoApi::into_api))
+    }
+
+    pub(super) async fn list_users(
+        &self,
+        cx: CallContext,
+        request: api::ListUsers,
+    ) -> Result<Vec<api::UserInfo>, CallError<api::SecretRejected>> {
+        self.log
+            .read(cx.deadline, |tables| {
+                let identity = identity::<api::SecretRejected>(tables, &request.by)?;
+                allow(&identity, Action::ListUsers, Resource::Store)?;
+                Ok(accounts::accounts(tables)?.into_iter().map(show).collect())
+            })
+            .await
+    }
+
+    pub(super) async fn ensure_user(
+        &self,
+        cx: CallContext,
+        request: api::EnsureUser,
+    ) -> Result<api::UserInfo, CallError<api::EnsureUserRejected>> {
+        type Rejected = api::EnsureUserRejected;
+        check(&request).map_err(CallError::Rejected)?;
+        let api::EnsureUser { user, email, is_admin, pair } = request;
+        let id = user.id.into_core();
+        let (account, key_row) = self
+            .log
+            .read(cx.deadline, |tables| {
+                let account = accounts::account(tables, &id)?;
+                let key_row = match &pair {
+                    Some(pair) => namespace::access_key(tables, &pair.access_key.clone().into_core())?,
+                    None => None,
+                };
+                Ok::<_, Stop<Rejected>>((account, key_row))
+            })
+            .await?;
+        let has_pair = match &pair {
+            None => true,
+            Some(pair) => key_row.is_some_and(|row| row.user == id && self.holds(pair, &row)),
+        };
+        // Nothing to change, nothing to write: a restart ensures every user that a configuration names.
+        if let Some(account) = account.filter(|_| has_pair) {
+            let UserRow { display_name, email: known_email, is_admin: was_admin, .. } = &account.user;
+            if *display_name == user.display_name && *known_email == email && *was_admin == is_admin {
+                return Ok(show(account));
+            }
+        }
+        self.settle_seal(&cx).await?;
+        let pair = match pair.filter(|_| !has_pair) {
+            Some(pair) => {
+                let sealed = self.sealed(pair.access_key.into_core(), &pair.secret_key.0);
+                Some(sealed.map_err(sealing_failed)?)
+            }
+            None => None,
+        };
+        let command = EnsureUser { user: id, display_name: user.display_name, email, is_admin, pair, now: self.clock.now() };
+        let ensured = self.log.propose(scoped(&cx, Kind::EnsureUser), command, cx.deadline).await;
+        ensured.map(show).map_err(|error| error.map_rejection(IntoApi::into_api))
+    }
+
+    /// Whether the row keeps this very secret.
+    fn holds(&self, pair: &api::KeyPair, row: &AccessKeyRow) -> bool {
+        let opened = self.seal.open(&pair.access_key.clone().into_core(), row.secret_version, &row.sealed);
+        opened.is_ok_and(|secret| *secret == pair.secret_key.0)
+    }
+
+    fn sealed(&self, access_key: AccessKeyId, secret: &str) -> Result<SealedPair, SealError> {
+        let secret_version = self.entropy.u64();
+        let sealed = self.seal.seal(&access_key, secret_version, secret)?;
+        Ok(SealedPair { access_key, sealed, secret_version })
+    }
+
+    /// Before the first secret is sealed, agrees on the key that seals them all; later, checks that this member has it.
+    async fn settle_seal<R>(&self, cx: &CallContext) -> Result<(), CallError<R>> {
+        let known = self.log.machine().read(|tables, _| accounts::seal_check(tables)).map_err(CallError::unavailable)?;
+        let check = match known {
+            Some(check) => check,
+            None => {
+                let check = SealCheck { sealed: self.seal.new_check().map_err(sealing_failed)? };
+                let settled = self.log.propose(None, SetSealCheck { check }, cx.deadline).await;
+                settled.map_err(|error| error.map_rejection(|never| match never {}))?
+            }
+        };
+        self.seal.verify_check(&check.sealed).map_err(sealing_failed)
+    }
+}
+
+/// What names and secrets may be. Ids end at NUL in the key layout and are shown in logs; secrets only have to be guessable by
+/// nobody.
+fn check(request: &api::EnsureUser) -> Result<(), api::EnsureUserRejected> {
+    let invalid = |what: &str| Err(api::EnsureUserRejected::Invalid(what.to_owned()));
+    let is_text = |text: &str, most: usize| !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
+    let is_graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_text(&request.user.id.0, 255) || !is_graphic(&request.user.id.0) {
+        return invalid("user id");
+    }
+    if !is_text(&request.user.display_name, 255) {
+        return invalid("display name");
+    }
+    if request.email.as_ref().is_some_and(|email| !is_text(email, 254) || !email.contains('@')) {
+        return invalid("e-mail address");
+    }
+    if let Some(pair) = &request.pair {
+        let id = &pair.access_key.0;
+        if !(3..=128).contains(&id.len()) || !is_graphic(id) || id.contains(['/', ',', '=']) {
+            return invalid("access key: 3 to 128 visible characters without / , =");
+        }
+        let secret = &pair.secret_key.0;
+        if !(8..=256).contains(&secret.len()) || !is_graphic(secret) {
+            return invalid("secret key: 8 to 256 visible characters");
+        }
+    }
+    Ok(())
+}

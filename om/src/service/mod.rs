@@ -1,0 +1,158 @@
+//! The service: each call authorised, read from or proposed to the replicated namespace.
+
+mod admin;
+mod buckets;
+mod calls;
+mod copies;
+mod deletes;
+mod identities;
+mod lists;
+mod reads;
+mod uploads;
+mod writes;
+
+use std::fmt;
+use std::sync::Arc;
+
+use om_api::Om;
+use om_core::accounts;
+use raft_node::Group;
+use rpc::{CallContext, CallError, Never};
+use runtime::{Clock, Entropy, Reconcilers, Shutdown};
+use scm_api::Scm;
+use tables::StorageFault;
+
+use crate::background::{KeyDeletion, OpenKeyCleanup, UploadCleanup};
+use crate::blocks::{BlockPool, Locations, Tokens};
+use crate::ids::ObjectIds;
+use crate::machine::OmMachine;
+use crate::secrets::{SealError, SecretSeal, SigningKeys};
+use crate::{Config, ConfigError};
+pub(crate) use calls::Log;
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("wrong setting: {0}")]
+    Config(#[from] ConfigError),
+    #[error("the key that seals secrets is not the one that this namespace was begun with")]
+    WrongMasterKey,
+    #[error("the key that seals secrets is unusable")]
+    UnusableMasterKey,
+    #[error(transparent)]
+    Storage(#[from] StorageFault),
+}
+
+/// One member of the OM. Any member can be called; those that do not lead say who does.
+pub struct OmService {
+    config: Config,
+    log: Log,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    ids: ObjectIds,
+    pool: BlockPool,
+    locations: Locations,
+    tokens: Tokens,
+    seal: SecretSeal,
+    signing_keys: SigningKeys,
+    background: Reconcilers,
+    digests: admin::Digests,
+}
+
+impl fmt::Debug for OmService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OmService").field("log", &self.log).finish_non_exhaustive()
+    }
+}
+
+impl OmService {
+    /// `group` must run over `machine`. Background work begins at once, and does something only while this member leads.
+    pub fn start(
+        config: Config,
+        group: Group,
+        machine: Arc<OmMachine>,
+        scm: Arc<dyn Scm>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        shutdown: Shutdown,
+    ) -> Result<Arc<Self>, StartError> {
+        config.validate()?;
+        let seal = SecretSeal::new(&config.master_key, Arc::clone(&entropy)).map_err(|_| StartError::UnusableMasterKey)?;
+        if let Some(check) = machine.read(|tables, _| accounts::seal_check(tables))? {
+            seal.verify_check(&check.sealed).map_err(|_: SealError| StartError::WrongMasterKey)?;
+        }
+        let log = Log::new(group.clone(), machine);
+        let (clock_, entropy_, shutdown_) = (|| Arc::clone(&clock), || Arc::clone(&entropy), || shutdown.clone());
+        let locations = Locations::new(&config, Arc::clone(&scm), clock_(), entropy_(), shutdown_());
+        let pool = BlockPool::new(&config, Arc::clone(&scm), clock_(), entropy_(), locations.clone(), shutdown_());
+        let tokens = Tokens::new(Arc::clone(&scm), clock_(), entropy_(), shutdown_());
+
+        let background = Reconcilers::new(clock_(), shutdown_());
+        background.start(KeyDeletion::new(&config, log.clone(), scm, entropy_()), config.reclaim_every);
+        background.start(OpenKeyCleanup::new(&config, log.clone()), config.cleanup_every);
+        background.start(UploadCleanup::new(&config, log.clone()), config.cleanup_every);
+
+        Ok(Arc::new(Self {
+            ids: ObjectIds::new(group, shutdown_()),
+            config,
+            log,
+            clock,
+            entropy,
+            pool,
+            locations,
+            tokens,
+            seal,
+            signing_keys: SigningKeys::default(),
+            background,
+            digests: admin::Digests::default(),
+        }))
+    }
+}
+
+/// Each method by its name in the module of its subject, measured.
+macro_rules! methods {
+    ($($method:ident($request:ty) -> $reply:ty, rejects $rejection:ty;)*) => {
+        #[rpc::async_trait]
+        impl Om for OmService {
+            $(async fn $method(&self, cx: CallContext, request: $request) -> Result<$reply, CallError<$rejection>> {
+                calls::measured(stringify!($method), self.$method(cx, request)).await
+            })*
+        }
+    };
+}
+
+use om_api as api;
+use types::{BlockLocation, RaftStatus};
+
+methods! {
+    signing_key(api::SigningKeyRequest) -> api::SigningKey, rejects api::SigningKeyRejected;
+    create_bucket(api::CreateBucket) -> api::BucketInfo, rejects api::CreateBucketRejected;
+    delete_bucket(api::DeleteBucket) -> (), rejects api::DeleteBucketRejected;
+    get_bucket(api::GetBucket) -> api::BucketInfo, rejects api::BucketRejected;
+    list_buckets(api::ListBuckets) -> api::BucketPage, rejects api::ListBucketsRejected;
+    open_key(api::OpenKey) -> api::OpenedKey, rejects api::OpenKeyRejected;
+    allocate_blocks(api::AllocateBlocks) -> Vec<BlockLocation>, rejects api::AllocateRejected;
+    commit_key(api::CommitKey) -> api::KeyCommitted, rejects api::CommitRejected;
+    abandon_key(api::AbandonKey) -> (), rejects Never;
+    lookup_key(api::LookupKey) -> api::ObjectRead, rejects api::LookupRejected;
+    delete_key(api::DeleteKey) -> api::DeletedKey, rejects api::DeleteKeyRejected;
+    delete_keys(api::DeleteKeys) -> Vec<Result<api::DeletedKey, api::DeleteKeyRejected>>, rejects api::DeleteKeysRejected;
+    copy_key(api::CopyKey) -> api::KeyCopied, rejects api::CopyRejected;
+    list_keys(api::ListKeys) -> api::KeyPage, rejects api::ListRejected;
+    create_upload(api::CreateUpload) -> api::UploadCreated, rejects api::CreateUploadRejected;
+    open_part(api::OpenPart) -> api::OpenedKey, rejects api::OpenPartRejected;
+    commit_part(api::CommitPart) -> api::PartCommitted, rejects api::CommitPartRejected;
+    copy_part(api::CopyPart) -> api::PartCommitted, rejects api::CopyPartRejected;
+    list_parts(api::ListParts) -> api::PartPage, rejects api::UploadRejected;
+    complete_upload(api::CompleteUpload) -> api::KeyCommitted, rejects api::CompleteUploadRejected;
+    abort_upload(api::AbortUpload) -> (), rejects api::AbortUploadRejected;
+    list_uploads(api::ListUploads) -> api::UploadPage, rejects api::BucketRejected;
+    create_secret(api::CreateSecret) -> api::IssuedSecret, rejects api::SecretRejected;
+    revoke_secret(api::RevokeSecret) -> (), rejects api::SecretRejected;
+    list_users(api::ListUsers) -> Vec<api::UserInfo>, rejects api::SecretRejected;
+    authorise_admin(api::Requester) -> (), rejects api::Denied;
+    ensure_user(api::EnsureUser) -> api::UserInfo, rejects api::EnsureUserRejected;
+    overview(()) -> api::OmOverview, rejects Never;
+    roles(()) -> RaftStatus, rejects Never;
+    transfer_leadership(api::TransferLeadership) -> (), rejects api::TransferRejected;
+}

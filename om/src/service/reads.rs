@@ -1,0 +1,153 @@
+//! Reading an object: what it is, and where its bytes are.
+
+use std::collections::BTreeSet;
+
+use om_api as api;
+use om_core::authorise::Action;
+use om_core::namespace::{self, Missing, PlacedPiece, Span, pieces_under};
+use om_core::rows::{KeyBody, KeyHead, KeyRow};
+use rpc::{CallContext, CallError};
+use scm_api::token::Access;
+use tables::{ReadTables, StorageFault};
+use types::{BlockLocation, PartNumber, PipelineId};
+
+use super::OmService;
+use super::buckets::Names;
+use super::calls::{Stop, enter};
+use crate::convert::{IntoApi, IntoCore, join_attributes};
+
+/// Blocks located in one answer: 16 GiB of whole blocks. A longer read looks up again as it goes.
+const MOST_PIECES: usize = 128;
+
+/// What the tables know of a read.
+struct Found {
+    info: api::ObjectInfo,
+    pieces: Vec<PlacedPiece>,
+    more: bool,
+    caller: String,
+}
+
+impl OmService {
+    pub(super) async fn lookup_key(
+        &self,
+        cx: CallContext,
+        request: api::LookupKey,
+    ) -> Result<api::ObjectRead, CallError<api::LookupRejected>> {
+        let found = self
+            .log
+            .read(cx.deadline, |tables| {
+                let (identity, bucket) = enter(tables, &request.by, &request.bucket, Some(&request.key), Action::GetObject)?;
+                let row = find(tables, &bucket.id, &request)?;
+                let span = wanted(&row, request.wanted).map_err(Stop::Rejected)?;
+                let mut pieces: Vec<PlacedPiece> =
+                    span.into_iter().flat_map(|span| pieces_under(&row.body.pieces, span)).take(MOST_PIECES + 1).collect();
+                let more = pieces.len() > MOST_PIECES;
+                pieces.truncate(MOST_PIECES);
+                let info = info(row, request.wanted, &mut Names::new(tables))?;
+                Ok(Found { info, pieces, more, caller: identity.caller().to_owned() })
+            })
+            .await?;
+        let Found { info, pieces, more, caller } = found;
+        let pieces = self.locate(pieces, &caller, request.refresh, &cx).await?;
+        Ok(api::ObjectRead { info, pieces, more })
+    }
+
+    /// Where the pieces are now, with the tokens that let them be read.
+    async fn locate<R>(
+        &self,
+        pieces: Vec<PlacedPiece>,
+        caller: &str,
+        anew: bool,
+        cx: &CallContext,
+    ) -> Result<Vec<api::BlockPiece>, CallError<R>> {
+        if pieces.is_empty() {
+            return Ok(Vec::new());
+        }
+        let containers: BTreeSet<_> = pieces.iter().map(|placed| placed.piece.block.container).collect();
+        let located = self.locations.locate(&containers, anew, cx.deadline).await.map_err(CallError::unavailable)?;
+        let sealer = self.tokens.sealer(cx.deadline).await.map_err(CallError::unavailable)?;
+        let lifetime = self.config.read_token_lifetime.into();
+        let locate = |PlacedPiece { object_offset, piece, readable }| {
+            let known = located.get(&piece.block.container);
+            api::BlockPiece {
+                object_offset,
+                block_offset: piece.offset,
+                length: piece.length,
+                location: BlockLocation {
+                    block: piece.block,
+                    pipeline: known.and_then(|known| known.pipeline).unwrap_or(PipelineId(0)),
+                    replicas: known.map(|known| known.replicas.to_vec()).unwrap_or_default(),
+                    length: readable,
+                    token: sealer.seal(piece.block, Access::Read, readable, lifetime, caller),
+                },
+            }
+        };
+        Ok(pieces.into_iter().map(locate).collect())
+    }
+}
+
+fn find(
+    tables: &dyn ReadTables,
+    bucket: &types::BucketId,
+    request: &api::LookupKey,
+) -> Result<KeyRow, Stop<api::LookupRejected>> {
+    let found = namespace::version(tables, *bucket, &request.key, request.version)?;
+    let rejected = match (found, request.pinned) {
+        (Ok(row), Some(pinned)) if row.head.object != pinned => api::LookupRejected::Replaced,
+        (Ok(row), _) => return Ok(row),
+        (Err(_), Some(_)) => api::LookupRejected::Replaced,
+        (Err(Missing::Key), None) => api::LookupRejected::NoSuchKey,
+        (Err(Missing::Version), None) => api::LookupRejected::NoSuchVersion,
+        (Err(Missing::DeleteMarker(version)), None) => api::LookupRejected::DeleteMarker(version),
+    };
+    Err(Stop::Rejected(rejected))
+}
+
+/// The bytes to locate. None for a range that begins behind the end: the caller sees the size and says so.
+fn wanted(row: &KeyRow, wanted: api::BlocksWanted) -> Result<Option<Span>, api::LookupRejected> {
+    let size = row.head.size;
+    Ok(match wanted {
+        api::BlocksWanted::None => None,
+        api::BlocksWanted::All => Some(Span { start: 0, end: size }),
+        api::BlocksWanted::Range(range) => range.into_core().within(size),
+        api::BlocksWanted::Part(number) => Some(part_span(&row.body, size, number).ok_or(api::LookupRejected::NoSuchPart)?),
+    })
+}
+
+/// An object that was put whole is its own first part.
+fn part_span(body: &KeyBody, size: u64, number: PartNumber) -> Option<Span> {
+    if body.parts.is_empty() {
+        return (number.get() == 1).then_some(Span { start: 0, end: size });
+    }
+    let at = body.parts.iter().position(|part| part.number == number)?;
+    let start = body.parts[..at].iter().map(|part| part.size).sum();
+    Some(Span { start, end: start + body.parts[at].size })
+}
+
+fn info(row: KeyRow, wanted: api::BlocksWanted, names: &mut Names<'_>) -> Result<api::ObjectInfo, StorageFault> {
+    let KeyRow { head, body } = row;
+    let (part, part_offset) = match wanted {
+        api::BlocksWanted::Part(number) => part(&head, &body, number),
+        _ => (None, None),
+    };
+    Ok(api::ObjectInfo {
+        object: head.object,
+        size: head.size,
+        etag: head.etag,
+        last_modified: head.modified,
+        owner: names.show(&head.owner)?,
+        version: head.shown_version(),
+        parts: u16::try_from(body.parts.len()).ok().filter(|parts| *parts > 0),
+        part,
+        part_offset,
+        checksum: head.checksum.into_api(),
+        attributes: join_attributes(body.attributes, head.storage_class),
+    })
+}
+
+fn part(head: &KeyHead, body: &KeyBody, number: PartNumber) -> (Option<api::PartInfo>, Option<u64>) {
+    let Some(span) = part_span(body, head.size, number) else { return (None, None) };
+    let entry = body.parts.iter().find(|part| part.number == number);
+    let checksum = entry.and_then(|part| part.checksum.clone());
+    (Some(api::PartInfo { number, size: span.length(), checksum }), Some(span.start))
+}

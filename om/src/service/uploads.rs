@@ -1,0 +1,284 @@
+//! Multipart uploads.
+
+use om_api as api;
+use om_core::authorise::{Action, Identity};
+use om_core::listing::{self, UploadMarker};
+use om_core::rows::{BucketRow, CompletedRow, UploadKey, UploadRow};
+use om_core::{CopySource, namespace};
+use rpc::{CallContext, CallError};
+use tables::{ReadTables, StorageFault};
+use types::{BucketName, ObjectKey, UploadId};
+
+use super::OmService;
+use super::buckets::Names;
+use super::calls::{BucketRefusal, Kind, Stop, allow, enter, find_bucket, identity, scoped};
+use super::copies::enter_both;
+use super::lists::{delimiter, page_size};
+use super::writes::NoSession;
+use crate::convert::{IntoApi, IntoCore, split_attributes};
+
+/// An upload as a request names it.
+fn enter_upload<R: BucketRefusal>(
+    tables: &dyn ReadTables,
+    by: &api::Requester,
+    (bucket, key, upload): (&BucketName, &ObjectKey, UploadId),
+    action: Action,
+) -> Result<(Identity, BucketRow, UploadKey), Stop<R>> {
+    let (identity, bucket) = enter(tables, by, bucket, Some(key), action)?;
+    let at = UploadKey { bucket: bucket.id, key: key.clone(), upload };
+    Ok((identity, bucket, at))
+}
+
+fn show(row: &UploadRow, names: &mut Names<'_>) -> Result<api::UploadInfo, StorageFault> {
+    Ok(api::UploadInfo {
+        initiator: names.show(&row.initiator)?,
+        owner: names.show(&row.owner)?,
+        initiated: row.initiated,
+        storage_class: row.storage_class.clone(),
+        checksum: row.checksum,
+        completed: None,
+    })
+}
+
+impl OmService {
+    /// Time first, so that uploads of one key list in the order in which they began; the other 80 bits cannot be guessed.
+    fn new_upload_id(&self) -> UploadId {
+        let random = self.entropy.u128() & ((1 << 80) - 1);
+        UploadId::from_u128((u128::from(self.clock.now().0) << 80) | random)
+    }
+
+    pub(super) async fn create_upload(
+        &self,
+        cx: CallContext,
+        request: api::CreateUpload,
+    ) -> Result<api::UploadCreated, CallError<api::CreateUploadRejected>> {
+        let (initiator, bucket) = self
+            .log
+            .read(cx.deadline, |tables| {
+                let (identity, bucket) = enter(tables, &request.by, &request.bucket, Some(&request.key), Action::PutObject)?;
+                Ok((identity.user_id().cloned(), bucket.id))
+            })
+            .await?;
+        let (attributes, storage_class) = split_attributes(request.attributes);
+        let command = om_core::CreateUpload {
+            at: UploadKey { bucket, key: request.key, upload: self.new_upload_id() },
+            initiator,
+            attributes,
+            storage_class,
+            checksum: request.checksum,
+            now: self.clock.now(),
+        };
+        let created = self.log.propose(scoped(&cx, Kind::CreateUpload), command, cx.deadline).await;
+        let upload = created.map_err(|error| error.map_rejection(IntoApi::into_api))?;
+        Ok(api::UploadCreated { upload })
+    }
+
+    pub(super) async fn open_part(
+        &self,
+        cx: CallContext,
+        request: api::OpenPart,
+    ) -> Result<api::OpenedKey, CallError<api::OpenPartRejected>> {
+        type Rejected = api::OpenPartRejected;
+        let (caller, bucket) = self
+            .log
+            .read(cx.deadline, |tables| {
+                let named = (&request.bucket, &request.key, request.upload);
+                let (identity, bucket, at) = enter_upload::<Rejected>(tables, &request.by, named, Action::PutObject)?;
+                if namespace::upload(tables, &at)?.is_none() {
+                    return Err(Stop::Rejected(Rejected::NoSuchUpload));
+                }
+                if request.size.is_some_and(|size| size > self.config.max_put) {
+                    return Err(Stop::Rejected(Rejected::TooLarge));
+                }
+                Ok((identity.caller().to_owned(), bucket))
+            })
+            .await?;
+        let opened = self.open_session(&bucket, request.size, &caller, cx.deadline).await;
+        opened.map_err(|error: NoSession<Rejected>| error.into_call(Rejected::NoBlocks))
+    }
+
+    pub(super) async fn commit_part(
+        &self,
+        cx: CallContext,
+        request: api::CommitPart,
+    ) -> Result<api::PartCommitted, CallError<api::CommitPartRejected>> {
+        type Rejected = api::CommitPartRejected;
+        let session = request.session.into_core();
+        let at = self
+            .log
+            .read(cx.deadline, |tables| {
+                let identity = identity::<Rejected>(tables, &request.by)?;
+                // A bucket that is gone, or another by now, is told from the session's own id: the session ends with it.
+                if let Some(bucket) = find_bucket(tables, &request.bucket)?.filter(|bucket| bucket.id == session.bucket) {
+                    let resource = om_core::authorise::Resource::Object(&bucket, &request.key);
+                    allow(&identity, Action::PutObject, resource)?;
+                    return Ok(Some(UploadKey { bucket: bucket.id, key: request.key.clone(), upload: request.upload }));
+                }
+                Ok(None)
+            })
+            .await?;
+        let Some(at) = at else {
+            let abandoned = self.abandon_key(cx, api::AbandonKey { session: session.into_api() }).await;
+            abandoned.map_err(|error| error.map_rejection(|never| match never {}))?;
+            return Err(CallError::Rejected(Rejected::NoSuchBucket));
+        };
+        let command = om_core::CommitPart {
+            session,
+            at,
+            part: request.part,
+            blocks: request.blocks.into_core(),
+            etag: request.etag,
+            checksum: request.checksum,
+            now: self.now_after(session.opened),
+        };
+        let committed = self.log.propose(scoped(&cx, Kind::CommitPart), command, cx.deadline).await;
+        committed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
+    }
+
+    pub(super) async fn copy_part(
+        &self,
+        cx: CallContext,
+        request: api::CopyPart,
+    ) -> Result<api::PartCommitted, CallError<api::CopyPartRejected>> {
+        let (bucket, source) = self
+            .log
+            .read(cx.deadline, |tables| {
+                let destination = (&request.bucket, &request.key);
+                let source = (&request.source_bucket, &request.source_key);
+                let (_, bucket, source) = enter_both(tables, &request.by, destination, source)?;
+                Ok((bucket.id, source.id))
+            })
+            .await?;
+        let object = self.ids.next(cx.deadline).await?;
+        let command = om_core::CopyPart {
+            source: CopySource {
+                bucket: source,
+                key: request.source_key,
+                version: request.source_version,
+                conditions: request.source_conditions.into_core(),
+            },
+            range: request.range.into_core(),
+            at: UploadKey { bucket, key: request.key, upload: request.upload },
+            part: request.part,
+            object,
+            max_size: self.config.max_put,
+            now: self.clock.now(),
+        };
+        let copied = self.log.propose(scoped(&cx, Kind::CopyPart), command, cx.deadline).await;
+        copied.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
+    }
+
+    pub(super) async fn list_parts(
+        &self,
+        cx: CallContext,
+        request: api::ListParts,
+    ) -> Result<api::PartPage, CallError<api::UploadRejected>> {
+        self.log
+            .read(cx.deadline, |tables| {
+                let named = (&request.bucket, &request.key, request.upload);
+                let (_, _, at) = enter_upload(tables, &request.by, named, Action::ListParts)?;
+                let mut names = Names::new(tables);
+                if let Some(completed) = namespace::completed(tables, &at)? {
+                    return Ok(completed_page(completed, &mut names)?);
+                }
+                let Some(upload) = namespace::upload(tables, &at)? else {
+                    return Err(Stop::Rejected(api::UploadRejected::NoSuchUpload));
+                };
+                // A completion lists them all, so a page may be as long as an upload.
+                let limit = usize::try_from(request.limit).unwrap_or(usize::MAX).min(MOST_PARTS);
+                let page = listing::list_parts(tables, &at, request.after, limit)?;
+                let parts = page.parts.into_iter().map(|(number, row)| api::PartSummary {
+                    number,
+                    size: row.size,
+                    etag: row.etag,
+                    last_modified: row.modified,
+                    checksum: row.checksum,
+                    object: row.object,
+                });
+                Ok(api::PartPage { upload: show(&upload, &mut names)?, parts: parts.collect(), more: page.more })
+            })
+            .await
+    }
+
+    pub(super) async fn complete_upload(
+        &self,
+        cx: CallContext,
+        request: api::CompleteUpload,
+    ) -> Result<api::KeyCommitted, CallError<api::CompleteUploadRejected>> {
+        let at = self
+            .log
+            .read(cx.deadline, |tables| {
+                let named = (&request.bucket, &request.key, request.upload);
+                Ok(enter_upload(tables, &request.by, named, Action::PutObject)?.2)
+            })
+            .await?;
+        let object = self.ids.next(cx.deadline).await?;
+        let command = om_core::CompleteUpload {
+            at,
+            parts: request.parts.into_core(),
+            etag: request.etag,
+            checksum: request.checksum.into_core(),
+            condition: request.condition.into_core(),
+            object,
+            min_part_size: self.config.min_part,
+            max_size: self.config.max_object,
+            now: self.clock.now(),
+        };
+        let completed = self.log.propose(scoped(&cx, Kind::Complete), command, cx.deadline).await;
+        completed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
+    }
+
+    pub(super) async fn abort_upload(
+        &self,
+        cx: CallContext,
+        request: api::AbortUpload,
+    ) -> Result<(), CallError<api::AbortUploadRejected>> {
+        let at = self
+            .log
+            .read(cx.deadline, |tables| {
+                let named = (&request.bucket, &request.key, request.upload);
+                Ok(enter_upload(tables, &request.by, named, Action::AbortUpload)?.2)
+            })
+            .await?;
+        let command = om_core::AbortUpload { at, now: self.clock.now() };
+        let aborted = self.log.propose(scoped(&cx, Kind::Abort), command, cx.deadline).await;
+        aborted.map_err(|error| error.map_rejection(IntoApi::into_api))
+    }
+
+    pub(super) async fn list_uploads(
+        &self,
+        cx: CallContext,
+        request: api::ListUploads,
+    ) -> Result<api::UploadPage, CallError<api::BucketRejected>> {
+        let marker = request.key_marker.map(|key| UploadMarker { key, upload: request.upload_marker });
+        self.log
+            .read(cx.deadline, |tables| {
+                let (_, bucket) = enter(tables, &request.by, &request.bucket, None, Action::ListUploads)?;
+                let delimiter = delimiter(request.delimiter.as_ref());
+                let limit = page_size(request.limit);
+                let page = listing::list_uploads(tables, bucket.id, &request.prefix, delimiter, marker.as_ref(), limit)?;
+                let mut names = Names::new(tables);
+                let uploads = page.uploads.into_iter().map(|listed| {
+                    let info = show(&listed.row, &mut names)?;
+                    Ok(api::UploadSummary { key: listed.key, upload: listed.upload, info })
+                });
+                Ok(api::UploadPage {
+                    uploads: uploads.collect::<Result<_, StorageFault>>()?,
+                    common_prefixes: page.common_prefixes,
+                    next_upload_marker: page.next.as_ref().and_then(|next| next.upload),
+                    next_key_marker: page.next.map(|next| next.key),
+                })
+            })
+            .await
+    }
+}
+
+/// As many as an upload has.
+const MOST_PARTS: usize = 10_000;
+
+/// A completed upload has no parts to list, but an outcome to tell.
+fn completed_page(row: CompletedRow, names: &mut Names<'_>) -> Result<api::PartPage, StorageFault> {
+    let completed = Some(Box::new(row.answer.into_api()));
+    let upload = api::UploadInfo { completed, ..show(&row.upload, names)? };
+    Ok(api::PartPage { upload, parts: Vec::new(), more: false })
+}

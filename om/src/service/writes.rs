@@ -1,0 +1,199 @@
+//! Writing an object: open, more blocks, commit, abandon.
+
+use std::time::Instant;
+
+use om_api as api;
+use om_core::authorise::{Action, Resource};
+use om_core::rows::{BucketRow, Session};
+use om_core::{ConditionFailed, ExtendSession, OpenSession, namespace};
+use rpc::{CallContext, CallError, Never};
+use scm_api::token::Access;
+use types::{BlockId, BlockLocation, PipelineId, Replication, Timestamp};
+
+use super::OmService;
+use super::calls::{Kind, Stop, allow, enter, find_bucket, identity, scoped};
+use crate::blocks::{HandedOut, NoBlocks};
+use crate::convert::{IntoApi, IntoCore, split_attributes};
+
+/// Blocks handed out in one answer. A writer asks for more as it goes, so that a large size alone takes none away.
+const MOST_BLOCKS: u32 = 8;
+
+/// Why a session could not be opened or extended.
+pub(super) enum NoSession<R> {
+    NoBlocks(NoBlocks),
+    Call(CallError<R>),
+}
+
+impl<R> NoSession<R> {
+    pub(super) fn into_call(self, no_blocks: impl FnOnce(String) -> R) -> CallError<R> {
+        match self {
+            Self::NoBlocks(why) => CallError::Rejected(no_blocks(why.to_string())),
+            Self::Call(error) => error,
+        }
+    }
+}
+
+impl OmService {
+    pub(super) async fn open_key(
+        &self,
+        cx: CallContext,
+        request: api::OpenKey,
+    ) -> Result<api::OpenedKey, CallError<api::OpenKeyRejected>> {
+        type Rejected = api::OpenKeyRejected;
+        let condition = request.condition.into_core();
+        let (caller, bucket) = self
+            .log
+            .read(cx.deadline, |tables| {
+                let (identity, bucket) =
+                    enter::<Rejected>(tables, &request.by, &request.bucket, Some(&request.key), Action::PutObject)?;
+                if request.size.is_some_and(|size| size > self.config.max_put) {
+                    return Err(Stop::Rejected(Rejected::TooLarge));
+                }
+                let current = match condition {
+                    om_core::WriteCondition::Always => None,
+                    _ => namespace::current_head(tables, bucket.id, &request.key)?,
+                };
+                condition.check(current.as_ref()).map_err(|failed| {
+                    Stop::Rejected(match failed {
+                        ConditionFailed::Mismatch => Rejected::PreconditionFailed,
+                        ConditionFailed::Absent => Rejected::NoSuchKey,
+                    })
+                })?;
+                Ok((identity.caller().to_owned(), bucket))
+            })
+            .await?;
+        let opened = self.open_session(&bucket, request.size, &caller, cx.deadline).await;
+        opened.map_err(|error| error.into_call(Rejected::NoBlocks))
+    }
+
+    /// Gives a write its id and its first blocks, and notes them in the log.
+    pub(super) async fn open_session<R>(
+        &self,
+        bucket: &BucketRow,
+        size: Option<u64>,
+        caller: &str,
+        deadline: Instant,
+    ) -> Result<api::OpenedKey, NoSession<R>> {
+        let count = match size {
+            None => 1,
+            Some(size) => u32::try_from(size.div_ceil(self.config.block_size)).unwrap_or(u32::MAX).min(MOST_BLOCKS),
+        };
+        let object = self.ids.next(deadline).await.map_err(|error| NoSession::Call(error.into()))?;
+        let (handed_out, blocks) = self.lease(bucket.replication, count, &[], caller, deadline).await?;
+        let session = Session { object, bucket: bucket.id, opened: self.clock.now() };
+        self.log.propose_unawaited(OpenSession { session, blocks: handed_out }).map_err(NoSession::Call)?;
+        Ok(api::OpenedKey { session: session.into_api(), blocks, block_size: self.config.block_size })
+    }
+
+    /// Blocks from the pool, with the tokens that let them be written.
+    async fn lease<R>(
+        &self,
+        replication: Replication,
+        count: u32,
+        exclude: &[PipelineId],
+        caller: &str,
+        deadline: Instant,
+    ) -> Result<(Vec<BlockId>, Vec<BlockLocation>), NoSession<R>> {
+        let leased = self.pool.take(replication, count, exclude, deadline).await.map_err(NoSession::NoBlocks)?;
+        if leased.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let sealer = self.tokens.sealer(deadline).await.map_err(|why| NoSession::NoBlocks(NoBlocks(why)))?;
+        let length = self.config.block_size;
+        let lifetime = self.config.write_token_lifetime.into();
+        let blocks = leased.iter().map(|leased| leased.block).collect();
+        let locate = |HandedOut { block, pipeline, replicas }: HandedOut| BlockLocation {
+            token: sealer.seal(block, Access::Write, length, lifetime, caller),
+            block,
+            pipeline,
+            replicas: replicas.to_vec(),
+            length,
+        };
+        Ok((blocks, leased.into_iter().map(locate).collect()))
+    }
+
+    pub(super) async fn allocate_blocks(
+        &self,
+        cx: CallContext,
+        request: api::AllocateBlocks,
+    ) -> Result<Vec<BlockLocation>, CallError<api::AllocateRejected>> {
+        type Rejected = api::AllocateRejected;
+        let session = request.session.into_core();
+        let (caller, replication) = self
+            .log
+            .read(cx.deadline, |tables| {
+                let identity = identity::<Rejected>(tables, &request.by)?;
+                // The session's own row may still be on its way through the log; its bucket is not.
+                let Some(bucket) = namespace::bucket(tables, session.bucket)?.filter(|_| !self.is_over(&session)) else {
+                    return Err(Stop::Rejected(Rejected::NoSuchSession));
+                };
+                allow(&identity, Action::PutObject, Resource::Bucket(&bucket))?;
+                Ok((identity.caller().to_owned(), bucket.replication))
+            })
+            .await?;
+        let count = request.count.clamp(1, MOST_BLOCKS);
+        let leased = self.lease(replication, count, &request.exclude, &caller, cx.deadline).await;
+        let (handed_out, blocks) = leased.map_err(|error| error.into_call(Rejected::NoBlocks))?;
+        self.log.propose_unawaited(ExtendSession { session, blocks: handed_out, now: self.clock.now() })?;
+        Ok(blocks)
+    }
+
+    fn is_over(&self, session: &Session) -> bool {
+        session.opened + self.config.session_lifetime() <= self.clock.now()
+    }
+
+    pub(super) async fn commit_key(
+        &self,
+        cx: CallContext,
+        request: api::CommitKey,
+    ) -> Result<api::KeyCommitted, CallError<api::CommitRejected>> {
+        type Rejected = api::CommitRejected;
+        let session = request.session.into_core();
+        // Whether the bucket of that name is still the one that was written to, and who owns what is committed.
+        let owner = self
+            .log
+            .read(cx.deadline, |tables| {
+                let identity = identity::<Rejected>(tables, &request.by)?;
+                let Some(bucket) = find_bucket(tables, &request.bucket)?.filter(|bucket| bucket.id == session.bucket) else {
+                    return Ok(None);
+                };
+                allow(&identity, Action::PutObject, Resource::Object(&bucket, &request.key))?;
+                Ok(Some(identity.user_id().cloned()))
+            })
+            .await?;
+        let Some(owner) = owner else {
+            self.close(&cx, session).await.map_err(|error| error.map_rejection(|never| match never {}))?;
+            return Err(CallError::Rejected(Rejected::NoSuchBucket));
+        };
+        let (attributes, storage_class) = split_attributes(request.attributes);
+        let command = om_core::CommitKey {
+            session,
+            key: request.key,
+            blocks: request.blocks.into_core(),
+            etag: request.etag,
+            checksum: request.checksum.into_core(),
+            attributes,
+            storage_class,
+            condition: request.condition.into_core(),
+            owner,
+            now: self.now_after(session.opened),
+        };
+        let committed = self.log.propose(scoped(&cx, Kind::Commit), command, cx.deadline).await;
+        committed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
+    }
+
+    /// A commit is not older than its opening, even if another leader with a slower clock samples it.
+    pub(super) fn now_after(&self, opened: Timestamp) -> Timestamp {
+        self.clock.now().max(opened)
+    }
+
+    pub(super) async fn abandon_key(&self, cx: CallContext, request: api::AbandonKey) -> Result<(), CallError<Never>> {
+        self.close(&cx, request.session.into_core()).await
+    }
+
+    async fn close(&self, cx: &CallContext, session: Session) -> Result<(), CallError<Never>> {
+        let command = om_core::CloseSession { session, now: self.clock.now() };
+        let closed = self.log.propose(scoped(cx, Kind::Close), command, cx.deadline).await;
+        closed.map_err(|error| error.map_rejection(|never| match never {}))
+    }
+}
