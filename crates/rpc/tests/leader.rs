@@ -110,9 +110,9 @@ async fn an_election_is_waited_out() {
 async fn a_leader_that_hangs_costs_one_try_and_the_next_member_is_asked_under_the_same_request_id() {
     let members = Members::default().with("a", |_| None).with("b", leads);
     let service = over(&members, &["a", "b"]);
-    let (outcome, took) = timed(service.call(method(1), cx(77, Duration::from_secs(10)), Bytes::new())).await;
+    let (outcome, took) = timed(service.call(method(1), cx(77, Duration::from_secs(60)), Bytes::new())).await;
     assert_eq!(outcome, done("done"));
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
     for member in members.0.values() {
         assert_eq!(*member.calls.lock(), [RequestId::from_u128(77)]);
     }
