@@ -52,6 +52,9 @@ pub(crate) struct Row {
     rss_peak_mib: Option<f64>,
     /// What this scenario asks besides.
     findings: BTreeMap<&'static str, f64>,
+    /// Where the order matters: one number a step, in milliseconds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps_ms: Vec<f64>,
 }
 
 impl Report {
@@ -110,11 +113,17 @@ impl Row {
             rss_mib: outcome.cost.rss_bytes.map(mib),
             rss_peak_mib: outcome.cost.rss_peak_bytes.map(mib),
             findings: BTreeMap::new(),
+            steps_ms: Vec::new(),
         }
     }
 
     pub(crate) fn with(mut self, finding: &'static str, value: f64) -> Self {
         self.findings.insert(finding, value);
+        self
+    }
+
+    pub(crate) fn with_steps(mut self, steps: &[Duration]) -> Self {
+        self.steps_ms = steps.iter().copied().map(millis).collect();
         self
     }
 
@@ -141,6 +150,10 @@ impl Row {
         );
         for (finding, value) in &self.findings {
             line.push_str(&format!("\n    {finding}: {value:.2}"));
+        }
+        for (number, ten) in self.steps_ms.chunks(10).enumerate() {
+            let ten: Vec<_> = ten.iter().map(|step| format!("{step:.1}")).collect();
+            line.push_str(&format!("\n    {:>4}: {}", number * 10 + 1, ten.join(" ")));
         }
         line
     }

@@ -44,7 +44,8 @@ pub(crate) async fn run(bench: &Bench, args: PagesArgs, report: &mut Report) -> 
     let row = Row::new(format!("LIST all {} keys", args.keys), 1, &outcome)
         .with("first page, ms", millis(first))
         .with("slowest page, ms", millis(slowest))
-        .with("slowest page over first", slowest.as_secs_f64() / first.as_secs_f64());
+        .with("slowest page over first", slowest.as_secs_f64() / first.as_secs_f64())
+        .with_steps(&quickest);
     report.add(row);
     by_delimiter(bench, &mut client, args, report).await
 }
