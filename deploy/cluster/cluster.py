@@ -196,24 +196,21 @@ class Cluster:
     def leader(self, role):
         """The name of the member that leads, or None while there is none."""
         try:
-            return find_leader(self.admin(role, "roles"))
+            roles = self.admin(role, "roles")
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired, ValueError, IndexError):
             return None
+        endpoints = [member["endpoint"] for member in roles["members"] if member["id"] == roles["leader"]]
+        return self.named(endpoints[0]) if endpoints else None
+
+    def named(self, endpoint):
+        """The node whose RPC port this is."""
+        return next(name for name in self.names() if endpoint.endswith(f":{self.plan['nodes'][name]['ports'].get('rpc')}"))
 
     def wait_leader(self, role, timeout=30, other_than=None):
         def elected():
             name = self.leader(role)
             return name if name and name != other_than and self.process(name).alive() else None
         return wait_until(elected, timeout, f"a leader of {role}")
-
-
-def find_leader(roles):
-    """The name of the leader in the answer of `admin om roles --json`."""
-    leader = roles.get("leader")
-    for member in roles.get("members", []):
-        if member.get("role") == "leader" or (leader is not None and leader in (member.get("id"), member.get("name"))):
-            return member["name"]
-    return None
 
 
 def report(cluster):

@@ -71,8 +71,7 @@ def wait_replicas(cluster, timeout=300):
     looks = []
 
     def whole():
-        missing = cluster.admin("scm", "containers", "--unhealthy")
-        looks.append(len(missing if isinstance(missing, list) else missing.get("containers", [])))
+        looks.append(len(cluster.admin("scm", "containers", "--unhealthy")))
         return len(looks) >= 2 and looks[-2:] == [0, 0]
     wait_until(whole, timeout, "every container with all its replicas", pause=1)
 

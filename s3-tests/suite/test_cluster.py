@@ -43,9 +43,11 @@ def test_what_one_gateway_wrote_the_other_reads_at_once(cluster):
 def test_administration_shows_every_member(cluster):
     for role in ("om", "scm"):
         roles = cluster.admin(role, "roles")
-        assert sorted(member["name"] for member in roles["members"]) == sorted(cluster.names(role))
+        assert sorted(cluster.named(member["endpoint"]) for member in roles["members"]) == sorted(cluster.names(role))
+        assert sorted(member["role"] for member in roles["members"]) == ["follower", "follower", "leader"]
     datanodes = cluster.admin("datanode", "list")
-    assert len(datanodes if isinstance(datanodes, list) else datanodes["datanodes"]) == 3
+    assert sorted((node["name"], node["state"]) for node in datanodes) == [(name, "healthy") for name in cluster.names("datanode")]
+    assert cluster.admin("status")["problems"] == []
 
 
 def test_leadership_can_be_handed_over(cluster):
@@ -97,8 +99,7 @@ def test_a_process_with_a_wrong_token_is_not_let_in(cluster, tmp_path):
         from processes import NotReady
         with pytest.raises(NotReady):
             process.wait_ready(8)
-        datanodes = cluster.admin("datanode", "list")
-        assert len(datanodes if isinstance(datanodes, list) else datanodes["datanodes"]) == 3
+        assert len(cluster.admin("datanode", "list")) == 3
     finally:
         process.kill()
 
