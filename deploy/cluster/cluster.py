@@ -161,6 +161,16 @@ class Cluster:
             self.process(name).wait_ready(timeout)
         return self
 
+    def wait_writable(self, timeout=90):
+        """Until the OM says that it can write: it leads, and has blocks of a whole pipeline to hand out."""
+        def writable():
+            try:
+                return self.admin("status")["om"]["can_write"]
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired, TypeError, ValueError, IndexError):
+                return False
+        wait_until(writable, timeout, "a cluster that takes writes", pause=0.2)
+        return self
+
     def kill(self, *names):
         for name in names:
             self.process(name).kill()
@@ -247,8 +257,8 @@ def main():
     match options.command:
         case "up":
             try:
-                cluster.start().wait_ready()
-            except NotReady as error:
+                cluster.start().wait_ready().wait_writable()
+            except (NotReady, TimeoutError) as error:
                 raise SystemExit(str(error)) from None
             print(f"{len(cluster.names())} processes are ready.")
             report(cluster)

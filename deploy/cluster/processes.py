@@ -104,10 +104,12 @@ class Process:
             return self
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.pid_file.parent.mkdir(parents=True, exist_ok=True)
+        # Settings come from here alone: a variable left over in a shell must not change what a test or a cluster runs with.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRIOXIDE_")}
         with open(self.log, "ab") as log:
             self._child = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.cwd,
-                env={**os.environ, **self.env}, start_new_session=True)
+                env={**inherited, **self.env}, start_new_session=True)
         self.pid_file.write_text(json.dumps({"pid": self._child.pid, "started": _started_at(self._child.pid)}))
         return self
 

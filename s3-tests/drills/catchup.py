@@ -36,7 +36,7 @@ def run(folder, keys=10_000, executable=None, say=print, config=""):
     cluster = Cluster(folder, executable or ROOT / "target/release/trioxide")
     cluster.create(free_ports=True, extra=config)
     try:
-        cluster.start().wait_ready(timeout=180)
+        cluster.start().wait_ready(timeout=180).wait_writable()
         client = boto(cluster.s3_urls()[0], cluster.keys, retries=8)
         client.create_bucket(Bucket="drill")
         leader = cluster.wait_leader("om")

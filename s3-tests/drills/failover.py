@@ -21,7 +21,7 @@ def run(folder, executable=None, resume_limit=5.0, settle=3.0, clients=8, say=pr
     # A dead datanode is declared dead soon, so that the drill sees the repair.
     cluster.create(free_ports=True, extra=config)
     try:
-        cluster.start().wait_ready(timeout=180)
+        cluster.start().wait_ready(timeout=180).wait_writable()
         boto(cluster.s3_urls()[0], cluster.keys, retries=8).create_bucket(Bucket="drill")
         load = Workload(cluster.s3_urls(), cluster.keys, "drill", clients=clients).start()
         wait_until(lambda: load.total() >= 50 or load.violations, 120, "50 writes in the healthy cluster")

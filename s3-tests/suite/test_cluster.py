@@ -22,7 +22,7 @@ def cluster(tmp_path_factory):
     cluster = Cluster(tmp_path_factory.mktemp("cluster"), binary())
     cluster.create(free_ports=True)
     try:
-        cluster.start().wait_ready(timeout=180)
+        cluster.start().wait_ready(timeout=180).wait_writable()
         yield cluster
     finally:
         for name in cluster.names():
