@@ -3,7 +3,7 @@
 use types::{BucketName, ObjectKey, VersionId};
 
 use crate::encoding::{Plus, percent_decode};
-use crate::error::{S3Error, S3ErrorCode};
+use crate::error::S3Error;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopySource {
@@ -32,16 +32,22 @@ impl CopySource {
             None | Some("") => None,
             Some(text) => {
                 let text = percent_decode(text, Plus::Plus).map_err(|_| must_name())?;
-                Some(VersionId::parse(&text).ok_or_else(|| S3Error::new(S3ErrorCode::NoSuchVersion))?)
+                Some(VersionId::parse(&text).ok_or_else(|| invalid_version(&text))?)
             }
         };
         Ok(Self { bucket, key, version })
     }
 }
 
+/// A version id that is not of our form names nothing, here or elsewhere.
+pub fn invalid_version(text: &str) -> S3Error {
+    S3Error::invalid_argument("Invalid version id specified", "versionId", text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::S3ErrorCode;
     use proptest::prelude::*;
 
     #[test]
@@ -82,7 +88,7 @@ mod tests {
         ] {
             assert_eq!(CopySource::parse(header).expect_err(header).code(), S3ErrorCode::InvalidArgument, "{header}");
         }
-        assert_eq!(CopySource::parse("bucket/k?versionId=x").expect_err("no version").code(), S3ErrorCode::NoSuchVersion);
+        assert_eq!(CopySource::parse("bucket/k?versionId=x").expect_err("no version").code(), S3ErrorCode::InvalidArgument);
     }
 
     proptest! {

@@ -2,12 +2,11 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
-use md5::Digest;
 use subtle::ConstantTimeEq;
 use types::{Checksum, ChecksumAlgorithm, Md5};
 
 use super::plan::{ChecksumSource, EtagDigest, PayloadPlan, bad_checksum, too_large};
-use super::{ChecksumHasher, ChunkDecoder};
+use super::{ChecksumHasher, ChunkDecoder, Md5Hasher};
 use crate::auth::{PayloadMode, Verified};
 use crate::encoding::base64_encode;
 use crate::error::{S3Error, S3ErrorCode};
@@ -28,7 +27,7 @@ pub struct BodyDecoder {
     waiting: Bytes,
     length: u64,
     limit: u64,
-    md5: Option<md5::Md5>,
+    md5: Option<Md5Hasher>,
     /// For the signed hash of the whole body.
     sha256: Option<Context>,
     checksum: Option<ChecksumHasher>,
@@ -67,7 +66,7 @@ impl BodyDecoder {
             waiting: Bytes::new(),
             length: 0,
             limit,
-            md5: wants_md5.then(md5::Md5::new),
+            md5: wants_md5.then(Md5Hasher::default),
             sha256: signed_hash.then(|| Context::new(&SHA256)),
             checksum: separate.map(ChecksumHasher::new),
             plan,
@@ -113,7 +112,7 @@ impl BodyDecoder {
         if self.plan.length.is_some_and(|length| length != self.length) {
             return Err(S3ErrorCode::IncompleteBody.into());
         }
-        let md5 = self.md5.map(|hasher| Md5(hasher.finalize().into()));
+        let md5 = self.md5.map(Md5Hasher::finish);
         if let (Some(expected), Some(found)) = (self.plan.content_md5, md5)
             && expected != found
         {

@@ -1,7 +1,7 @@
 //! The hashes themselves.
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
-use types::{Checksum, ChecksumAlgorithm};
+use types::{Checksum, ChecksumAlgorithm, Md5};
 
 use crate::checksum::{crc_checksum, crc_of};
 
@@ -49,5 +49,25 @@ impl ChecksumHasher {
 impl std::fmt::Debug for ChecksumHasher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ChecksumHasher({:?})", self.algorithm)
+    }
+}
+
+/// MD5, for entity tags.
+#[derive(Default)]
+pub struct Md5Hasher(md5::Md5);
+
+impl Md5Hasher {
+    pub fn update(&mut self, bytes: &[u8]) {
+        md5::Digest::update(&mut self.0, bytes);
+    }
+
+    pub fn finish(self) -> Md5 {
+        Md5(md5::Digest::finalize(self.0).into())
+    }
+}
+
+impl std::fmt::Debug for Md5Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Md5Hasher")
     }
 }

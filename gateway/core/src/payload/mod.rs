@@ -12,7 +12,7 @@ mod plan;
 
 pub use chunked::ChunkDecoder;
 pub use decoder::{BodyDecoder, BodySummary};
-pub use hashers::ChecksumHasher;
+pub use hashers::{ChecksumHasher, Md5Hasher};
 pub use plan::{ChecksumSource, EtagDigest, ExpectedChecksum, PayloadPlan, parse_checksum_algorithm, parse_checksum_type};
 
 use types::ChecksumAlgorithm;

@@ -45,6 +45,16 @@ pub struct PayloadPlan {
 impl PayloadPlan {
     /// `mode` is what authentication found; an error here leaves the body unread.
     pub fn parse(head: &RequestHead, mode: PayloadMode) -> Result<Self, S3Error> {
+        let plan = Self::of_optional_body(head, mode)?;
+        // Without a length a body ends at once, which would look like an empty object.
+        if plan.length.is_none() && !head.has_header("transfer-encoding") {
+            return Err(S3ErrorCode::MissingContentLength.into());
+        }
+        Ok(plan)
+    }
+
+    /// For operations that need no body: without a length there is none.
+    pub fn of_optional_body(head: &RequestHead, mode: PayloadMode) -> Result<Self, S3Error> {
         let trailer = parse_trailer(head)?;
         let takes_trailer = matches!(mode, PayloadMode::StreamingUnsigned | PayloadMode::StreamingSigned { trailer: true });
         if trailer.is_some() && !takes_trailer {
@@ -56,6 +66,13 @@ impl PayloadPlan {
             content_md5: parse_content_md5(head)?,
             checksum: parse_checksum(head, trailer)?,
         })
+    }
+
+    /// Of a document beside which checksum headers speak of something else: the object that it completes.
+    pub fn of_document(head: &RequestHead, mode: PayloadMode) -> Result<Self, S3Error> {
+        let trailer = parse_trailer(head)?;
+        let checksum = trailer.map(|algorithm| ExpectedChecksum { algorithm, source: ChecksumSource::Trailer });
+        Ok(Self { mode, length: parse_length(head, mode)?, content_md5: parse_content_md5(head)?, checksum })
     }
 
     /// The object's own bytes, if the client said how many.
@@ -100,10 +117,7 @@ pub(super) fn too_large(length: u64, limit: u64) -> S3Error {
 fn parse_length(head: &RequestHead, mode: PayloadMode) -> Result<Option<u64>, S3Error> {
     let content_length = head.content_length()?;
     if !mode.is_chunked() {
-        return match content_length {
-            None if !head.has_header("transfer-encoding") && expects_body(head) => Err(S3ErrorCode::MissingContentLength.into()),
-            length => Ok(length),
-        };
+        return Ok(content_length);
     }
     const NAME: &str = "x-amz-decoded-content-length";
     let text = head.header(NAME)?.ok_or_else(|| S3Error::new(S3ErrorCode::MissingContentLength))?;
@@ -111,11 +125,6 @@ fn parse_length(head: &RequestHead, mode: PayloadMode) -> Result<Option<u64>, S3
         return Err(S3Error::invalid_argument("The decoded length is not a number", NAME, text));
     }
     text.parse().map(Some).map_err(|_| S3ErrorCode::EntityTooLarge.into())
-}
-
-/// Without a length these end at once, which for a PUT would look like an empty object.
-fn expects_body(head: &RequestHead) -> bool {
-    head.method == http::Method::PUT
 }
 
 fn parse_content_md5(head: &RequestHead) -> Result<Option<Md5>, S3Error> {

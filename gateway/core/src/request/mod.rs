@@ -9,7 +9,7 @@ mod query;
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method, Uri, header};
-use types::{BucketName, InvalidName, ObjectKey};
+use types::{BucketName, InvalidName, ObjectKey, VersionId};
 
 pub use address::{AddressStyle, Addressing};
 pub use query::Query;
@@ -68,6 +68,15 @@ impl RequestHead {
         Ok(Self { method, target, headers })
     }
 
+    /// A head whose path names no bucket: of a listener that speaks another protocol under S3's signatures.
+    pub fn without_address(method: Method, uri: &Uri, headers: HeaderMap) -> Result<Self, S3Error> {
+        address::host(uri, &headers)?;
+        let query = Query::parse(uri.query().unwrap_or(""))?;
+        let raw_path = uri.path().to_owned();
+        let target = RequestTarget { bucket: None, key: None, query, style: AddressStyle::Path, raw_path };
+        Ok(Self { method, target, headers })
+    }
+
     /// The bucket that dispatch has made sure of.
     pub fn bucket(&self) -> Result<BucketName, S3Error> {
         self.target.bucket.clone().ok_or_else(|| S3ErrorCode::InvalidBucketName.into())
@@ -76,6 +85,14 @@ impl RequestHead {
     /// The key that dispatch has made sure of.
     pub fn key(&self) -> Result<ObjectKey, S3Error> {
         self.target.key.clone().ok_or_else(|| S3ErrorCode::InvalidURI.into())
+    }
+
+    /// `versionId`, if there is one. An empty one counts as none.
+    pub fn version(&self) -> Result<Option<VersionId>, S3Error> {
+        match self.query().get("versionId") {
+            None | Some("") => Ok(None),
+            Some(text) => VersionId::parse(text).map(Some).ok_or_else(|| crate::copy_source::invalid_version(text)),
+        }
     }
 
     pub fn query(&self) -> &Query {

@@ -78,10 +78,16 @@ impl ListedObject {
 }
 
 /// What a page holds, in the order of its names; bodies put objects before common prefixes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Listed<T> {
     pub entries: Vec<T>,
     pub common_prefixes: Vec<String>,
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), common_prefixes: Vec::new() }
+    }
 }
 
 impl<T> Listed<T> {

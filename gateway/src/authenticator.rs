@@ -1,0 +1,174 @@
+//! Who asks: signatures verified with keys that the OM derives.
+//!
+//! A derived key is good for its day and is kept for it; the OM holds every later call against the secret's version, so that a
+//! key that is kept too long opens nothing. The secret itself never comes here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::auth::{self, AuthRequest, AuthSource, PayloadMode, SignedRequest, SigningKey, Verified};
+use gateway_core::{RequestHead, S3Error, S3ErrorCode};
+use http::{HeaderMap, Method, Uri};
+use om_api::{AccessKeyId, DisplayUser, Om, Requester, SigningKeyRejected, SigningKeyRequest};
+use parking_lot::Mutex;
+use rpc::{CallContext, CallError};
+use runtime::{Clock, Entropy};
+use types::{Millis, RequestId, Timestamp};
+
+use crate::rejections::call_failed;
+
+/// Beyond so many the whole cache is dropped: it is far above what one gateway sees of active users, and stays below a few MiB.
+const KEPT_KEYS: usize = 10_000;
+/// A signature that a kept key does not verify is tried with a fresh one, in case the secret has changed; not more often than
+/// this, so that bad signatures do not become load on the OM.
+const REFRESH_EVERY: Millis = Millis(1000);
+
+/// What is known of whoever asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Authentication {
+    pub(crate) by: Requester,
+    pub(crate) user: Option<DisplayUser>,
+    pub(crate) payload: PayloadMode,
+    /// For the signatures of a chunked body.
+    pub(crate) verified: Option<Verified>,
+}
+
+impl Authentication {
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.verified.is_none()
+    }
+}
+
+#[derive(Clone)]
+struct KeptKey {
+    key: SigningKey,
+    secret_version: u64,
+    user: DisplayUser,
+    fetched: Timestamp,
+}
+
+/// Verifies SigV4 signatures. Shared by all listeners of a process.
+pub struct Authenticator {
+    region: String,
+    om: Arc<dyn Om>,
+    om_timeout: Duration,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    /// By access key and day.
+    kept: Mutex<BTreeMap<(String, String), KeptKey>>,
+}
+
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Authenticator for {}", self.region)
+    }
+}
+
+impl Authenticator {
+    pub fn new(
+        region: impl Into<String>,
+        om: Arc<dyn Om>,
+        om_timeout: Duration,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { region: region.into(), om, om_timeout, clock, entropy, kept: Mutex::default() }
+    }
+
+    /// Who signed this request of a listener that is not S3's: by header, never anonymous, its path taken as it is. The body
+    /// is not looked at; use it only where none is read.
+    pub async fn signer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Requester, S3Error> {
+        let head = RequestHead::without_address(method.clone(), uri, headers.clone())?;
+        let found = self.authenticate(&head, RequestId::from_u128(self.entropy.u128())).await?;
+        let by_url = matches!(auth::parse(&head)?, AuthRequest::Signed(signed) if signed.source != AuthSource::Header);
+        // A URL is passed on, logged and kept; it must not open what only its owner may do.
+        if found.is_anonymous() || by_url { Err(S3ErrorCode::AccessDenied.into()) } else { Ok(found.by) }
+    }
+
+    pub(crate) async fn authenticate(&self, head: &RequestHead, request: RequestId) -> Result<Authentication, S3Error> {
+        let signed = match auth::parse(head)? {
+            AuthRequest::Anonymous(payload) => {
+                return Ok(Authentication { by: Requester::Anonymous, user: None, payload, verified: None });
+            }
+            AuthRequest::Signed(signed) => signed,
+        };
+        let now = self.clock.now();
+        signed.check(head, now, &self.region)?;
+        if signed.session_token.is_some() {
+            // Only temporary credentials have one, and none are issued: it belongs to no key of ours.
+            return Err(S3ErrorCode::InvalidToken.into());
+        }
+        let (key, verified) = self.verify(head, &signed, now, request).await?;
+        let access_key = AccessKeyId(signed.access_key.clone());
+        Ok(Authentication {
+            by: Requester::Signed { access_key, secret_version: key.secret_version },
+            user: Some(key.user),
+            payload: signed.payload,
+            verified: Some(verified),
+        })
+    }
+
+    /// The OM said that the access key or its secret is another now.
+    pub(crate) fn forget(&self, access_key: &AccessKeyId) {
+        self.kept.lock().retain(|(key, _), _| *key != access_key.0);
+    }
+
+    async fn verify(
+        &self,
+        head: &RequestHead,
+        signed: &SignedRequest,
+        now: Timestamp,
+        request: RequestId,
+    ) -> Result<(KeptKey, Verified), S3Error> {
+        let place = (signed.access_key.clone(), signed.scope.date.clone());
+        let kept = self.kept.lock().get(&place).cloned();
+        if let Some(kept) = kept {
+            match signed.verify(head, &kept.key) {
+                Ok(verified) => return Ok((kept, verified)),
+                Err(mismatch) if now.since(kept.fetched) < REFRESH_EVERY => return Err(mismatch),
+                Err(_) => {}
+            }
+        }
+        let fresh = match self.fetch(signed, now, request).await? {
+            Some(fresh) => fresh,
+            None => {
+                // The same work as for a key that exists, so that the time says nothing that the answer does not.
+                let _ = signed.verify(head, &SigningKey::from_bytes([0; 32]));
+                return Err(S3Error::new(S3ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", signed.access_key.as_str()));
+            }
+        };
+        self.keep(place, fresh.clone());
+        let verified = signed.verify(head, &fresh.key)?;
+        Ok((fresh, verified))
+    }
+
+    fn keep(&self, place: (String, String), key: KeptKey) {
+        let mut kept = self.kept.lock();
+        if kept.len() >= KEPT_KEYS {
+            kept.clear();
+        }
+        kept.insert(place, key);
+    }
+
+    async fn fetch(&self, signed: &SignedRequest, now: Timestamp, request: RequestId) -> Result<Option<KeptKey>, S3Error> {
+        let cx = CallContext::local(request, self.om_timeout);
+        let asked = SigningKeyRequest {
+            access_key: AccessKeyId(signed.access_key.clone()),
+            date: signed.scope.date.clone(),
+            region: signed.scope.region.clone(),
+            service: signed.scope.service.clone(),
+        };
+        match self.om.signing_key(cx, asked).await {
+            Ok(om_api::SigningKey { key, secret_version, user }) => {
+                Ok(Some(KeptKey { key: SigningKey::from_bytes(key), secret_version, user, fetched: now }))
+            }
+            Err(CallError::Rejected(SigningKeyRejected::NoSuchAccessKey)) => {
+                self.forget(&AccessKeyId(signed.access_key.clone()));
+                Ok(None)
+            }
+            Err(CallError::NotApplied(why)) => Err(call_failed(&CallError::<()>::NotApplied(why))),
+            Err(CallError::Unknown(why)) => Err(call_failed(&CallError::<()>::Unknown(why))),
+        }
+    }
+}

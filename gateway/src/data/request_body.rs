@@ -1,0 +1,86 @@
+//! A request's body, that must keep moving.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_core::{S3Error, S3ErrorCode};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use tokio::time::{Instant, timeout};
+
+/// Below this over a minute of waiting a client is not slow but holding on: its memory could serve others.
+const LEAST_BYTES_A_SECOND: u64 = 512;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct RequestBody {
+    body: Option<Incoming>,
+    idle: Duration,
+    received: u64,
+    waited: Duration,
+    /// The client waits for us to ask for the body.
+    expects_continue: bool,
+    polled: bool,
+}
+
+impl RequestBody {
+    pub(crate) fn new(body: Incoming, idle: Duration, expects_continue: bool) -> Self {
+        Self { body: Some(body), idle, received: 0, waited: Duration::ZERO, expects_continue, polled: false }
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The next bytes; `None` at the end. Time that we spend elsewhere is not held against the client.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, S3Error> {
+        loop {
+            let Some(body) = &mut self.body else { return Ok(None) };
+            self.polled = true;
+            let asked = Instant::now();
+            let frame = timeout(self.idle, body.frame()).await;
+            self.waited += asked.elapsed();
+            match frame {
+                Err(_) => return Err(S3ErrorCode::RequestTimeout.into()),
+                Ok(None) => {
+                    self.body = None;
+                    return Ok(None);
+                }
+                // The client went away, or its framing is wrong.
+                Ok(Some(Err(_))) => return Err(S3ErrorCode::IncompleteBody.into()),
+                Ok(Some(Ok(frame))) => {
+                    // Trailers of HTTP itself say nothing to S3.
+                    let Ok(data) = frame.into_data() else { continue };
+                    self.received += data.len() as u64;
+                    if self.waited > PATIENCE && self.received < self.waited.as_secs() * LEAST_BYTES_A_SECOND {
+                        return Err(S3ErrorCode::RequestTimeout.into());
+                    }
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+
+    /// Whether another request can follow on the connection.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    /// Reads what is left, if it is little: a client that is still sending reads our answer only afterwards. One that waits for
+    /// us to ask is not asked.
+    pub(crate) async fn drain(&mut self, most: u64, within: Duration) {
+        if self.is_at_end() || (self.expects_continue && !self.polled) {
+            return;
+        }
+        let most = self.received.saturating_add(most);
+        let read = async { while self.received < most && matches!(self.next().await, Ok(Some(_))) {} };
+        // What is not drained in time is closed; either way the answer goes out.
+        let _ = timeout(within, read).await;
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestBody after {} bytes", self.received)
+    }
+}

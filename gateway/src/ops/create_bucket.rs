@@ -1,0 +1,59 @@
+//! `CreateBucket`.
+
+use gateway_core::metadata::refuse_unbuilt_headers;
+use gateway_core::payload::PayloadPlan;
+use gateway_core::xml::{CreateBucketConfiguration, MAX_SMALL_BODY};
+use gateway_core::{S3Error, S3ErrorCode};
+use http::StatusCode;
+use om_api::CreateBucketRejected;
+use rpc::CallError;
+use types::BucketName;
+
+use crate::context::OpContext;
+use crate::operation::{Operation, S3Request};
+use crate::rejections::call_failed;
+use crate::reply::{self, Reply};
+
+/// A location is a label that is given back; it is no place.
+const MAX_LOCATION: usize = 64;
+
+pub(crate) struct CreateBucket {
+    bucket: BucketName,
+    plan: PayloadPlan,
+}
+
+impl Operation for CreateBucket {
+    type Reply = BucketName;
+
+    fn parse(request: &S3Request) -> Result<Self, S3Error> {
+        refuse_unbuilt_headers(request)?;
+        Ok(Self { bucket: request.bucket()?, plan: request.bodyless_plan()? })
+    }
+
+    async fn run(self, cx: &mut OpContext) -> Result<BucketName, S3Error> {
+        let body = cx.read_document(self.plan, MAX_SMALL_BODY).await?;
+        let location = CreateBucketConfiguration::parse(&body)?.location_constraint;
+        if let Some(location) = location.as_deref()
+            && (location.len() > MAX_LOCATION || !location.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+        {
+            return Err(S3ErrorCode::InvalidLocationConstraint.into());
+        }
+        let request = om_api::CreateBucket { by: cx.by(), bucket: self.bucket.clone(), location, volume: None, owner: None };
+        match cx.om().create_bucket(cx.call(), request).await {
+            // Made again by its owner it is as it was; S3 has answered so since its first region.
+            Ok(_) | Err(CallError::Rejected(CreateBucketRejected::OwnedByYou(_))) => Ok(self.bucket),
+            Err(CallError::Rejected(CreateBucketRejected::Denied(why))) => Err(cx.denied(why)),
+            Err(CallError::Rejected(CreateBucketRejected::Exists)) => {
+                Err(S3Error::new(S3ErrorCode::BucketAlreadyExists).field("BucketName", self.bucket.as_str()))
+            }
+            Err(CallError::Rejected(CreateBucketRejected::TooMany)) => Err(S3ErrorCode::TooManyBuckets.into()),
+            Err(failure) => Err(call_failed(&failure)),
+        }
+    }
+
+    fn render(bucket: BucketName) -> Reply {
+        let mut reply = reply::empty(StatusCode::OK);
+        reply::set(reply.headers_mut(), "location", format!("/{bucket}"));
+        reply
+    }
+}

@@ -1,0 +1,86 @@
+//! `CreateMultipartUpload`.
+
+use gateway_core::payload::{parse_checksum_algorithm, parse_checksum_type};
+use gateway_core::{S3Error, checksum, xml};
+use http::StatusCode;
+use om_api::{CreateUpload, CreateUploadRejected, ObjectAttributes};
+use rpc::CallError;
+use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey, UploadId};
+
+use super::attributes::parse_attributes;
+use crate::context::OpContext;
+use crate::operation::{Operation, S3Request};
+use crate::rejections::{call_failed, no_such_bucket};
+use crate::reply::{self, Reply};
+
+pub(crate) struct CreateMultipartUpload {
+    bucket: BucketName,
+    key: ObjectKey,
+    attributes: ObjectAttributes,
+    checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+}
+
+pub(crate) struct Created {
+    bucket: BucketName,
+    key: ObjectKey,
+    upload: UploadId,
+    checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+}
+
+impl Operation for CreateMultipartUpload {
+    type Reply = Created;
+
+    fn parse(request: &S3Request) -> Result<Self, S3Error> {
+        Ok(Self {
+            bucket: request.bucket()?,
+            key: request.key()?,
+            attributes: parse_attributes(request)?,
+            checksum: parse_checksum(request)?,
+        })
+    }
+
+    async fn run(self, cx: &mut OpContext) -> Result<Created, S3Error> {
+        let Self { bucket, key, attributes, checksum } = self;
+        let request = CreateUpload { by: cx.by(), bucket: bucket.clone(), key: key.clone(), attributes, checksum };
+        match cx.om().create_upload(cx.call(), request).await {
+            Ok(created) => {
+                cx.shared.uploads.put(created.upload, checksum);
+                Ok(Created { bucket, key, upload: created.upload, checksum })
+            }
+            Err(CallError::Rejected(CreateUploadRejected::Denied(why))) => Err(cx.denied(why)),
+            Err(CallError::Rejected(CreateUploadRejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
+            Err(failure) => Err(call_failed(&failure)),
+        }
+    }
+
+    fn render(created: Created) -> Reply {
+        let document = xml::initiate_multipart_upload_result(created.bucket.as_str(), created.key.as_str(), created.upload);
+        let mut reply = reply::xml(StatusCode::OK, document);
+        if let Some((algorithm, kind)) = created.checksum {
+            reply::set(reply.headers_mut(), "x-amz-checksum-algorithm", xml::algorithm_name(algorithm));
+            reply::set(reply.headers_mut(), "x-amz-checksum-type", xml::checksum_type_name(kind));
+        }
+        reply
+    }
+}
+
+fn parse_checksum(request: &S3Request) -> Result<Option<(ChecksumAlgorithm, ChecksumType)>, S3Error> {
+    let algorithm = request.header("x-amz-checksum-algorithm")?.map(|text| parse_checksum_algorithm(&text)).transpose()?;
+    let kind = request.header("x-amz-checksum-type")?.map(|text| parse_checksum_type(&text)).transpose()?;
+    match (algorithm, kind) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(S3Error::invalid_request(
+            "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.",
+        )),
+        (Some(algorithm), kind) => {
+            let kind = kind.unwrap_or_else(|| checksum::default_type(algorithm));
+            if checksum::is_supported(algorithm, kind) {
+                return Ok(Some((algorithm, kind)));
+            }
+            let (kind, algorithm) = (xml::checksum_type_name(kind), xml::algorithm_name(algorithm));
+            Err(S3Error::invalid_request(format!(
+                "The {kind} checksum type cannot be used with the {algorithm} checksum algorithm."
+            )))
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! `GetObject`.
+
+use gateway_core::S3Error;
+
+use super::object_reading::{Found, Reading};
+use crate::context::OpContext;
+use crate::data::read_object;
+use crate::operation::{Operation, S3Request};
+use crate::reply::{Reply, ReplyBody};
+
+pub(crate) struct GetObject(Reading);
+
+impl Operation for GetObject {
+    type Reply = (Found, ReplyBody);
+
+    fn parse(request: &S3Request) -> Result<Self, S3Error> {
+        Reading::parse(request).map(Self)
+    }
+
+    async fn run(self, cx: &mut OpContext) -> Result<(Found, ReplyBody), S3Error> {
+        let (source, blocks) = (self.0.source.clone(), self.0.wanted.blocks());
+        let mut found = self.0.look_up(cx, blocks).await?;
+        let pieces = std::mem::take(&mut found.read.pieces);
+        let body = read_object(cx, source, found.read.info.object, pieces, found.range).await?;
+        Ok((found, body))
+    }
+
+    fn render((found, body): (Found, ReplyBody)) -> Reply {
+        found.into_reply(body)
+    }
+}

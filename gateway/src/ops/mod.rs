@@ -1,0 +1,162 @@
+//! One file an operation, and the list of those that are not built.
+
+mod abort_multipart_upload;
+mod attributes;
+mod complete_multipart_upload;
+mod copy_object;
+mod create_bucket;
+mod create_multipart_upload;
+mod delete_bucket;
+mod delete_object;
+mod delete_objects;
+mod get_bucket_location;
+mod get_object;
+mod head_bucket;
+mod head_object;
+mod list_buckets;
+mod list_multipart_uploads;
+mod list_object_versions;
+mod list_objects;
+mod list_objects_v2;
+mod list_parts;
+mod object_reading;
+mod page;
+mod put_object;
+mod upload_part;
+mod upload_part_copy;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gateway_core::dispatch::S3Operation;
+use gateway_core::{S3Error, S3ErrorCode};
+
+use crate::context::OpContext;
+use crate::operation::{S3Request, perform as run};
+use crate::reply::Reply;
+
+/// Runs the one operation that was asked for. Every operation of S3 is named here: what is not built answers so, and a new
+/// one does not compile before it has its line.
+pub(crate) fn perform<'a>(
+    operation: S3Operation,
+    request: &'a S3Request,
+    cx: &'a mut OpContext,
+) -> BoxFuture<'a, Result<Reply, S3Error>> {
+    match operation {
+        S3Operation::AbortMultipartUpload => run::<abort_multipart_upload::AbortMultipartUpload>(request, cx).boxed(),
+        S3Operation::CompleteMultipartUpload => run::<complete_multipart_upload::CompleteMultipartUpload>(request, cx).boxed(),
+        S3Operation::CopyObject => run::<copy_object::CopyObject>(request, cx).boxed(),
+        S3Operation::CreateBucket => run::<create_bucket::CreateBucket>(request, cx).boxed(),
+        S3Operation::CreateMultipartUpload => run::<create_multipart_upload::CreateMultipartUpload>(request, cx).boxed(),
+        S3Operation::DeleteBucket => run::<delete_bucket::DeleteBucket>(request, cx).boxed(),
+        S3Operation::DeleteObject => run::<delete_object::DeleteObject>(request, cx).boxed(),
+        S3Operation::DeleteObjects => run::<delete_objects::DeleteObjects>(request, cx).boxed(),
+        S3Operation::GetBucketLocation => run::<get_bucket_location::GetBucketLocation>(request, cx).boxed(),
+        S3Operation::GetObject => run::<get_object::GetObject>(request, cx).boxed(),
+        S3Operation::HeadBucket => run::<head_bucket::HeadBucket>(request, cx).boxed(),
+        S3Operation::HeadObject => run::<head_object::HeadObject>(request, cx).boxed(),
+        S3Operation::ListBuckets => run::<list_buckets::ListBuckets>(request, cx).boxed(),
+        S3Operation::ListMultipartUploads => run::<list_multipart_uploads::ListMultipartUploads>(request, cx).boxed(),
+        S3Operation::ListObjectVersions => run::<list_object_versions::ListObjectVersions>(request, cx).boxed(),
+        S3Operation::ListObjects => run::<list_objects::ListObjects>(request, cx).boxed(),
+        S3Operation::ListObjectsV2 => run::<list_objects_v2::ListObjectsV2>(request, cx).boxed(),
+        S3Operation::ListParts => run::<list_parts::ListParts>(request, cx).boxed(),
+        S3Operation::PutObject => run::<put_object::PutObject>(request, cx).boxed(),
+        S3Operation::UploadPart => run::<upload_part::UploadPart>(request, cx).boxed(),
+        S3Operation::UploadPartCopy => run::<upload_part_copy::UploadPartCopy>(request, cx).boxed(),
+        S3Operation::CorsPreflight
+        | S3Operation::CreateBucketMetadataConfiguration
+        | S3Operation::CreateBucketMetadataTableConfiguration
+        | S3Operation::CreateSession
+        | S3Operation::DeleteBucketAnalyticsConfiguration
+        | S3Operation::DeleteBucketCors
+        | S3Operation::DeleteBucketEncryption
+        | S3Operation::DeleteBucketIntelligentTieringConfiguration
+        | S3Operation::DeleteBucketInventoryConfiguration
+        | S3Operation::DeleteBucketLifecycle
+        | S3Operation::DeleteBucketMetadataConfiguration
+        | S3Operation::DeleteBucketMetadataTableConfiguration
+        | S3Operation::DeleteBucketMetricsConfiguration
+        | S3Operation::DeleteBucketOwnershipControls
+        | S3Operation::DeleteBucketPolicy
+        | S3Operation::DeleteBucketReplication
+        | S3Operation::DeleteBucketTagging
+        | S3Operation::DeleteBucketWebsite
+        | S3Operation::DeleteObjectTagging
+        | S3Operation::DeletePublicAccessBlock
+        | S3Operation::GetBucketAbac
+        | S3Operation::GetBucketAccelerateConfiguration
+        | S3Operation::GetBucketAcl
+        | S3Operation::GetBucketAnalyticsConfiguration
+        | S3Operation::GetBucketCors
+        | S3Operation::GetBucketEncryption
+        | S3Operation::GetBucketIntelligentTieringConfiguration
+        | S3Operation::GetBucketInventoryConfiguration
+        | S3Operation::GetBucketLifecycleConfiguration
+        | S3Operation::GetBucketLogging
+        | S3Operation::GetBucketMetadataConfiguration
+        | S3Operation::GetBucketMetadataTableConfiguration
+        | S3Operation::GetBucketMetricsConfiguration
+        | S3Operation::GetBucketNotificationConfiguration
+        | S3Operation::GetBucketOwnershipControls
+        | S3Operation::GetBucketPolicy
+        | S3Operation::GetBucketPolicyStatus
+        | S3Operation::GetBucketReplication
+        | S3Operation::GetBucketRequestPayment
+        | S3Operation::GetBucketTagging
+        | S3Operation::GetBucketVersioning
+        | S3Operation::GetBucketWebsite
+        | S3Operation::GetObjectAcl
+        | S3Operation::GetObjectAttributes
+        | S3Operation::GetObjectLegalHold
+        | S3Operation::GetObjectLockConfiguration
+        | S3Operation::GetObjectRetention
+        | S3Operation::GetObjectTagging
+        | S3Operation::GetObjectTorrent
+        | S3Operation::GetPublicAccessBlock
+        | S3Operation::ListBucketAnalyticsConfigurations
+        | S3Operation::ListBucketIntelligentTieringConfigurations
+        | S3Operation::ListBucketInventoryConfigurations
+        | S3Operation::ListBucketMetricsConfigurations
+        | S3Operation::PostObject
+        | S3Operation::PutBucketAbac
+        | S3Operation::PutBucketAccelerateConfiguration
+        | S3Operation::PutBucketAcl
+        | S3Operation::PutBucketAnalyticsConfiguration
+        | S3Operation::PutBucketCors
+        | S3Operation::PutBucketEncryption
+        | S3Operation::PutBucketIntelligentTieringConfiguration
+        | S3Operation::PutBucketInventoryConfiguration
+        | S3Operation::PutBucketLifecycleConfiguration
+        | S3Operation::PutBucketLogging
+        | S3Operation::PutBucketMetricsConfiguration
+        | S3Operation::PutBucketNotificationConfiguration
+        | S3Operation::PutBucketOwnershipControls
+        | S3Operation::PutBucketPolicy
+        | S3Operation::PutBucketReplication
+        | S3Operation::PutBucketRequestPayment
+        | S3Operation::PutBucketTagging
+        | S3Operation::PutBucketVersioning
+        | S3Operation::PutBucketWebsite
+        | S3Operation::PutObjectAcl
+        | S3Operation::PutObjectLegalHold
+        | S3Operation::PutObjectLockConfiguration
+        | S3Operation::PutObjectRetention
+        | S3Operation::PutObjectTagging
+        | S3Operation::PutPublicAccessBlock
+        | S3Operation::RenameObject
+        | S3Operation::RestoreObject
+        | S3Operation::SelectObjectContent
+        | S3Operation::UpdateBucketMetadataInventoryTableConfiguration
+        | S3Operation::UpdateBucketMetadataJournalTableConfiguration
+        | S3Operation::UpdateObjectEncryption => std::future::ready(Err(not_built(operation, request))).boxed(),
+    }
+}
+
+/// A stranger learns nothing of what is there; whoever signed learns that it is not built. A preflight cannot be signed.
+fn not_built(operation: S3Operation, request: &S3Request) -> S3Error {
+    if request.is_anonymous && operation != S3Operation::CorsPreflight {
+        S3ErrorCode::AccessDenied.into()
+    } else {
+        S3Error::not_implemented(operation.name())
+    }
+}

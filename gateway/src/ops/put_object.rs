@@ -1,0 +1,117 @@
+//! `PutObject`.
+
+use gateway_core::payload::{EtagDigest, PayloadPlan};
+use gateway_core::{S3Error, S3ErrorCode};
+use http::StatusCode;
+use om_api::{
+    CommitKey, CommitRejected, KeyCommitted, ObjectAttributes, ObjectChecksum, OpenKey, OpenKeyRejected, OpenedKey,
+    WriteCondition,
+};
+use rpc::CallError;
+use types::{BucketName, ChecksumAlgorithm, ChecksumType, ETag, ObjectKey};
+
+use super::attributes::{parse_attributes, parse_write_condition, set_checksum};
+use crate::context::OpContext;
+use crate::data::{BlockSink, receive};
+use crate::operation::{Operation, S3Request};
+use crate::rejections::{call_failed, no_blocks, no_such_bucket, no_such_key};
+use crate::reply::{self, Reply};
+
+/// The most that one request may bring; larger objects come in parts.
+pub(super) const MAX_PUT: u64 = 5 << 30;
+
+pub(crate) struct PutObject {
+    bucket: BucketName,
+    key: ObjectKey,
+    plan: PayloadPlan,
+    attributes: ObjectAttributes,
+    condition: WriteCondition,
+}
+
+impl Operation for PutObject {
+    type Reply = KeyCommitted;
+
+    fn parse(request: &S3Request) -> Result<Self, S3Error> {
+        let mut plan = request.plan()?;
+        plan.check_length(MAX_PUT)?;
+        // As S3 does when nobody asks for another: it costs next to nothing, and follows the object for its life.
+        plan.or_compute(ChecksumAlgorithm::Crc64Nvme);
+        Ok(Self {
+            bucket: request.bucket()?,
+            key: request.key()?,
+            plan,
+            attributes: parse_attributes(request)?,
+            condition: parse_write_condition(request)?,
+        })
+    }
+
+    async fn run(mut self, cx: &mut OpContext) -> Result<KeyCommitted, S3Error> {
+        let _room = cx.upload_room(self.plan.length()).await?;
+        let opened = self.open(cx).await?;
+        let mut sink = BlockSink::new(cx, opened);
+        let decoder = cx.decoder(self.plan.clone(), EtagDigest::Wanted, MAX_PUT)?;
+        let (summary, blocks) = receive(&mut cx.body, decoder, &mut sink).await?;
+        let md5 = summary.md5.ok_or_else(|| S3Error::new(S3ErrorCode::InternalError))?;
+        let commit = CommitKey {
+            by: cx.by(),
+            session: sink.settle(),
+            bucket: self.bucket.clone(),
+            key: self.key.clone(),
+            blocks,
+            etag: ETag::whole(md5),
+            checksum: summary.checksum.map(|checksum| ObjectChecksum { checksum, kind: ChecksumType::FullObject }),
+            attributes: std::mem::take(&mut self.attributes),
+            condition: self.condition.clone(),
+        };
+        self.commit(cx, commit).await
+    }
+
+    fn render(committed: KeyCommitted) -> Reply {
+        let mut reply = reply::empty(StatusCode::OK);
+        let headers = reply.headers_mut();
+        reply::set_etag(headers, committed.etag);
+        if let Some(version) = committed.version {
+            reply::set(headers, "x-amz-version-id", version.to_string());
+        }
+        if let Some(checksum) = &committed.checksum {
+            set_checksum(headers, checksum, None);
+        }
+        reply
+    }
+}
+
+impl PutObject {
+    async fn open(&self, cx: &OpContext) -> Result<OpenedKey, S3Error> {
+        let request = OpenKey {
+            by: cx.by(),
+            bucket: self.bucket.clone(),
+            key: self.key.clone(),
+            size: self.plan.length(),
+            condition: self.condition.clone(),
+        };
+        match cx.om().open_key(cx.call(), request).await {
+            Ok(opened) => Ok(opened),
+            Err(CallError::Rejected(OpenKeyRejected::Denied(why))) => Err(cx.denied(why)),
+            Err(CallError::Rejected(OpenKeyRejected::NoSuchBucket)) => Err(no_such_bucket(&self.bucket)),
+            Err(CallError::Rejected(OpenKeyRejected::PreconditionFailed)) => Err(S3ErrorCode::PreconditionFailed.into()),
+            Err(CallError::Rejected(OpenKeyRejected::NoSuchKey)) => Err(no_such_key(&self.key)),
+            Err(CallError::Rejected(OpenKeyRejected::TooLarge)) => Err(S3ErrorCode::EntityTooLarge.into()),
+            Err(CallError::Rejected(OpenKeyRejected::NoBlocks(why))) => Err(no_blocks(&why)),
+            Err(failure) => Err(call_failed(&failure)),
+        }
+    }
+
+    async fn commit(&self, cx: &OpContext, commit: CommitKey) -> Result<KeyCommitted, S3Error> {
+        match cx.om().commit_key(cx.call(), commit).await {
+            Ok(committed) => Ok(committed),
+            Err(CallError::Rejected(CommitRejected::Denied(why))) => Err(cx.denied(why)),
+            Err(CallError::Rejected(CommitRejected::NoSuchBucket)) => Err(no_such_bucket(&self.bucket)),
+            Err(CallError::Rejected(CommitRejected::PreconditionFailed)) => Err(S3ErrorCode::PreconditionFailed.into()),
+            Err(CallError::Rejected(CommitRejected::NoSuchKey)) => Err(no_such_key(&self.key)),
+            // It took longer than a write may; the bytes are gone and the client must send them again.
+            Err(CallError::Rejected(CommitRejected::NoSuchSession)) => Err(S3ErrorCode::RequestTimeout.into()),
+            Err(failure @ CallError::Rejected(CommitRejected::ForeignBlock)) => Err(call_failed(&failure)),
+            Err(failure) => Err(call_failed(&failure)),
+        }
+    }
+}

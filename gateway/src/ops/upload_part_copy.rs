@@ -1,0 +1,192 @@
+//! `UploadPartCopy`: a part on the source's blocks, or, where the upload wants checksums, of the source's bytes.
+
+use gateway_core::copy_source::CopySource;
+use gateway_core::payload::{ChecksumHasher, Md5Hasher};
+use gateway_core::range::{ByteRange, RangeRequest, parse_copy_source_range, resolve_copy_source_range};
+use gateway_core::xml::{CopyResult, copy_part_result};
+use gateway_core::{S3Error, S3ErrorCode};
+use http::StatusCode;
+use om_api::{
+    BlocksWanted, CommitPart, CopyPart, CopyPartRejected, LookupKey, LookupRejected, ObjectRead, PartCommitted, ReadConditions,
+};
+use rpc::CallError;
+use types::{Checksum, ChecksumAlgorithm, ETag, VersionId};
+
+use super::attributes::parse_source_conditions;
+use super::copy_object::{parse_source, source_is_marker, source_too_large};
+use super::put_object::MAX_PUT;
+use super::upload_part::{PartTarget, commit, open, upload_checksum};
+use crate::context::OpContext;
+use crate::data::{BlockSink, ObjectSource, ReadObject};
+use crate::operation::{Operation, S3Request};
+use crate::rejections::{call_failed, no_such_bucket, no_such_key, no_such_upload};
+use crate::reply::{self, Reply};
+
+pub(crate) struct UploadPartCopy {
+    source: CopySource,
+    conditions: ReadConditions,
+    range: Option<RangeRequest>,
+    target: PartTarget,
+}
+
+pub(crate) struct Copied {
+    result: CopyResult,
+    source_version: Option<VersionId>,
+}
+
+impl Operation for UploadPartCopy {
+    type Reply = Copied;
+
+    fn parse(request: &S3Request) -> Result<Self, S3Error> {
+        if request.headers.keys().any(|name| name.as_str().contains("server-side-encryption")) {
+            return Err(S3Error::not_implemented("Server-side encryption with a key of the client's"));
+        }
+        let range = request.header("x-amz-copy-source-range")?;
+        Ok(Self {
+            source: parse_source(request)?,
+            conditions: parse_source_conditions(request)?,
+            range: range.map(|text| parse_copy_source_range(&text)).transpose()?,
+            target: PartTarget::parse(request)?,
+        })
+    }
+
+    async fn run(self, cx: &mut OpContext) -> Result<Copied, S3Error> {
+        // Known before the OM is asked to share blocks: it would only refuse.
+        if let Some((algorithm, _)) = upload_checksum(cx, &self.target).await? {
+            return self.copy_bytes(cx, algorithm).await;
+        }
+        let request = CopyPart {
+            by: cx.by(),
+            source_bucket: self.source.bucket.clone(),
+            source_key: self.source.key.clone(),
+            source_version: self.source.version,
+            source_conditions: self.conditions.clone(),
+            range: self.range.map(to_om_range),
+            bucket: self.target.bucket.clone(),
+            key: self.target.key.clone(),
+            upload: self.target.upload,
+            part: self.target.part,
+        };
+        match cx.om().copy_part(cx.call(), request).await {
+            Ok(committed) => Ok(copied(committed, None)),
+            Err(CallError::Rejected(rejection)) => Err(self.rejected(cx, rejection)),
+            Err(failure) => Err(call_failed(&failure)),
+        }
+    }
+
+    fn render(copied: Copied) -> Reply {
+        let mut reply = reply::xml(StatusCode::OK, copy_part_result(&copied.result));
+        if let Some(version) = copied.source_version {
+            reply::set(reply.headers_mut(), "x-amz-copy-source-version-id", version.to_string());
+        }
+        reply
+    }
+}
+
+fn to_om_range(range: RangeRequest) -> om_api::ByteRange {
+    match range {
+        RangeRequest::From { first, last: Some(last) } => om_api::ByteRange::Span(first, last),
+        RangeRequest::From { first, last: None } => om_api::ByteRange::From(first),
+        RangeRequest::Suffix(length) => om_api::ByteRange::Suffix(length),
+    }
+}
+
+fn copied(committed: PartCommitted, checksum: Option<Checksum>) -> Copied {
+    let PartCommitted { etag, last_modified, source_version, .. } = committed;
+    Copied { result: CopyResult { etag, last_modified, checksum }, source_version }
+}
+
+impl UploadPartCopy {
+    fn rejected(&self, cx: &OpContext, rejection: CopyPartRejected) -> S3Error {
+        match rejection {
+            CopyPartRejected::Denied(why) => cx.denied(why),
+            CopyPartRejected::NoSuchSourceBucket => no_such_bucket(&self.source.bucket),
+            CopyPartRejected::NoSuchSourceKey => no_such_key(&self.source.key),
+            CopyPartRejected::NoSuchSourceVersion => S3ErrorCode::NoSuchVersion.into(),
+            CopyPartRejected::SourceIsDeleteMarker => source_is_marker(&self.source),
+            CopyPartRejected::PreconditionFailed => S3ErrorCode::PreconditionFailed.into(),
+            CopyPartRejected::NoSuchBucket => no_such_bucket(&self.target.bucket),
+            CopyPartRejected::NoSuchUpload => no_such_upload(self.target.upload),
+            CopyPartRejected::InvalidRange => S3ErrorCode::InvalidRange.into(),
+            CopyPartRejected::TooLarge => source_too_large(),
+            // We asked without an algorithm and it has one: what we remembered of the upload was not of this upload.
+            CopyPartRejected::NeedsBytes => {
+                cx.shared.uploads.forget(self.target.upload);
+                S3ErrorCode::ServiceUnavailable.into()
+            }
+        }
+    }
+
+    /// Reads the source and writes the part, with the checksum that the upload wants.
+    async fn copy_bytes(self, cx: &mut OpContext, algorithm: ChecksumAlgorithm) -> Result<Copied, S3Error> {
+        let read = self.look_up_source(cx).await?;
+        let info = &read.info;
+        self.check_conditions(info.etag, info.last_modified)?;
+        let range = match self.range {
+            Some(range) => Some(resolve_copy_source_range(range, info.size)?),
+            None => RangeRequest::From { first: 0, last: None }.resolve(info.size).ok(),
+        };
+        let length = range.map_or(0, ByteRange::length);
+        if length > MAX_PUT {
+            return Err(source_too_large());
+        }
+        let source_version = info.version;
+        let _room = cx.upload_room(Some(length)).await?;
+        let source =
+            ObjectSource { bucket: self.source.bucket.clone(), key: self.source.key.clone(), version: self.source.version };
+        let mut bytes = ReadObject::new(cx, source, info.object, read.pieces, range);
+        let opened = open(cx, &self.target, Some(length)).await?;
+        let mut sink = BlockSink::new(cx, opened);
+        let (mut md5, mut checksum) = (Md5Hasher::default(), ChecksumHasher::new(algorithm));
+        while let Some(data) = bytes.next().await.map_err(|_| S3Error::new(S3ErrorCode::ServiceUnavailable))? {
+            md5.update(&data);
+            checksum.update(&data);
+            sink.write(data).await?;
+        }
+        let blocks = sink.finish().await?;
+        let checksum = checksum.finish();
+        let PartTarget { bucket, key, upload, part } = self.target.clone();
+        let request = CommitPart {
+            by: cx.by(),
+            session: sink.settle(),
+            bucket,
+            key,
+            upload,
+            part,
+            blocks,
+            etag: ETag::whole(md5.finish()),
+            checksum: Some(checksum.clone()),
+        };
+        let committed = commit(cx, &self.target, request).await?;
+        Ok(copied(PartCommitted { source_version, ..committed }, Some(checksum)))
+    }
+
+    async fn look_up_source(&self, cx: &OpContext) -> Result<ObjectRead, S3Error> {
+        let request = LookupKey {
+            by: cx.by(),
+            bucket: self.source.bucket.clone(),
+            key: self.source.key.clone(),
+            version: self.source.version,
+            wanted: self.range.map_or(BlocksWanted::All, |range| BlocksWanted::Range(to_om_range(range))),
+            pinned: None,
+            refresh: false,
+        };
+        match cx.om().lookup_key(cx.call(), request).await {
+            Ok(read) => Ok(read),
+            Err(CallError::Rejected(rejection)) => Err(match rejection {
+                LookupRejected::Denied(why) => cx.denied(why),
+                LookupRejected::NoSuchBucket => no_such_bucket(&self.source.bucket),
+                LookupRejected::NoSuchKey | LookupRejected::NoSuchPart | LookupRejected::Replaced => {
+                    no_such_key(&self.source.key)
+                }
+                LookupRejected::NoSuchVersion => S3ErrorCode::NoSuchVersion.into(),
+                LookupRejected::DeleteMarker(_) => source_is_marker(&self.source),
+            }),
+            Err(failure) => Err(call_failed(&failure)),
+        }
+    }
+
+    fn check_conditions(&self, etag: ETag, last_modified: types::Timestamp) -> Result<(), S3Error> {
+        super::attributes::to_core_conditions(&self.conditions).check_copy_source(etag, last_modified)
+    }
+}

@@ -1,0 +1,178 @@
+//! One request from head to answer.
+//!
+//! The order is fixed: the head is taken apart, authenticated, dispatched, performed. Every answer, also that of a panic,
+//! carries the request's id; every request ends in one audit line.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use gateway_core::dispatch::{S3Operation, dispatch};
+use gateway_core::encoding::from_latin1;
+use gateway_core::error::Answering;
+use gateway_core::{RequestHead, S3Error, S3ErrorCode};
+use http::{HeaderValue, Method, StatusCode, header};
+use hyper::body::Incoming;
+use om_api::{GetBucket, Requester};
+use rpc::CallError;
+use tracing::{Instrument, error, info_span};
+use types::BucketName;
+
+use crate::audit::AuditRecord;
+use crate::authenticator::Authentication;
+use crate::context::{CallIds, OpContext, Shared};
+use crate::data::RequestBody;
+use crate::front::CountedBody;
+use crate::operation::S3Request;
+use crate::ops;
+use crate::rejections::{call_failed, no_such_bucket};
+use crate::reply::{self, Reply, ReplyBody};
+
+/// Names and values of all headers together. S3 takes 8 KiB; user metadata and long tokens must fit beside each other.
+const MAX_HEADERS: usize = 16 << 10;
+/// Read of a refused body so that the client comes to read the answer; more for methods that bring one.
+const DRAIN: u64 = 64 << 10;
+const DRAIN_UPLOAD: u64 = 1 << 20;
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// Answers one request. Never fails: what goes wrong is an answer too.
+pub(crate) async fn handle(
+    shared: Arc<Shared>,
+    remote: SocketAddr,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<CountedBody>, Infallible> {
+    let began = Instant::now();
+    let ids = CallIds::new(shared.entropy.u128());
+    let request_id = ids.request().to_string();
+    let mut record = AuditRecord {
+        time: gateway_core::dates::format_iso8601(shared.clock.now()),
+        request_id: request_id.clone(),
+        remote: remote.to_string(),
+        method: request.method().as_str().to_owned(),
+        user_agent: request.headers().get(header::USER_AGENT).map(|value| from_latin1(value.as_bytes()).into_owned()),
+        ..AuditRecord::default()
+    };
+    let is_head = request.method() == Method::HEAD;
+    let resource = request.uri().path().to_owned();
+    let span = info_span!("request", id = %request_id);
+    let answer = AssertUnwindSafe(respond(&shared, ids, request, &mut record).instrument(span)).catch_unwind().await;
+    let outcome = answer.unwrap_or_else(|_| {
+        error!(request_id, "a request panicked");
+        metrics::counter!("gateway_panics_total").increment(1);
+        Outcome { result: Err(S3ErrorCode::InternalError.into()), reusable: false }
+    });
+    let mut reply = outcome.result.unwrap_or_else(|error| {
+        record.error = Some(error.code().as_str());
+        let answering = Answering { resource: &resource, request_id: &request_id, host_id: &shared.host_id };
+        error_reply(&error, answering, is_head)
+    });
+    let headers = reply.headers_mut();
+    reply::set(headers, "x-amz-request-id", &request_id);
+    reply::set(headers, "x-amz-id-2", &shared.host_id);
+    headers.insert(header::SERVER, HeaderValue::from_static("Trioxide"));
+    if !outcome.reusable {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    record.status = reply.status().as_u16();
+    Ok(reply.map(|body| CountedBody::new(body, record, began, Arc::clone(&shared.audit))))
+}
+
+struct Outcome {
+    result: Result<Reply, S3Error>,
+    /// The request was read to its end, so that another can follow it.
+    reusable: bool,
+}
+
+async fn respond(shared: &Arc<Shared>, ids: CallIds, request: http::Request<Incoming>, record: &mut AuditRecord) -> Outcome {
+    let (head, body) = request.into_parts();
+    let expects_continue =
+        head.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    let drain = if matches!(head.method, Method::PUT | Method::POST) { DRAIN_UPLOAD } else { DRAIN };
+    let mut body = RequestBody::new(body, shared.config.idle_timeout, expects_continue);
+    let result = match admit(shared, &ids, head, record).await {
+        Err(error) => Err(error),
+        Ok((operation, request, who)) => {
+            let mut cx = OpContext { shared: Arc::clone(shared), who, ids, body };
+            let result = serve(operation, &request, &mut cx).await;
+            body = cx.body;
+            result
+        }
+    };
+    record.bytes_in = body.received();
+    body.drain(drain, DRAIN_TIME).await;
+    Outcome { result, reusable: body.is_at_end() }
+}
+
+/// What is decided from the head alone, and the signing key.
+async fn admit(
+    shared: &Shared,
+    ids: &CallIds,
+    head: http::request::Parts,
+    record: &mut AuditRecord,
+) -> Result<(S3Operation, S3Request, Authentication), S3Error> {
+    let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size > MAX_HEADERS {
+        return Err(S3Error::new(S3ErrorCode::RequestHeaderSectionTooLarge).field("MaxSizeAllowed", MAX_HEADERS.to_string()));
+    }
+    let head = RequestHead::parse(head.method, &head.uri, head.headers, &shared.addressing)?;
+    record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
+    record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
+    let who = shared.authenticator.authenticate(&head, ids.next()).await?;
+    if let Requester::Signed { access_key, .. } = &who.by {
+        record.access_key = Some(access_key.0.clone());
+        record.user = who.user.as_ref().map(|user| user.id.0.clone());
+    }
+    let operation = dispatch(&head)?;
+    record.operation = Some(operation.name());
+    let request = S3Request { head, payload: who.payload, is_anonymous: who.is_anonymous() };
+    Ok((operation, request, who))
+}
+
+async fn serve(operation: S3Operation, request: &S3Request, cx: &mut OpContext) -> Result<Reply, S3Error> {
+    if let (Some(expected), Some(bucket)) = (request.header("x-amz-expected-bucket-owner")?, &request.target.bucket) {
+        // A bucket that is being made has no owner yet.
+        if operation != S3Operation::CreateBucket {
+            check_owner(cx, bucket.clone(), &expected).await?;
+        }
+    }
+    if let Some(expected) = request.header("x-amz-source-expected-bucket-owner")?
+        && let Some(source) = request.header("x-amz-copy-source")?
+    {
+        let source = gateway_core::copy_source::CopySource::parse(&source)?;
+        check_owner(cx, source.bucket, &expected).await?;
+    }
+    ops::perform(operation, request, cx).await
+}
+
+/// The client names the owner it believes in; another one would get what is not meant for them.
+async fn check_owner(cx: &OpContext, bucket: BucketName, expected: &str) -> Result<(), S3Error> {
+    match cx.om().get_bucket(cx.call(), GetBucket { by: cx.by(), bucket: bucket.clone() }).await {
+        Ok(info) if info.owner.id.0 == expected => Ok(()),
+        Ok(_) => Err(S3ErrorCode::AccessDenied.into()),
+        Err(CallError::Rejected(om_api::BucketRejected::Denied(why))) => Err(cx.denied(why)),
+        Err(CallError::Rejected(om_api::BucketRejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
+        Err(failure) => Err(call_failed(&failure)),
+    }
+}
+
+fn error_reply(error: &S3Error, answering: Answering<'_>, is_head: bool) -> Reply {
+    let mut reply = if is_head || error.status() == StatusCode::NOT_MODIFIED {
+        let mut reply = reply::with_body(error.status(), ReplyBody::empty());
+        if error.status() != StatusCode::NOT_MODIFIED {
+            reply::set(reply.headers_mut(), "content-type", "application/xml");
+        }
+        reply
+    } else {
+        reply::xml(error.status(), error.to_xml(answering))
+    };
+    for (name, value) in error.headers() {
+        reply.headers_mut().insert(name.clone(), value.clone());
+    }
+    if matches!(error.code(), S3ErrorCode::SlowDown | S3ErrorCode::ServiceUnavailable) {
+        reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    reply
+}
