@@ -103,8 +103,11 @@ impl From<NotLeading> for runtime::PassError {
     }
 }
 
-/// How long a call waits for a leadership that is just beginning.
+/// How long a call waits for a leadership that is just beginning here.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long it waits while nobody is known to lead: most elections are over by then, and another member may know more.
+const PATIENCE_WITHOUT_LEADER: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(crate) struct Leader {
@@ -154,28 +157,31 @@ impl Leader {
         }
     }
 
-    /// Waits a little for a leadership that is just beginning here. Without one, the caller is sent on at once.
+    /// Waits a little for a leadership that is just beginning. Where another member leads, the caller is sent there at once.
     pub(crate) async fn ready(&self, deadline: Instant) -> Result<(), NotLeading> {
-        let until = deadline.min(Instant::now() + PATIENCE);
+        let began = Instant::now();
         let mut term = self.term.subscribe();
+        let mut leadership = self.leadership.clone();
         loop {
             term.borrow_and_update();
-            match self.with(|_| ()) {
-                Ok(()) => return Ok(()),
-                Err(not_leading) if !self.leadership.borrow().is_me => return Err(not_leading),
-                Err(not_leading) => {
-                    let mut leadership = self.leadership.clone();
-                    leadership.borrow_and_update();
-                    let changed = async {
-                        tokio::select! {
-                            _ = term.changed() => {}
-                            _ = leadership.changed() => {}
-                        }
-                    };
-                    if tokio::time::timeout_at(until.into(), changed).await.is_err() {
-                        return Err(not_leading);
-                    }
+            let now = leadership.borrow_and_update().clone();
+            let Err(not_leading) = self.with(|_| ()) else {
+                return Ok(());
+            };
+            let patience = match now.leader {
+                _ if now.is_me => PATIENCE,
+                None => PATIENCE_WITHOUT_LEADER,
+                Some(_) => return Err(not_leading),
+            };
+            let changed = async {
+                tokio::select! {
+                    _ = term.changed() => {}
+                    _ = leadership.changed() => {}
                 }
+            };
+            let until = deadline.min(began + patience);
+            if tokio::time::timeout_at(until.into(), changed).await.is_err() {
+                return Err(not_leading);
             }
         }
     }
