@@ -10,10 +10,10 @@ use types::{Endpoint, GroupId, MemberId};
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Bytes that were synced are not what was written. Nothing was changed.
-    #[error("{}: damaged at byte {offset}: {what}; look at it with `trioxide repair wal {}`", file.display(), dir.display())]
+    #[error("{}: damaged at byte {offset}: {what}; look at it with `trioxide repair wal --dir {}`", file.display(), dir.display())]
     Damaged { dir: PathBuf, file: PathBuf, offset: u64, what: String },
     /// The parts do not belong together: a log without its state, a state without its log, another member's directory.
-    #[error("{group}: {what}; look at it with `trioxide repair wal {}`", dir.display())]
+    #[error("{group} in {}: {what}", dir.display())]
     Mismatch { dir: PathBuf, group: GroupId, what: String },
     #[error("{what} {}: {source}", path.display())]
     Io { what: &'static str, path: PathBuf, source: std::io::Error },

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardReason, ForwardToLeader, InitializeError, LinearizableReadError, RaftError};
-use openraft::{Instant as _, RaftMetrics, ReadPolicy, ServerState};
+use openraft::metrics::RaftServerMetrics;
+use openraft::{Instant as _, ReadPolicy, ServerState};
 use runtime::{Entropy, Shutdown, SystemEntropy};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout_at;
@@ -47,6 +48,7 @@ struct Inner {
     leadership: watch::Receiver<Leadership>,
     /// The last index that a flush is known to have reached.
     durable: AtomicU64,
+    /// Room for commands under way, in units of [`PROPOSAL_UNIT`].
     proposals: Semaphore,
     compacting: tokio::sync::Mutex<()>,
     failure: Failure,
@@ -59,6 +61,9 @@ impl fmt::Debug for Group {
         f.debug_struct("Group").field("id", &self.0.id).field("me", &self.0.me).finish_non_exhaustive()
     }
 }
+
+/// A small command's task, channels and queue places cost about as much as its bytes.
+const PROPOSAL_UNIT: usize = 4096;
 
 /// What a failed try of a write or a read leads to.
 enum Refusal {
@@ -84,7 +89,7 @@ impl Group {
         let (told, leadership) = watch::channel(Leadership::default());
         let me = *raft.node_id();
         let durable = AtomicU64::new(adapter.applied().index().0);
-        let proposals = Semaphore::new(config.proposals);
+        let proposals = Semaphore::new((config.proposal_bytes / PROPOSAL_UNIT).max(1));
         let group = Self(Arc::new(Inner {
             id,
             me,
@@ -153,7 +158,9 @@ impl Group {
     ) -> Result<Proposed, ProposeError> {
         let payload = self.payload(request, command)?;
         let until = tokio::time::Instant::from_std(deadline);
-        let Ok(turn) = timeout_at(until, self.0.proposals.acquire()).await else { return Err(ProposeError::Busy) };
+        let Ok(turn) = timeout_at(until, self.0.proposals.acquire_many(self.room(&payload))).await else {
+            return Err(ProposeError::Busy);
+        };
         let _turn = turn.map_err(|_| ProposeError::Stopped("shut down".to_owned()))?;
         let patience = self.patience(deadline);
         loop {
@@ -204,6 +211,12 @@ impl Group {
             return Err(ProposeError::TooLarge { bytes: command.len(), most });
         }
         Ok(Payload::new(request, &command))
+    }
+
+    fn room(&self, payload: &Payload) -> u32 {
+        let most = self.0.config.proposal_bytes / PROPOSAL_UNIT;
+        let units = payload.stored().len().div_ceil(PROPOSAL_UNIT).clamp(1, most.max(1));
+        u32::try_from(units).unwrap_or(u32::MAX)
     }
 
     /// How long to wait for a leader before sending the caller away: an election's length. Beyond it another member may know more.
@@ -293,7 +306,12 @@ impl Group {
     }
 
     pub fn leader(&self) -> Option<(MemberId, Endpoint)> {
-        leader_of(&self.0.raft.metrics().borrow_watched())
+        leader_of(&self.0.raft.server_metrics().borrow_watched())
+    }
+
+    /// Why the group's core has stopped, if it has.
+    fn core_fault(&self) -> Option<String> {
+        self.0.raft.metrics().borrow_watched().running_state.as_ref().err().map(ToString::to_string)
     }
 
     /// Who leads, as it changes.
@@ -368,7 +386,7 @@ fn role(state: ServerState) -> RaftRole {
     }
 }
 
-fn leader_of(metrics: &RaftMetrics<TypeConfig>) -> Option<(MemberId, Endpoint)> {
+fn leader_of(metrics: &RaftServerMetrics<TypeConfig>) -> Option<(MemberId, Endpoint)> {
     let leader = metrics.current_leader?;
     let node = metrics.membership_config.membership().get_node(&leader)?;
     Some((MemberId(leader), node.0.clone()))
@@ -376,24 +394,21 @@ fn leader_of(metrics: &RaftMetrics<TypeConfig>) -> Option<(MemberId, Endpoint)> 
 
 /// Tells of every change of leader, and of the end.
 async fn watch_leadership(group: Group, told: watch::Sender<Leadership>) {
-    let mut metrics = group.0.raft.metrics();
+    // These change with the roles alone; the full metrics change with every entry.
+    let mut metrics = group.0.raft.server_metrics();
     loop {
-        let (leadership, running) = {
+        let leadership = {
             let seen = metrics.borrow_and_update();
-            let leadership =
-                Leadership { leader: leader_of(&seen), is_me: seen.state == ServerState::Leader, term: seen.current_term };
-            (leadership, seen.running_state.clone())
+            Leadership { leader: leader_of(&seen), is_me: seen.state == ServerState::Leader, term: seen.vote.leader_id.term }
         };
         told.send_if_modified(|known| {
             let changed = *known != leadership;
             *known = leadership;
             changed
         });
-        if let Err(why) = running {
-            return group.fail(why.to_string());
-        }
         if metrics.changed().await.is_err() {
-            return group.fail("the core of the group ended".to_owned());
+            let why = group.core_fault().unwrap_or_else(|| "the core of the group ended".to_owned());
+            return group.fail(why);
         }
     }
 }

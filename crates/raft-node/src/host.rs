@@ -70,8 +70,8 @@ pub struct HostConfig {
     pub timings: Timings,
     pub wal: WalOptions,
     pub compaction: CompactionPolicy,
-    /// Proposals under way at once in one group; more wait their turn.
-    pub proposals: usize,
+    /// Commands under way at once in one group, by their bytes; more wait their turn.
+    pub proposal_bytes: usize,
 }
 
 impl HostConfig {
@@ -82,7 +82,7 @@ impl HostConfig {
             timings: Timings::default(),
             wal: WalOptions::default(),
             compaction: CompactionPolicy::default(),
-            proposals: 4096,
+            proposal_bytes: 64 << 20,
         }
     }
 
@@ -172,7 +172,7 @@ impl RaftHost {
         let progress = self.begin_log(group, me, &machine).await?;
         let host = &*self.0;
         let adapter = MachineAdapter::new(machine, progress, host.config.compaction.flush_bytes);
-        let network = Network::new(group, Arc::clone(&host.transport));
+        let network = Network::new(group, Arc::clone(&host.transport), host.config.timings.election.end);
         let log = LogStore::new(host.wal.clone(), group);
         let raft = Raft::new(me.0, Arc::clone(&host.raft_config), network.clone(), log, adapter.clone());
         let raft = raft.await.map_err(|error| OpenError::Raft(error.to_string()))?;

@@ -30,4 +30,4 @@ pub use progress::{LogPosition, Progress};
 pub use status::{GroupStatus, Leadership, MemberStatus};
 pub use table::{ScanStats, StateDigest, TableMachine, TableOptions};
 pub use transport::{ConnectTransport, LocalNetwork, NoPeers, RaftTransport};
-pub use wal::WalOptions;
+pub use wal::{WalOptions, WalRepair, repair_wal};

@@ -19,6 +19,9 @@ pub(super) async fn write_behind(group: Group) {
         if let Err(fault) = group.flush().await {
             return group.fail(fault.to_string());
         }
+        if let Some(fault) = group.core_fault() {
+            return group.fail(fault);
+        }
         if group.is_log_long()
             && let Err(error) = group.compact().await
         {

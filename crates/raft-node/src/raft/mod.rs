@@ -5,6 +5,7 @@ mod log_store;
 mod machine;
 mod network;
 mod service;
+mod turns;
 mod types;
 mod wire;
 

@@ -2,40 +2,46 @@
 //!
 //! A call that failed is reported as unreachable whatever the cause, so that openraft backs off instead of asking again at once.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use minicbor::{Decode, Encode};
 use openraft::alias::SnapshotOf;
+use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderError, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderError,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use rpc::{CallContext, CallFault, MethodId, Reply};
+use rpc::{CallContext, CallFault, MethodId, NotApplied, Reply};
+use runtime::{Entropy, SystemEntropy};
 use types::{Endpoint, GroupId, MemberId, RequestId};
 
 use super::codec::encode_entry;
 use super::machine::{SnapshotData, to_io};
 use super::service::SERVICE_ID;
 use super::types::{Node, RaftVote, TypeConfig, from_position, from_vote, to_position, to_progress, to_vote};
-use super::wire::{self, Address, Appended, Ballot, SnapshotState, Transfer, Transferred, Voted};
+use super::wire::{self, Address, Appended, Ballot, SnapshotState, Transfer, Transferred, Turn, Voted};
 use crate::{RaftTransport, SnapshotSource};
 
 #[derive(Clone)]
 pub(crate) struct Network {
     group: GroupId,
     transport: Arc<dyn RaftTransport>,
+    /// How long an append may take that waits for a slow disk; a heartbeat may not.
+    patience: Duration,
     calls: Arc<AtomicU64>,
 }
 
 impl Network {
-    pub(crate) fn new(group: GroupId, transport: Arc<dyn RaftTransport>) -> Self {
-        Self { group, transport, calls: Arc::default() }
+    pub(crate) fn new(group: GroupId, transport: Arc<dyn RaftTransport>, patience: Duration) -> Self {
+        Self { group, transport, patience, calls: Arc::default() }
     }
 
     fn to(&self, member: u64, endpoint: &Endpoint) -> Connection {
@@ -43,7 +49,7 @@ impl Network {
     }
 
     /// A position that, once applied here, shows everything acknowledged before this call.
-    pub(crate) async fn read_index(&self, leader: MemberId, endpoint: &Endpoint, within: Duration) -> Result<u64, String> {
+    pub(crate) async fn read_index(&self, leader: MemberId, endpoint: &Endpoint, within: Duration) -> Result<u64, Unanswered> {
         let connection = self.to(leader.0, endpoint);
         let question = wire::ReadIndex { to: connection.to };
         let found: wire::ReadFrom = connection.call(wire::READ_INDEX, within, &question).await?;
@@ -65,13 +71,28 @@ pub(crate) struct Connection {
     network: Network,
 }
 
+/// A message without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub(crate) struct Unanswered {
+    why: String,
+    /// The other member will not take this message however often it is sent.
+    is_final: bool,
+}
+
+type Appends = Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>;
+
+/// So many appends to one member are under way at once: enough to cover the way there and a sync, and few enough that a member
+/// that comes back is not drowned.
+const PIPELINE: usize = 8;
+
 /// A full redb commit and two renames at the other end may take long; giving up would only start it all again.
 const INSTALL: Duration = Duration::from_secs(600);
 const FRAME_TRIES: u32 = 10;
 const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Connection {
-    async fn call<Q, A>(&self, method: u8, within: Duration, question: &Q) -> Result<A, String>
+    async fn call<Q, A>(&self, method: u8, within: Duration, question: &Q) -> Result<A, Unanswered>
     where
         Q: Encode<()>,
         A: for<'b> Decode<'b, ()>,
@@ -79,7 +100,7 @@ impl Connection {
         self.send(method, within, Bytes::from(tables::encode(question))).await
     }
 
-    async fn send<A>(&self, method: u8, within: Duration, body: Bytes) -> Result<A, String>
+    async fn send<A>(&self, method: u8, within: Duration, body: Bytes) -> Result<A, Unanswered>
     where
         A: for<'b> Decode<'b, ()>,
     {
@@ -87,15 +108,43 @@ impl Connection {
         let cx = CallContext::local(RequestId::from_u128(u128::from(number)), within);
         let method = MethodId { service: SERVICE_ID, method };
         let to = (MemberId(self.to.member), &self.endpoint);
+        let unanswered = |why: &dyn fmt::Display| Unanswered { why: format!("{}: {why}", self.endpoint), is_final: false };
         let call = self.network.transport.call(to, method, cx, body);
         let answer = match tokio::time::timeout(within, call).await {
             Ok(Ok(Reply::Done(answer))) => answer,
-            Ok(Ok(Reply::Rejected(_))) => return Err(format!("{} rejected the message", self.endpoint)),
-            Ok(Err(CallFault::NotApplied(why))) => return Err(format!("{}: {why}", self.endpoint)),
-            Ok(Err(CallFault::Unknown(why))) => return Err(format!("{}: {why}", self.endpoint)),
-            Err(_) => return Err(format!("{} did not answer within {within:?}", self.endpoint)),
+            Ok(Ok(Reply::Rejected(_))) => return Err(unanswered(&"it rejected the message")),
+            Ok(Err(CallFault::NotApplied(why @ NotApplied::Refused(_)))) => {
+                return Err(Unanswered { is_final: true, ..unanswered(&why) });
+            }
+            Ok(Err(CallFault::NotApplied(why))) => return Err(unanswered(&why)),
+            Ok(Err(CallFault::Unknown(why))) => return Err(unanswered(&why)),
+            Err(_) => return Err(unanswered(&format!("no answer within {within:?}"))),
         };
-        minicbor::decode(&answer).map_err(|error| format!("{}: its answer does not decode: {error}", self.endpoint))
+        minicbor::decode(&answer).map_err(|error| unanswered(&format!("its answer does not decode: {error}")))
+    }
+
+    async fn append(
+        &self,
+        rpc: &AppendEntriesRequest<TypeConfig>,
+        turn: Option<Turn>,
+        within: Duration,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, Unanswered> {
+        let entries: Vec<_> = rpc.entries.iter().map(encode_entry).collect();
+        let append = wire::Append {
+            to: self.to,
+            vote: to_vote(&rpc.vote),
+            previous: rpc.prev_log_id.as_ref().map(to_position),
+            committed: rpc.leader_commit.as_ref().map(to_position),
+            entries: &wire::pack(&entries),
+            turn,
+        };
+        let appended = self.call(wire::APPEND, within, &append).await?;
+        Ok(match appended {
+            Appended::Success => AppendEntriesResponse::Success,
+            Appended::Partial(upto) => AppendEntriesResponse::PartialSuccess(upto.map(from_position)),
+            Appended::Conflict => AppendEntriesResponse::Conflict,
+            Appended::HigherVote(vote) => AppendEntriesResponse::HigherVote(from_vote(vote)),
+        })
     }
 
     async fn ballot(
@@ -103,7 +152,7 @@ impl Connection {
         method: u8,
         rpc: &VoteRequest<TypeConfig>,
         within: Duration,
-    ) -> Result<VoteResponse<TypeConfig>, String> {
+    ) -> Result<VoteResponse<TypeConfig>, Unanswered> {
         let ballot = Ballot {
             to: self.to,
             vote: to_vote(&rpc.vote),
@@ -122,7 +171,7 @@ impl Connection {
         let SnapshotData::Source(source) = snapshot.snapshot else {
             return Err(unreachable("there are no rows to send").into());
         };
-        let transfer = runtime::Entropy::u64(&runtime::SystemEntropy);
+        let transfer = SystemEntropy.u64();
         let progress = to_progress(&snapshot.meta);
         let begin = wire::SnapshotBegin { to: self.to, vote: to_vote(&vote), transfer, progress };
         let state = self.insist(wire::SNAPSHOT_BEGIN, Bytes::from(tables::encode(&begin))).await.map_err(unreachable)?;
@@ -150,7 +199,7 @@ impl Connection {
     }
 
     /// Sends a part of a snapshot until it is answered: what was sent before it is worth some patience.
-    async fn insist(&self, method: u8, body: Bytes) -> Result<SnapshotState, String> {
+    async fn insist(&self, method: u8, body: Bytes) -> Result<SnapshotState, Unanswered> {
         let mut pause = Duration::from_millis(50);
         let mut tries = 0;
         loop {
@@ -159,7 +208,8 @@ impl Connection {
                 Err(why) => why,
             };
             tries += 1;
-            if tries == FRAME_TRIES {
+            // Said no, it will say no again: the transfer is another's by now.
+            if tries == FRAME_TRIES || refused.is_final {
                 return Err(refused);
             }
             tokio::time::sleep(pause).await;
@@ -191,21 +241,45 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
-        let entries: Vec<_> = rpc.entries.iter().map(encode_entry).collect();
-        let append = wire::Append {
-            to: self.to,
-            vote: to_vote(&rpc.vote),
-            previous: rpc.prev_log_id.as_ref().map(to_position),
-            committed: rpc.leader_commit.as_ref().map(to_position),
-            entries: &wire::pack(&entries),
-        };
-        let appended = self.call(wire::APPEND, option.soft_ttl(), &append).await.map_err(unreachable)?;
-        Ok(match appended {
-            Appended::Success => AppendEntriesResponse::Success,
-            Appended::Partial(upto) => AppendEntriesResponse::PartialSuccess(upto.map(from_position)),
-            Appended::Conflict => AppendEntriesResponse::Conflict,
-            Appended::HigherVote(vote) => AppendEntriesResponse::HigherVote(from_vote(vote)),
-        })
+        Ok(self.append(&rpc, None, option.soft_ttl()).await.map_err(unreachable)?)
+    }
+
+    /// Several appends under way at once: the disk of the other member need not idle while an answer travels.
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Result<BoxStream<'s, Appends>, RPCError<TypeConfig>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
+    {
+        let within = option.soft_ttl().max(self.network.patience);
+        let stream = SystemEntropy.u64();
+        let this = &*self;
+        let calls = input.enumerate().map(move |(number, rpc)| async move {
+            let last = rpc.entries.last().map(|entry| entry.log_id.clone()).or_else(|| rpc.prev_log_id.clone());
+            let turn = Turn { stream, number: number as u64 };
+            let appended = this.append(&rpc, Some(turn), within).await;
+            (rpc.prev_log_id, last, appended)
+        });
+        let answers: BoxStream<'s, _> = Box::pin(calls.buffered(PIPELINE));
+        let results = futures_util::stream::unfold(Some(answers), async |answers| {
+            let mut answers = answers?;
+            let (previous, last, appended) = answers.next().await?;
+            let (result, goes_on) = match appended {
+                // What follows one that was not taken whole would be refused.
+                Ok(AppendEntriesResponse::PartialSuccess(upto)) => (Ok(Ok(upto.clone())), upto == last),
+                Ok(appended) => {
+                    let result = appended.into_stream_result(previous, last);
+                    let taken = result.is_ok();
+                    (Ok(result), taken)
+                }
+                Err(error) => (Err(unreachable(error).into()), false),
+            };
+            Some((result, goes_on.then_some(answers)))
+        });
+        let results: BoxStream<'s, _> = Box::pin(results);
+        Box::pin(std::future::ready(Ok(results)))
     }
 
     async fn vote(

@@ -1,7 +1,9 @@
 //! Messages from other members.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,6 +20,7 @@ use types::GroupId;
 
 use super::codec::decode_entry;
 use super::machine::SnapshotData;
+use super::turns::Turns;
 use super::types::{Raft, from_position, from_progress, from_vote, to_position, to_vote};
 use super::wire::{self, Address, Append, Appended, Ballot, SnapshotState, Transfer, Transferred, Voted};
 use crate::{SnapshotSink, StateMachine};
@@ -31,6 +34,7 @@ pub(crate) struct GroupEntry {
     pub(crate) machine: Arc<dyn StateMachine>,
     /// The snapshot being received. Held while a frame is taken in, so that frames are taken one at a time.
     pub(crate) incoming: Mutex<Option<Incoming>>,
+    turns: Turns,
 }
 
 pub(crate) struct Incoming {
@@ -82,7 +86,7 @@ impl RaftService {
         }
     }
 
-    async fn append(&self, body: &Bytes) -> Result<Reply, CallFault> {
+    async fn append(&self, cx: &CallContext, body: &Bytes) -> Result<Reply, CallFault> {
         let append: Append<'_> = decode(body)?;
         let entries = wire::unpack(body, append.entries).ok_or_else(|| refused("the entries are cut off"))?;
         let entries: Result<Vec<_>, _> = entries.into_iter().map(|(at, payload)| decode_entry(at, payload)).collect();
@@ -93,7 +97,21 @@ impl RaftService {
             leader_commit: append.committed.map(from_position),
         };
         let entry = self.addressed(append.to)?;
-        let appended = match entry.raft.append_entries(request).await.map_err(unknown)? {
+        let mut appending = pin!(entry.raft.append_entries(request));
+        let appended = match append.turn {
+            None => appending.await,
+            Some(turn) => {
+                let taken = entry.turns.wait(turn, cx.deadline).await?;
+                // Polled once it is in the core's queue, and the next may follow.
+                let first = futures_util::poll!(appending.as_mut());
+                taken.pass();
+                match first {
+                    Poll::Ready(appended) => appended,
+                    Poll::Pending => appending.await,
+                }
+            }
+        };
+        let appended = match appended.map_err(unknown)? {
             AppendEntriesResponse::Success => Appended::Success,
             AppendEntriesResponse::PartialSuccess(upto) => Appended::Partial(upto.as_ref().map(to_position)),
             AppendEntriesResponse::Conflict => Appended::Conflict,
@@ -132,6 +150,11 @@ impl RaftService {
         let begin: wire::SnapshotBegin = decode(body)?;
         let entry = self.addressed(begin.to)?;
         let mut incoming = entry.incoming.lock().await;
+        let state = entry.snapshot_state(0);
+        if from_vote(state.vote) > from_vote(begin.vote) {
+            // A leader that was deposed must not cut off its successor's transfer.
+            return answer(&state);
+        }
         let already = incoming.as_ref().is_some_and(|incoming| incoming.transfer == begin.transfer);
         if !already {
             // The former transfer goes first: both would build the same file.
@@ -201,7 +224,7 @@ impl RaftService {
 
 impl GroupEntry {
     pub(crate) fn new(me: u64, raft: Raft, machine: Arc<dyn StateMachine>) -> Self {
-        Self { me, raft, machine, incoming: Mutex::new(None) }
+        Self { me, raft, machine, incoming: Mutex::new(None), turns: Turns::default() }
     }
 
     fn snapshot_state(&self, next: u64) -> SnapshotState {
@@ -224,7 +247,7 @@ impl Service for RaftService {
             return Err(refused(format!("{:?} is no member of a group here", cx.peer)));
         }
         match method {
-            wire::APPEND => self.append(&body).await,
+            wire::APPEND => self.append(&cx, &body).await,
             wire::VOTE => self.ballot(&body, false).await,
             wire::PRE_VOTE => self.ballot(&body, true).await,
             wire::TRANSFER => self.transfer(&body).await,

@@ -39,6 +39,18 @@ pub(super) struct Append<'a> {
     #[n(4)]
     #[cbor(borrow, with = "minicbor::bytes")]
     pub(super) entries: &'a [u8],
+    /// Its place among appends that are under way at once; nothing for one that stands alone.
+    #[n(5)]
+    pub(super) turn: Option<Turn>,
+}
+
+/// Appends of one stream are taken in the order of their numbers, from zero, however they arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Turn {
+    #[n(0)]
+    pub(super) stream: u64,
+    #[n(1)]
+    pub(super) number: u64,
 }
 
 #[derive(Debug, Encode, Decode)]

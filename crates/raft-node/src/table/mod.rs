@@ -133,7 +133,8 @@ impl<C: Core> TableMachine<C> {
         Ok(Arc::new(Self { core, shared: Arc::new(shared) }))
     }
 
-    /// One consistent view of all tables, at the applied index given. Applying waits meanwhile: keep `reader` short.
+    /// One consistent view of all tables, at the applied index given. Applying waits meanwhile: keep `reader` short, and do not
+    /// read again within it.
     pub fn read<R>(&self, reader: impl FnOnce(&dyn ReadTables, LogIndex) -> R) -> R {
         let view = self.shared.view.read();
         reader(&view.layers(&self.shared), view.progress.index())
@@ -216,8 +217,7 @@ impl Shared {
         let pinned = self.faults.note(store.commit(&frozen, &progress).and_then(|()| store.pin()))?;
         let former = {
             let mut view = self.view.write();
-            let former = (view.frozen.take(), std::mem::replace(&mut view.pinned, pinned));
-            former
+            (view.frozen.take(), std::mem::replace(&mut view.pinned, pinned))
         };
         drop((former, frozen));
         Ok(progress.index())

@@ -3,7 +3,6 @@
 //! A frame is a run of rows in key order: key length (4 bytes, little-endian), key, value length, value. Values travel as they
 //! are stored, with their checksums, which are verified before a row is taken in.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -111,8 +110,7 @@ impl SnapshotSink for TableSink {
         let _no_flush = shared.flushing.lock();
         let at = |what: &str, error: std::io::Error| StorageFault(format!("{what} {}: {error}", incoming.display()));
         std::fs::rename(&incoming, &shared.path).map_err(|error| at("renaming", error))?;
-        let folder = shared.path.parent().unwrap_or(Path::new("."));
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        let synced = crate::wal::sync_parent(&shared.path);
         shared.faults.note(synced.map_err(|error| at("syncing the folder of", error)))?;
         let replaced = shared.replace(store);
         shared.faults.note(replaced)

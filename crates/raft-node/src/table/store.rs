@@ -65,7 +65,8 @@ impl Store {
     /// Opens the file or makes an empty one, readable by its owner alone: rows hold sealed secrets.
     pub(super) fn open(path: &Path, cache_bytes: usize) -> Result<Self, StorageFault> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-        let file = file.map_err(|error| StorageFault(format!("opening {}: {error}", path.display())))?;
+        let synced = file.and_then(|file| crate::wal::sync_parent(path).map(|()| file));
+        let file = synced.map_err(|error| StorageFault(format!("opening {}: {error}", path.display())))?;
         guarded("opening the tables", || {
             let database = redb::Builder::new().set_cache_size(cache_bytes).create_file(file)?;
             let transaction = begin(&database)?;
@@ -159,6 +160,8 @@ impl Filling {
     }
 }
 
+/// Key and value.
+type Row<'r> = (&'r [u8], &'r [u8]);
 type Guard = AccessGuard<'static, &'static [u8]>;
 
 /// The rows at one commit.
@@ -220,13 +223,13 @@ impl Cursor<'_> {
     }
 
     /// The present row with its value's checksum verified.
-    pub(super) fn row(&self) -> Result<Option<(&[u8], &[u8])>, StorageFault> {
+    pub(super) fn row(&self) -> Result<Option<Row<'_>>, StorageFault> {
         let Some((key, sealed)) = &self.head else { return Ok(None) };
         Ok(Some((key.value(), unseal(key.value(), sealed.value())?)))
     }
 
     /// The present row as it is stored.
-    pub(super) fn sealed_row(&self) -> Option<(&[u8], &[u8])> {
+    pub(super) fn sealed_row(&self) -> Option<Row<'_>> {
         self.head.as_ref().map(|(key, sealed)| (key.value(), sealed.value()))
     }
 

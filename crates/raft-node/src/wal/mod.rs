@@ -11,6 +11,7 @@ mod frame;
 mod index;
 mod read;
 mod recovery;
+mod repair;
 mod segment;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub(crate) use self::frame::{GroupHead, StoredVote};
 pub(crate) use self::index::LogExtent;
 use self::index::{GroupLog, Index};
 pub(crate) use self::read::Entries;
+pub use self::repair::{WalRepair, repair_wal};
 use crate::{LogPosition, OpenError};
 
 #[derive(Debug, Clone)]
@@ -147,6 +149,7 @@ impl Wal {
     pub(crate) fn open(dir: &Path, options: WalOptions) -> Result<Self, OpenError> {
         options.validate()?;
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io("making", dir))?;
+        sync_parent(dir).map_err(OpenError::io("syncing the folder of", dir))?;
         let lock = lock(dir)?;
         let recovery::Recovered { mut index, tail } = recovery::recover(dir, options.cache_bytes)?;
         let heads = index.groups.iter().map(|(group, log)| (*group, log.head.clone())).collect();
@@ -297,6 +300,15 @@ impl Wal {
 /// A note about a group that has no log would make one at the next start.
 fn known(index: &mut Index, group: GroupId) -> Result<&mut GroupLog, String> {
     index.groups.get_mut(&group).ok_or_else(|| format!("{group} has no log here"))
+}
+
+/// A folder whose name is not on disk takes all that is synced within it along.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => segment::sync_dir(Path::new(".")),
+        Some(parent) => segment::sync_dir(parent),
+        None => Ok(()),
+    }
 }
 
 /// Keeps a second process out of the folder.

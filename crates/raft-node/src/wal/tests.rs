@@ -367,3 +367,42 @@ fn after_a_failed_write_every_operation_fails_and_the_log_says_so() {
     assert!(waiting.recv().expect("called").is_err());
     assert!(failure.borrow().is_some());
 }
+
+#[test]
+fn a_repair_shows_the_damage_first_and_then_cuts_the_log_off_there() {
+    let (dir, path, _) = written(8);
+    let bytes = std::fs::read(&path).expect("reads");
+    let entry = bytes.windows(8).position(|window| window == b"entry 7 ").expect("an entry");
+    change(&path, entry as u64, |byte| byte ^ 1);
+    let before = std::fs::read(&path).expect("reads");
+
+    let shown = repair_wal(dir.path(), false).expect("looks");
+    assert_eq!(shown.damages.len(), 1);
+    assert_eq!((shown.kept_in, shown.groups), (None, Vec::new()));
+    assert_eq!(std::fs::read(&path).expect("reads"), before, "only looked at");
+
+    let done = repair_wal(dir.path(), true).expect("repairs");
+    assert_eq!(done.groups, [(GROUP, types::LogIndex(6))]);
+    let kept = done.kept_in.expect("kept").join(path.file_name().expect("a name"));
+    assert_eq!(std::fs::read(kept).expect("reads"), before);
+    assert_eq!(indexes(&open(&dir), GROUP), (0..7).collect::<Vec<_>>());
+    assert_eq!(repair_wal(dir.path(), true).expect("looks").damages, []);
+}
+
+#[test]
+fn a_repair_of_an_earlier_segment_takes_the_later_ones_along() {
+    let dir = TempDir::new().expect("a folder");
+    let wal = open(&dir);
+    start(&wal, GROUP);
+    for round in 0..30 {
+        append(&wal, GROUP, round * 100..(round + 1) * 100);
+    }
+    drop(wal);
+    let second = segments(&dir).remove(1);
+    change(&second, 13, |byte| byte ^ 1);
+    let done = repair_wal(dir.path(), true).expect("repairs");
+    let (_, last) = done.groups[0];
+    let wal = open(&dir);
+    assert_eq!(indexes(&wal, GROUP), (0..=last.0).collect::<Vec<_>>());
+    append(&wal, GROUP, last.0 + 1..last.0 + 10);
+}
