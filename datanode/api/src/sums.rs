@@ -38,10 +38,20 @@ impl ChunkSummer {
         self.length
     }
 
-    pub fn finish(mut self) -> ChunkChecksums {
+    /// Ends the last chunk where it stands: nothing may be pushed afterwards.
+    pub fn end(&mut self) {
         if self.in_chunk > 0 {
             self.end_chunk();
         }
+    }
+
+    /// The checksums of the chunks that are complete, from the one with this number on, little-endian.
+    pub fn sums_from(&self, chunk: usize) -> Vec<u8> {
+        self.sums.iter().skip(chunk).flat_map(|sum| sum.to_le_bytes()).collect()
+    }
+
+    pub fn finish(mut self) -> ChunkChecksums {
+        self.end();
         ChunkChecksums(self.sums)
     }
 

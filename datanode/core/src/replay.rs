@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::record::{
     Body, CommitBody, ContainerState, DeleteBody, FIRST_RECORD_AT, FileBody, InlineBody, Layout, MissingBody, ProgressBody,
-    StateBody, WrittenBody,
+    Salt, StateBody, WrittenBody,
 };
 use crate::rows::{BlockRow, BlockState, ContainerRow, Extent};
 use crate::space::Span;
@@ -142,7 +142,7 @@ impl Replay {
             // Nothing is committed any more that they could stop.
             self.blocks.retain(|_, row| row.state != BlockState::Tombstone);
         }
-        let mut row = ContainerRow::new(file.pipeline);
+        let mut row = ContainerRow::new(file.pipeline, Salt(file.salt));
         self.blocks.values().for_each(|block| row.count(None, Some(block)));
         for (local, block) in self.written {
             self.blocks.entry(local).or_insert(block);

@@ -13,7 +13,7 @@ use minicbor::{Decode, Encode};
 use tables::StorageFault;
 use types::{ContainerId, DatanodeId, Endpoint, GroupId, MemberId, PipelineId};
 
-use crate::record::ContainerState;
+use crate::record::{Body, CommitBody, ContainerState, MissingBody, Salt};
 use crate::space::Span;
 
 /// A block is checksummed in chunks of this many bytes.
@@ -88,6 +88,18 @@ impl BlockRow {
         matches!(self.state, BlockState::Stored | BlockState::Missing)
     }
 
+    /// What the container's file says of its commit, when its bytes stand elsewhere in the file or not at all.
+    pub fn commit_record(&self, local: u64) -> Body {
+        match self.state {
+            BlockState::Missing => {
+                Body::Missing(MissingBody { local, length: self.length, sums: self.sums.clone(), index: self.index })
+            }
+            BlockState::Stored | BlockState::Written | BlockState::Tombstone => {
+                Body::Commit(CommitBody { local, index: self.index })
+            }
+        }
+    }
+
     pub fn has_content(&self, length: u64, sums: &[u8]) -> bool {
         self.length == length && self.sums == sums
     }
@@ -120,10 +132,14 @@ pub struct ContainerRow {
     /// Every record before this place of the file is in the index, or dead.
     #[n(7)]
     pub indexed_to: u64,
+    /// The file's, so that it can be gone on with even if its own record is damaged.
+    #[n(8)]
+    #[cbor(with = "minicbor::bytes")]
+    pub salt: [u8; 16],
 }
 
 impl ContainerRow {
-    pub fn new(pipeline: PipelineId) -> Self {
+    pub fn new(pipeline: PipelineId, salt: Salt) -> Self {
         Self {
             state: ContainerState::Open,
             pipeline,
@@ -133,6 +149,7 @@ impl ContainerRow {
             missing: 0,
             is_damaged: false,
             indexed_to: crate::record::FIRST_RECORD_AT,
+            salt: salt.0,
         }
     }
 
@@ -226,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_row_under_another_key_or_with_a_flipped_bit_is_damage() {
-        let row = ContainerRow::new(PipelineId(4));
+        let row = ContainerRow::new(PipelineId(4), Salt([1; 16]));
         let (key, other) = (number_key(1), number_key(2));
         let sealed = seal(&key, &row);
         assert_eq!(open::<ContainerRow>(&key, &sealed, "row").expect("whole"), row);
@@ -248,7 +265,7 @@ mod tests {
 
     #[test]
     fn counts_follow_a_block_from_missing_to_stored_to_deleted() {
-        let mut container = ContainerRow::new(PipelineId(1));
+        let mut container = ContainerRow::new(PipelineId(1), Salt::NONE);
         let missing = BlockRow { state: BlockState::Missing, length: 10, index: 7, extents: vec![], sums: vec![] };
         let stored = BlockRow { state: BlockState::Stored, ..missing.clone() };
         container.count(None, Some(&missing));

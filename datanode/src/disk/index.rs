@@ -1,0 +1,196 @@
+//! The disk's index: redb, with a checksum in every value.
+//!
+//! A commit is durable when it returns. Each one is a quick-repair commit, so that a killed process opens again at once.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use datanode_core::rows::{
+    BlockRow, ContainerRow, GroupRow, block_key, number_key, open, seal, split_block_key, split_number_key,
+};
+use datanode_core::space::{Span, free};
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use tables::StorageFault;
+use types::{ContainerId, PipelineId};
+
+type Bytes = &'static [u8];
+
+const BLOCKS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("blocks");
+const CONTAINERS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("containers");
+const GROUPS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("groups");
+const DEAD: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("dead");
+
+#[derive(Debug)]
+pub(crate) struct Index {
+    db: Database,
+}
+
+/// Rows to change together; nothing in place of a row removes it.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) blocks: Vec<(ContainerId, u64, Option<Arc<BlockRow>>)>,
+    pub(crate) containers: Vec<(ContainerId, ContainerRow)>,
+    pub(crate) groups: Vec<(PipelineId, Option<GroupRow>)>,
+    /// Spans that became free.
+    pub(crate) dead: Vec<(ContainerId, Span)>,
+    /// Containers of which nothing is to remain. They go first, so that the same commit may bring one back.
+    pub(crate) dropped: Vec<ContainerId>,
+    /// Containers whose tombstones are of no more use.
+    pub(crate) without_tombstones: Vec<ContainerId>,
+}
+
+fn fault(error: impl std::fmt::Display) -> StorageFault {
+    StorageFault(format!("index: {error}"))
+}
+
+impl Index {
+    pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<Self, StorageFault> {
+        // Made by us first, so that nobody else may read it: redb takes an empty file for a new one.
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(fault)?;
+        let db = Database::builder().set_cache_size(cache_bytes).create(path).map_err(fault)?;
+        let index = Self { db };
+        index.commit(Changes::default())?;
+        Ok(index)
+    }
+
+    pub(crate) fn block(&self, container: ContainerId, local: u64) -> Result<Option<BlockRow>, StorageFault> {
+        let table = self.db.begin_read().map_err(fault)?.open_table(BLOCKS).map_err(fault)?;
+        let key = block_key(container, local);
+        let value = table.get(key.as_slice()).map_err(fault)?;
+        value.map(|value| open(&key, value.value(), "a block's row")).transpose()
+    }
+
+    /// Up to `limit` rows of a container's blocks, from the first at or after `from`.
+    pub(crate) fn blocks(&self, container: ContainerId, from: u64, limit: usize) -> Result<Vec<(u64, BlockRow)>, StorageFault> {
+        let table = self.db.begin_read().map_err(fault)?.open_table(BLOCKS).map_err(fault)?;
+        let (first, last) = (block_key(container, from), block_key(container, u64::MAX));
+        let mut rows = Vec::new();
+        for entry in table.range(first.as_slice()..=last.as_slice()).map_err(fault)?.take(limit) {
+            let (key, value) = entry.map_err(fault)?;
+            let (_, local) = split_block_key(key.value())?;
+            rows.push((local, open(key.value(), value.value(), "a block's row")?));
+        }
+        Ok(rows)
+    }
+
+    pub(crate) fn containers(&self) -> Result<BTreeMap<ContainerId, ContainerRow>, StorageFault> {
+        let table = self.db.begin_read().map_err(fault)?.open_table(CONTAINERS).map_err(fault)?;
+        let entries = table.iter().map_err(fault)?;
+        let row = |entry: Result<(redb::AccessGuard<'_, Bytes>, redb::AccessGuard<'_, Bytes>), redb::StorageError>| {
+            let (key, value) = entry.map_err(fault)?;
+            Ok((ContainerId(split_number_key(key.value())?), open(key.value(), value.value(), "a container's row")?))
+        };
+        entries.map(row).collect()
+    }
+
+    pub(crate) fn groups(&self) -> Result<BTreeMap<PipelineId, GroupRow>, StorageFault> {
+        let table = self.db.begin_read().map_err(fault)?.open_table(GROUPS).map_err(fault)?;
+        let entries = table.iter().map_err(fault)?;
+        let row = |entry: Result<(redb::AccessGuard<'_, Bytes>, redb::AccessGuard<'_, Bytes>), redb::StorageError>| {
+            let (key, value) = entry.map_err(fault)?;
+            Ok((PipelineId(split_number_key(key.value())?), open(key.value(), value.value(), "a pipeline's row")?))
+        };
+        entries.map(row).collect()
+    }
+
+    /// Free spans of a container, from the first that begins at or after `from`.
+    pub(crate) fn dead(&self, container: ContainerId, from: u64, limit: usize) -> Result<Vec<Span>, StorageFault> {
+        let table = self.db.begin_read().map_err(fault)?.open_table(DEAD).map_err(fault)?;
+        let (first, last) = (block_key(container, from), block_key(container, u64::MAX));
+        let mut spans = Vec::new();
+        for entry in table.range(first.as_slice()..=last.as_slice()).map_err(fault)?.take(limit) {
+            let (key, value) = entry.map_err(fault)?;
+            let (_, start) = split_block_key(key.value())?;
+            spans.push(Span { start, end: open(key.value(), value.value(), "a free span")? });
+        }
+        Ok(spans)
+    }
+
+    /// Makes all changes durable at once, and tells which stretches of which files hold nothing any more.
+    pub(crate) fn commit(&self, changes: Changes) -> Result<Vec<(ContainerId, Span)>, StorageFault> {
+        let mut txn = self.db.begin_write().map_err(fault)?;
+        txn.set_quick_repair(true);
+        let mut punch = Vec::new();
+        {
+            let mut blocks = txn.open_table(BLOCKS).map_err(fault)?;
+            let mut containers = txn.open_table(CONTAINERS).map_err(fault)?;
+            let mut groups = txn.open_table(GROUPS).map_err(fault)?;
+            let mut dead = txn.open_table(DEAD).map_err(fault)?;
+            for container in changes.dropped {
+                remove_range(&mut blocks, container)?;
+                remove_range(&mut dead, container)?;
+                containers.remove(number_key(container.0).as_slice()).map_err(fault)?;
+            }
+            for container in changes.without_tombstones {
+                remove_tombstones(&mut blocks, container)?;
+            }
+            for (container, local, row) in changes.blocks {
+                let key = block_key(container, local);
+                match row {
+                    Some(row) => blocks.insert(key.as_slice(), seal(&key, &*row).as_slice()),
+                    None => blocks.remove(key.as_slice()),
+                }
+                .map_err(fault)?;
+            }
+            for (container, row) in changes.containers {
+                let key = number_key(container.0);
+                containers.insert(key.as_slice(), seal(&key, &row).as_slice()).map_err(fault)?;
+            }
+            for (pipeline, row) in changes.groups {
+                let key = number_key(pipeline.0);
+                match row {
+                    Some(row) => groups.insert(key.as_slice(), seal(&key, &row).as_slice()),
+                    None => groups.remove(key.as_slice()),
+                }
+                .map_err(fault)?;
+            }
+            for (container, span) in changes.dead {
+                punch.extend(free_span(&mut dead, container, span)?.map(|span| (container, span)));
+            }
+        }
+        txn.commit().map_err(fault)?;
+        Ok(punch)
+    }
+}
+
+fn remove_range(table: &mut Table<'_, Bytes, Bytes>, container: ContainerId) -> Result<(), StorageFault> {
+    let (first, last) = (block_key(container, 0), block_key(container, u64::MAX));
+    table.retain_in(first.as_slice()..=last.as_slice(), |_, _| false).map_err(fault)
+}
+
+fn remove_tombstones(blocks: &mut Table<'_, Bytes, Bytes>, container: ContainerId) -> Result<(), StorageFault> {
+    let (first, last) = (block_key(container, 0), block_key(container, u64::MAX));
+    let is_tombstone = |key: &[u8], value: &[u8]| {
+        open::<BlockRow>(key, value, "a block's row").is_ok_and(|row| row.state == datanode_core::rows::BlockState::Tombstone)
+    };
+    blocks.retain_in(first.as_slice()..=last.as_slice(), |key, value| !is_tombstone(key, value)).map_err(fault)
+}
+
+/// Merges a span with its neighbours in the table.
+fn free_span(dead: &mut Table<'_, Bytes, Bytes>, container: ContainerId, span: Span) -> Result<Option<Span>, StorageFault> {
+    let neighbour = |entry: Option<Result<(redb::AccessGuard<'_, Bytes>, redb::AccessGuard<'_, Bytes>), redb::StorageError>>| {
+        let Some(entry) = entry else { return Ok(None) };
+        let (key, value) = entry.map_err(fault)?;
+        let (_, start) = split_block_key(key.value())?;
+        Ok(Some(Span { start, end: open(key.value(), value.value(), "a free span")? }))
+    };
+    let (first, at, last) = (block_key(container, 0), block_key(container, span.start), block_key(container, u64::MAX));
+    let before: Option<Span> = neighbour(dead.range(first.as_slice()..=at.as_slice()).map_err(fault)?.next_back())?;
+    if before.is_some_and(|before| before.start <= span.start && span.end <= before.end) {
+        // Freed already; a crash may have kept its pages from being punched.
+        return Ok(span.pages());
+    }
+    let behind: Option<Span> = neighbour(dead.range(at.as_slice()..=last.as_slice()).map_err(fault)?.next())?;
+    let freed = free(before, span, behind);
+    for gone in
+        [before, behind].into_iter().flatten().filter(|one| freed.merged.start <= one.start && one.end <= freed.merged.end)
+    {
+        dead.remove(block_key(container, gone.start).as_slice()).map_err(fault)?;
+    }
+    let key = block_key(container, freed.merged.start);
+    dead.insert(key.as_slice(), seal(&key, &freed.merged.end).as_slice()).map_err(fault)?;
+    Ok(freed.punch)
+}

@@ -1,0 +1,212 @@
+//! One disk: its identity, its index, its space and its health.
+//!
+//! ```text
+//! <disk>/lock                    held by the process that uses it
+//!        identity                whose disk this is
+//!        index.redb              rows for every block (`datanode_core::rows`)
+//!        containers/<id>.data    the blocks themselves (docs/formats/container-file.md)
+//!        containers/<id>.tmp     a copy that is being fetched; removed at start
+//! ```
+//!
+//! A write or a sync that fails takes the disk out of service for as long as the process runs: what the kernel then holds of the
+//! file is not known to anybody. No space left is no failure; it is refused, and deletes go on.
+
+mod identity;
+mod index;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+use rustix::fs::statvfs;
+use tables::StorageFault;
+use tracing::error;
+use types::{ClusterId, ContainerId, DatanodeId};
+
+use crate::StartError;
+pub(crate) use identity::sync_dir;
+use identity::{DiskLock, Identity};
+pub(crate) use index::{Changes, Index};
+
+#[derive(Debug)]
+pub(crate) struct Disk {
+    pub(crate) root: PathBuf,
+    pub(crate) index: Index,
+    identity: Mutex<Identity>,
+    failed: RwLock<Option<String>>,
+    space: Mutex<SpaceView>,
+    /// Bytes written since the file system was last asked.
+    written_since: AtomicU64,
+    reserve: Option<u64>,
+    /// One flush at a time: each swaps the rows that wait in memory.
+    pub(crate) commit: Mutex<()>,
+    /// Containers with something for the next flush.
+    pub(crate) dirty: Mutex<BTreeSet<ContainerId>>,
+    _lock: DiskLock,
+}
+
+/// Why an operation on a disk was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum DiskError {
+    #[error("the disk is full")]
+    Full,
+    #[error("the disk is out of service: {0}")]
+    Failed(String),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SpaceView {
+    at: Option<Instant>,
+    space: Space,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Space {
+    pub(crate) capacity: u64,
+    pub(crate) used: u64,
+    /// What may still be written; the reserve is not part of it.
+    pub(crate) remaining: u64,
+}
+
+/// The file system's figures are good for this long; bytes that we write meanwhile are counted.
+const SPACE_GOOD_FOR: Duration = Duration::from_secs(1);
+/// Kept free so that deletes and the index's own commits stay possible: a twentieth of the disk, and no more than this.
+const RESERVE_MAX: u64 = 1 << 30;
+
+impl Disk {
+    pub(crate) fn open(root: &Path, disk_id: u128, cache_bytes: usize, reserve: Option<u64>) -> Result<Self, StartError> {
+        let io_error = |what| move |source| StartError::Io { what, path: root.to_path_buf(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(root.join("containers")).map_err(io_error("creating"))?;
+        let Some(lock) = DiskLock::take(root).map_err(io_error("locking"))? else {
+            return Err(StartError::InUse(root.to_path_buf()));
+        };
+        let of_identity = |source| StartError::Disk { path: root.to_path_buf(), fault: StorageFault(format!("{source}")) };
+        let identity = match Identity::load(root).map_err(of_identity)? {
+            Some(identity) => identity,
+            None => {
+                // An index without an identity is a disk that lost a file, not a new one.
+                if root.join("index.redb").exists() {
+                    return Err(of_identity(identity::IdentityError::Malformed("missing, although the disk has an index")));
+                }
+                let identity = Identity { disk: disk_id, owner: None };
+                identity.store(root).map_err(io_error("writing the identity of"))?;
+                identity
+            }
+        };
+        let index = Index::open(&root.join("index.redb"), cache_bytes)
+            .map_err(|fault| StartError::Disk { path: root.to_path_buf(), fault })?;
+        sync_dir(root).map_err(io_error("syncing"))?;
+        Ok(Self {
+            root: root.to_path_buf(),
+            index,
+            identity: Mutex::new(identity),
+            failed: RwLock::default(),
+            space: Mutex::new(SpaceView { at: None, space: Space::default() }),
+            written_since: AtomicU64::new(0),
+            reserve,
+            commit: Mutex::new(()),
+            dirty: Mutex::default(),
+            _lock: lock,
+        })
+    }
+
+    pub(crate) fn owner(&self) -> Option<(ClusterId, DatanodeId)> {
+        self.identity.lock().owner
+    }
+
+    pub(crate) fn set_owner(&self, cluster: ClusterId, datanode: DatanodeId) -> io::Result<()> {
+        let mut identity = self.identity.lock();
+        if identity.owner == Some((cluster, datanode)) {
+            return Ok(());
+        }
+        let owned = Identity { owner: Some((cluster, datanode)), ..identity.clone() };
+        owned.store(&self.root)?;
+        *identity = owned;
+        Ok(())
+    }
+
+    pub(crate) fn container_path(&self, container: ContainerId) -> PathBuf {
+        self.root.join("containers").join(format!("{}.data", container.0))
+    }
+
+    pub(crate) fn temporary_path(&self, container: ContainerId) -> PathBuf {
+        self.root.join("containers").join(format!("{}.tmp", container.0))
+    }
+
+    pub(crate) fn sync_containers_dir(&self) -> Result<(), DiskError> {
+        sync_dir(&self.root.join("containers")).map_err(|error| self.fails("syncing the containers' directory", &error))
+    }
+
+    /// Nothing while the disk serves.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.failed.read().clone()
+    }
+
+    pub(crate) fn check(&self) -> Result<(), DiskError> {
+        self.failure().map_or(Ok(()), |why| Err(DiskError::Failed(why)))
+    }
+
+    /// Takes the disk out of service. The first reason stays.
+    pub(crate) fn fail(&self, why: String) -> DiskError {
+        let mut failed = self.failed.write();
+        if failed.is_none() {
+            error!(disk = %self.root.display(), %why, "disk taken out of service");
+            metrics::counter!("datanode_disk_failures").increment(1);
+        }
+        DiskError::Failed(failed.get_or_insert(why).clone())
+    }
+
+    /// What a failed write or sync means for the disk.
+    pub(crate) fn fails(&self, what: &str, error: &io::Error) -> DiskError {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                // Ask the file system anew before the next write is let in.
+                self.space.lock().at = None;
+                DiskError::Full
+            }
+            _ => self.fail(format!("{what}: {error}")),
+        }
+    }
+
+    pub(crate) fn fault(&self, fault: StorageFault) -> DiskError {
+        self.fail(fault.0)
+    }
+
+    pub(crate) fn space(&self) -> Space {
+        let mut view = self.space.lock();
+        if view.at.is_none_or(|at| at.elapsed() > SPACE_GOOD_FOR) {
+            self.written_since.store(0, Ordering::Relaxed);
+            // A file system that does not answer is reported as full; its writes will tell what is wrong with it.
+            view.space = statvfs(&self.root).map(|stat| space_of(&stat, self.reserve)).unwrap_or_default();
+            view.at = Some(Instant::now());
+        }
+        let remaining = view.space.remaining.saturating_sub(self.written_since.load(Ordering::Relaxed));
+        Space { remaining, ..view.space }
+    }
+
+    /// Refuses what would eat into the reserve.
+    pub(crate) fn check_room(&self, bytes: u64) -> Result<(), DiskError> {
+        self.check()?;
+        if self.space().remaining < bytes { Err(DiskError::Full) } else { Ok(()) }
+    }
+
+    pub(crate) fn count_written(&self, bytes: u64) {
+        self.written_since.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+fn space_of(stat: &rustix::fs::StatVfs, reserve: Option<u64>) -> Space {
+    let capacity = stat.f_blocks.saturating_mul(stat.f_frsize);
+    let available = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let reserve = reserve.unwrap_or_else(|| (capacity / 20).min(RESERVE_MAX));
+    Space {
+        capacity,
+        used: capacity.saturating_sub(stat.f_bfree.saturating_mul(stat.f_frsize)),
+        remaining: available.saturating_sub(reserve),
+    }
+}
