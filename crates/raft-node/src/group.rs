@@ -113,14 +113,18 @@ impl Group {
 
     /// A group of one needs nobody's consent: it leads at once instead of waiting for a leader to fall silent.
     pub(crate) async fn stand_if_alone(&self) {
-        let alone = {
-            let metrics = self.0.raft.metrics();
-            let metrics = metrics.borrow_watched();
-            metrics.membership_config.voter_ids().eq([self.0.me])
-        };
-        if alone && let Err(error) = self.0.raft.trigger().elect(false).await {
+        if self.is_alone()
+            && let Err(error) = self.0.raft.trigger().elect(false).await
+        {
             tracing::warn!(group = %self.0.id, %error, "cannot stand for election");
         }
+    }
+
+    /// Whether this member is its own majority.
+    fn is_alone(&self) -> bool {
+        let metrics = self.0.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.voter_ids().eq([self.0.me])
     }
 
     pub fn id(&self) -> GroupId {
@@ -189,9 +193,10 @@ impl Group {
         let payload = self.payload(None, command)?;
         let leader =
             self.0.raft.as_leader().map_err(|forward| ProposeError::NotLeader(forward.leader_node.map(|node| node.0)))?;
-        // Without a fresh majority the command would be dropped, and nobody told.
+        // Without a fresh majority the command would be dropped, and nobody told. One who is alone is never acknowledged by
+        // others and keeps the majority all the same.
         let lease = self.0.config.timings.election.end;
-        if leader.last_quorum_acked().is_none_or(|acked| acked.elapsed() >= lease) {
+        if !self.is_alone() && leader.last_quorum_acked().is_none_or(|acked| acked.elapsed() >= lease) {
             return Err(ProposeError::NotLeader(None));
         }
         match self.0.raft.client_write_ff(payload, None).now_or_never() {

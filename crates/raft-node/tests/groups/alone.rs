@@ -172,6 +172,20 @@ async fn an_unawaited_command_stands_before_what_is_proposed_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_alone_takes_unawaited_commands_long_after_its_election() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let member = alone(dir.path()).await;
+    member.group.read_barrier(soon()).await.expect("leads");
+    // Longer than the lease that a leader among others would have to renew.
+    let until = Instant::now() + quick(dir.path()).timings.election.end * 2;
+    while Instant::now() < until {
+        member.group.propose_unawaited(b"step=1".to_vec()).expect("queued");
+        member.set("mark", "1").await;
+    }
+    member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn proposals_that_cannot_be_taken_say_that_nothing_happened() {
     let dir = tempfile::tempdir().expect("a folder");
     let member = alone(dir.path()).await;
