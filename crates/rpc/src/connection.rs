@@ -2,9 +2,11 @@
 //!
 //! One task reads and writes; calls come through a bounded queue and share writes. What is known of a call when its
 //! connection ends is exact: until the stream has taken a request's last byte the peer cannot have read it, so it is not
-//! applied; from then on it may have been.
+//! applied; from then on it may have been, unless the peer said goodbye, and so that it began nothing that it has not
+//! answered.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ use parking_lot::Mutex;
 use pki::NodeId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::{Instant as TokioInstant, timeout_at};
+use tokio::time::{Instant as TokioInstant, timeout, timeout_at};
 use tracing::{debug, info};
 use types::Endpoint;
 
@@ -27,6 +29,8 @@ use crate::{CallContext, CallFault, MethodId, NotApplied, Reply};
 const BATCH: usize = 64;
 /// Requests longer than this wait for their share of [`ConnectionLimits::queued_bytes`].
 const LARGE: usize = 64 * 1024;
+/// For what a peer said before it closed.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How often silence is judged.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -201,16 +205,21 @@ impl Connection {
         // Also when the task is dropped, nobody may wait for an answer that cannot come.
         let ended = EndOnDrop(&self);
         let (ping, pings) = mpsc::channel(1);
-        let why = tokio::select! {
-            why = self.read(&mut reader, ping) => why,
-            why = self.write(&mut write, &mut requests, pings) => why,
+        let mut reading = std::pin::pin!(self.read(&mut reader, ping));
+        let end = tokio::select! {
+            end = &mut reading => end,
+            // What the peer still had to say, a goodbye perhaps, may lie unread.
+            cut = self.write(&mut write, &mut requests, pings) => match timeout(LAST_WORDS, reading).await {
+                Ok(End::Goodbye) => End::Goodbye,
+                Ok(End::Cut(_)) | Err(_) => End::Cut(cut),
+            },
         };
-        info!(endpoint = %self.endpoint, peer = %self.peer, %why, "connection ended");
-        self.end(&format!("{}: {why}", self.endpoint));
+        info!(endpoint = %self.endpoint, peer = %self.peer, %end, "connection ended");
+        self.end(&end);
         drop(ended);
     }
 
-    async fn read<R>(&self, reader: &mut FrameReader<R>, ping: mpsc::Sender<u64>) -> String
+    async fn read<R>(&self, reader: &mut FrameReader<R>, ping: mpsc::Sender<u64>) -> End
     where
         R: AsyncRead + Unpin + Send,
     {
@@ -221,18 +230,18 @@ impl Connection {
             loop {
                 match reader.take() {
                     Ok(Some(frame)) => {
-                        if let Err(why) = self.take(frame) {
-                            return why;
+                        if let Err(end) = self.take(frame) {
+                            return end;
                         }
                     }
                     Ok(None) => break,
-                    Err(error) => return format!("the peer sent {error}"),
+                    Err(error) => return End::Cut(format!("the peer sent {error}")),
                 }
             }
             tokio::select! {
                 filled = reader.fill() => match filled {
                     Ok(()) => self.liveness.lock().heard(Instant::now()),
-                    Err(error) => return error.to_string(),
+                    Err(error) => return End::Cut(error.to_string()),
                 },
                 _ = tick.tick() => match self.liveness.lock().judge(Instant::now()) {
                     Verdict::Fine => {}
@@ -241,13 +250,13 @@ impl Connection {
                         // A ping that still waits does for this one.
                         let _ = ping.try_send(nonce);
                     }
-                    Verdict::Dead => return "the peer gives no sign of life".to_owned(),
+                    Verdict::Dead => return End::Cut("the peer gives no sign of life".to_owned()),
                 },
             }
         }
     }
 
-    fn take(&self, frame: Frame) -> Result<(), String> {
+    fn take(&self, frame: Frame) -> Result<(), End> {
         match frame {
             Frame::Reply { call, outcome } => {
                 // No one waits for the answer to a call that was given up.
@@ -258,7 +267,10 @@ impl Connection {
                 Ok(())
             }
             Frame::Pong(_) => Ok(()),
-            Frame::Hello(_) | Frame::Request(_) | Frame::Ping(_) => Err("the peer sent what only callers send".to_owned()),
+            Frame::Goodbye => Err(End::Goodbye),
+            Frame::Hello(_) | Frame::Request(_) | Frame::Ping(_) => {
+                Err(End::Cut("the peer sent what only callers send".to_owned()))
+            }
         }
     }
 
@@ -326,18 +338,38 @@ impl Connection {
     }
 
     /// Tells every waiting call what is known about it. The first reason stays.
-    fn end(&self, why: &str) {
+    fn end(&self, end: &End) {
+        let why = format!("{}: {end}", self.endpoint);
         let waiting = {
             let mut calls = self.calls.lock();
-            calls.ended.get_or_insert_with(|| why.to_owned());
+            calls.ended.get_or_insert_with(|| why.clone());
             std::mem::take(&mut calls.waiting)
         };
         self.queued_kib.close();
         for (_, Waiting { stage, answer }) in waiting {
-            let _ = answer.send(Err(match stage {
-                Stage::Queued | Stage::Begun => CallFault::NotApplied(NotApplied::Unreachable(why.to_owned())),
-                Stage::Handed => CallFault::Unknown(why.to_owned()),
+            let _ = answer.send(Err(match (stage, end) {
+                (Stage::Queued | Stage::Begun, _) | (Stage::Handed, End::Goodbye) => {
+                    CallFault::NotApplied(NotApplied::Unreachable(why.clone()))
+                }
+                (Stage::Handed, End::Cut(_)) => CallFault::Unknown(why.clone()),
             }));
+        }
+    }
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+enum End {
+    /// The peer stopped in good order.
+    Goodbye,
+    Cut(String),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Goodbye => f.write_str("the peer is shutting down"),
+            Self::Cut(why) => f.write_str(why),
         }
     }
 }
@@ -346,7 +378,7 @@ struct EndOnDrop<'a>(&'a Connection);
 
 impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.end(&format!("{}: closed by this process", self.0.endpoint));
+        self.0.end(&End::Cut("closed by this process".to_owned()));
     }
 }
 

@@ -173,8 +173,11 @@ enum Ended {
     OutOfRole,
     #[error("the peer was silent for too long")]
     Idle,
+    /// In good order: all that was begun is answered.
     #[error("this process shuts down")]
     Shutdown,
+    #[error("this process shuts down, with calls unanswered")]
+    ShutdownInHaste,
 }
 
 /// One connection's state that reading needs.
@@ -213,14 +216,33 @@ where
         };
         // The writer ends by itself once it has written what there is to write.
         drop(answering);
-        if matches!(ended, Ended::Shutdown) {
-            let _ = timeout(FAREWELL, writing).await;
+        match (ended, timeout(FAREWELL, writing).await) {
+            (Ended::Shutdown, Ok(Ended::Shutdown)) => Ended::Shutdown,
+            (Ended::Shutdown, _) => Ended::ShutdownInHaste,
+            (ended, _) => ended,
         }
-        ended
     };
-    // So that the peer can tell an end from a cut.
-    let _ = timeout(FAREWELL, write.shutdown()).await;
+    let _ = timeout(FAREWELL, take_leave(&mut reader, &mut write, &ended)).await;
     ended
+}
+
+/// Lets the peer tell an end from a cut.
+async fn take_leave<R, W>(reader: &mut FrameReader<R>, write: &mut W, ended: &Ended) -> Result<(), StreamError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    if !matches!(ended, Ended::Shutdown) {
+        return write.shutdown().await.map_err(StreamError::from);
+    }
+    let mut batch = Batch::default();
+    batch.push(Frame::Goodbye, Instant::now());
+    batch.write(write, |_| {}).await?;
+    write.shutdown().await?;
+    // Closing over unread bytes would reset the connection, and the peer might lose our last words to it.
+    loop {
+        reader.next().await?;
+    }
 }
 
 async fn greet<R, W>(reader: &mut FrameReader<R>, write: &mut W, max_frame: usize) -> Result<usize, Ended>
@@ -271,7 +293,7 @@ impl Answering<'_> {
         match frame {
             Frame::Request(request) => self.begin(request).await,
             Frame::Ping(nonce) => self.send(Frame::Pong(nonce)).await,
-            Frame::Hello(_) | Frame::Reply { .. } | Frame::Pong(_) => return Err(Ended::OutOfRole),
+            Frame::Hello(_) | Frame::Reply { .. } | Frame::Pong(_) | Frame::Goodbye => return Err(Ended::OutOfRole),
         }
         Ok(())
     }
@@ -317,7 +339,7 @@ impl Answering<'_> {
         let all = u32::try_from(self.services.limits.in_flight).unwrap_or(u32::MAX);
         let answered = async {
             // Each request under way holds a permit until its answer is with the writer.
-            let _ = self.in_flight.acquire_many(all).await;
+            self.in_flight.acquire_many(all).await.is_ok()
         };
         let refuse_all = async {
             loop {
@@ -327,12 +349,17 @@ impl Answering<'_> {
                         self.refuse(request.call, why).await;
                     }
                     Frame::Ping(nonce) => self.send(Frame::Pong(nonce)).await,
-                    Frame::Hello(_) | Frame::Reply { .. } | Frame::Pong(_) => return Err::<(), Ended>(Ended::OutOfRole),
+                    Frame::Hello(_) | Frame::Reply { .. } | Frame::Pong(_) | Frame::Goodbye => {
+                        return Err::<(), Ended>(Ended::OutOfRole);
+                    }
                 }
             }
         };
         tokio::select! {
-            _ = timeout(self.services.limits.drain, answered) => Ended::Shutdown,
+            answered = timeout(self.services.limits.drain, answered) => match answered {
+                Ok(true) => Ended::Shutdown,
+                Ok(false) | Err(_) => Ended::ShutdownInHaste,
+            },
             Err(ended) = refuse_all => ended,
         }
     }

@@ -26,6 +26,13 @@ pub trait Caller: Send + Sync + 'static {
     async fn call(&self, method: MethodId, cx: CallContext, request: Bytes) -> Result<Reply, CallFault>;
 }
 
+#[async_trait]
+impl<C: Caller + ?Sized> Caller for std::sync::Arc<C> {
+    async fn call(&self, method: MethodId, cx: CallContext, request: Bytes) -> Result<Reply, CallFault> {
+        (**self).call(method, cx, request).await
+    }
+}
+
 /// Answers calls. A connection's peer is in `cx`; the role check has not been done yet.
 #[async_trait]
 pub trait Service: Send + Sync + 'static {

@@ -7,6 +7,7 @@
 //! 3 reply   = call u64 | status u8 | body           status: 0 done, 1 rejected, 2 not applied, 3 unknown
 //! 4 ping    = nonce u64
 //! 5 pong    = nonce u64                             answers the ping of that nonce
+//! 6 goodbye =                                       a service's last frame: what it has not answered it has not begun
 //! ```
 //! Anything else ends the connection. A length above the cap is refused before a byte of it is awaited, so no peer makes
 //! us hold more than it has sent.
@@ -27,7 +28,7 @@ pub(crate) const HARD_CAP: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u16)]
 pub enum ProtocolVersion {
-    /// V1: the first. Frames of the kinds 1 to 5.
+    /// V1: the first. Frames of the kinds 1 to 6.
     V1 = 1,
 }
 
@@ -87,6 +88,7 @@ pub(crate) enum Frame {
     Reply { call: u64, outcome: Result<Reply, CallFault> },
     Ping(u64),
     Pong(u64),
+    Goodbye,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +122,7 @@ mod kind {
     pub(super) const REPLY: u8 = 3;
     pub(super) const PING: u8 = 4;
     pub(super) const PONG: u8 = 5;
+    pub(super) const GOODBYE: u8 = 6;
 }
 
 const LENGTH_BYTES: usize = 4;
@@ -174,6 +177,10 @@ impl Frame {
                 heads.put_u64(nonce);
                 Bytes::new()
             }
+            Self::Goodbye => {
+                heads.put_u8(kind::GOODBYE);
+                Bytes::new()
+            }
         };
         let length = heads.len() - start - LENGTH_BYTES + body.len();
         // Whoever queues a frame has checked it against the cap, which fits.
@@ -223,6 +230,7 @@ impl Frame {
             }
             kind::PING => rest.try_get_u64().map(Self::Ping).map_err(short),
             kind::PONG => rest.try_get_u64().map(Self::Pong).map_err(short),
+            kind::GOODBYE => Ok(Self::Goodbye),
             other => Err(FrameError::UnknownKind(other)),
         }
     }
@@ -344,6 +352,7 @@ mod tests {
             (reply(Err(CallFault::Unknown("?".to_owned()))), "0000000b 03 0000000000000007 03 3f"),
             (Frame::Ping(1), "00000009 04 0000000000000001"),
             (Frame::Pong(1), "00000009 05 0000000000000001"),
+            (Frame::Goodbye, "00000001 06"),
         ];
         for (frame, golden) in cases {
             let bytes = written(frame.clone(), now);
@@ -381,7 +390,7 @@ mod tests {
             if plausible && bytes.len() > 5 {
                 let length = u32::try_from(bytes.len() - 4).expect("short");
                 bytes[..4].copy_from_slice(&length.to_be_bytes());
-                bytes[4] %= 6;
+                bytes[4] %= 8;
             }
             let mut left = BytesMut::from(&bytes[..]);
             while let Ok(Some(_)) = Frame::take(&mut left, HARD_CAP, Instant::now()) {

@@ -172,6 +172,35 @@ async fn a_process_that_stops_answers_what_it_began_and_begins_nothing_more() {
     om.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_stops_in_good_order_leaves_no_call_in_doubt() {
+    let cluster = Cluster::new();
+    let om = cluster.serve(PeerRole::Om, Limits::default()).await;
+    let (caller, service) = (cluster.caller(&om.endpoint), Arc::clone(&om.service));
+    let callers: Vec<_> = (0..16_u128)
+        .map(|worker| {
+            let caller = Arc::clone(&caller);
+            tokio::spawn(async move {
+                let mut ids = (worker << 64..).map(|id| (id, soon(id)));
+                loop {
+                    let (id, cx) = ids.next().expect("endless");
+                    match caller.call(method(ECHO), cx, Bytes::from_static(b"x")).await {
+                        Ok(_) => {}
+                        Err(CallFault::NotApplied(_)) => break id,
+                        Err(CallFault::Unknown(why)) => panic!("in doubt: {why}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    service.has_begun(1000).await;
+    om.stop().await;
+    for caller in callers {
+        let not_applied = caller.await.expect("never in doubt");
+        assert!(!service.saw(soon(not_applied).request_id));
+    }
+}
+
 #[tokio::test]
 async fn a_process_that_comes_back_at_its_address_is_called_again_without_anyones_help() {
     let cluster = Cluster::new();
