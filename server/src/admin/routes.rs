@@ -1,0 +1,276 @@
+//! The listener's routes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use axum::{Json, Router};
+use gateway::Authenticator;
+use metrics_exporter_prometheus::PrometheusHandle;
+use om_api::{CreateSecret, ListUsers, Om, Requester, RevokeSecret, UserId};
+use rpc::CallContext;
+use runtime::{Entropy, Shutdown};
+use scm_api::{ContainerPageRequest, Scm};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use types::{ContainerId, MemberId, RequestId};
+
+use super::view;
+use crate::admin::routes::failure::Failure;
+
+mod failure;
+
+/// Whether this process can do its work now.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness(AtomicBool);
+
+impl Readiness {
+    pub(crate) fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+}
+
+/// What signed requests act on; a process that is no server or gateway has none of it.
+pub(crate) struct Operations {
+    pub(crate) om: Arc<dyn Om>,
+    pub(crate) scm: Arc<dyn Scm>,
+    pub(crate) authenticator: Arc<Authenticator>,
+}
+
+pub(crate) struct Admin {
+    pub(crate) ready: Arc<Readiness>,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) operations: Option<Operations>,
+}
+
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+const CONTAINERS_PER_PAGE: u32 = 1000;
+
+pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>, shutdown: Shutdown) -> std::io::Result<()> {
+    let mut router = Router::new()
+        .route("/health/live", get(|| async { "live\n" }))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics));
+    if admin.operations.is_some() {
+        router = router
+            .route("/secret", any(own_secret))
+            .route("/secret/{user}", any(secret_of))
+            .route("/admin/v1/status", get(status))
+            .route("/admin/v1/om/roles", get(om_roles))
+            .route("/admin/v1/om/transfer", any(om_transfer))
+            .route("/admin/v1/scm/roles", get(scm_roles))
+            .route("/admin/v1/scm/transfer", any(scm_transfer))
+            .route("/admin/v1/scm/safe-mode", any(safe_mode))
+            .route("/admin/v1/scm/pipelines", get(pipelines))
+            .route("/admin/v1/scm/containers", get(containers))
+            .route("/admin/v1/datanodes", get(datanodes))
+            .route("/admin/v1/users", get(users));
+    }
+    let service = router.with_state(admin).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(async move { shutdown.started().await }).await
+}
+
+type Reply = Result<Json<Value>, Failure>;
+/// The head alone: no route reads a body.
+type Request = axum::http::request::Parts;
+
+async fn ready(State(admin): State<Arc<Admin>>) -> Response {
+    if admin.ready.0.load(Ordering::Acquire) {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+    }
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>, ConnectInfo(from): ConnectInfo<SocketAddr>, request: Request) -> Response {
+    if !from.ip().is_loopback() {
+        // Nothing secret, but the names and loads of a cluster are nobody else's business.
+        if let Err(failure) = admin.administrator(&request).await {
+            return failure.into_response();
+        }
+    }
+    admin.metrics.render().into_response()
+}
+
+impl Admin {
+    fn operations(&self) -> Result<&Operations, Failure> {
+        self.operations.as_ref().ok_or(Failure::not_here())
+    }
+
+    fn context(&self) -> CallContext {
+        CallContext::local(RequestId::from_u128(self.entropy.u128()), CALL_TIMEOUT)
+    }
+
+    /// Who signed the request.
+    async fn signer(&self, request: &Request) -> Result<Requester, Failure> {
+        self.operations()?.authenticator.signer(&request.method, &request.uri, &request.headers).await.map_err(Failure::signature)
+    }
+
+    /// Who signed the request, if the OM takes them for an administrator.
+    async fn administrator(&self, request: &Request) -> Result<&Operations, Failure> {
+        let by = self.signer(request).await?;
+        let operations = self.operations()?;
+        operations.om.authorise_admin(self.context(), by).await.map_err(Failure::call)?;
+        Ok(operations)
+    }
+}
+
+async fn own_secret(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
+    secret(&admin, &request, None).await
+}
+
+async fn secret_of(State(admin): State<Arc<Admin>>, Path(user): Path<String>, request: Request) -> Reply {
+    secret(&admin, &request, Some(UserId(user))).await
+}
+
+async fn secret(admin: &Admin, request: &Request, user: Option<UserId>) -> Reply {
+    let by = admin.signer(request).await?;
+    let om = &admin.operations()?.om;
+    match request.method.as_str() {
+        "PUT" | "POST" => {
+            let issued = om.create_secret(admin.context(), CreateSecret { by, user }).await.map_err(Failure::secret)?;
+            Ok(Json(view::secret(&issued)))
+        }
+        "DELETE" => {
+            om.revoke_secret(admin.context(), RevokeSecret { by, user }).await.map_err(Failure::secret)?;
+            Ok(Json(json!({})))
+        }
+        _ => Err(Failure::method()),
+    }
+}
+
+async fn users(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
+    let by = admin.signer(&request).await?;
+    let users = admin.operations()?.om.list_users(admin.context(), ListUsers { by }).await.map_err(Failure::secret)?;
+    Ok(Json(users.iter().map(view::user).collect()))
+}
+
+async fn status(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
+    let Operations { om, scm, .. } = admin.administrator(&request).await?;
+    let (om_overview, om_roles) = tokio::join!(om.overview(admin.context(), ()), om.roles(admin.context(), ()));
+    let (scm_overview, scm_roles) = tokio::join!(scm.overview(admin.context(), ()), scm.roles(admin.context(), ()));
+    let mut problems = Vec::new();
+    if let Err(error) = &om_overview {
+        problems.push(format!("the OM does not answer: {error}"));
+    }
+    if let Err(error) = &scm_overview {
+        problems.push(format!("the SCM does not answer: {error}"));
+    }
+    if let Ok(om) = &om_overview
+        && !om.can_write
+    {
+        problems.push(format!("writes are refused: {}", om.cannot_write_because.as_deref().unwrap_or("unknown reason")));
+    }
+    if let Ok(scm) = &scm_overview {
+        problems.extend(scm.safe_mode.is_on.then(|| format!("safe mode: {}", scm.safe_mode.reasons.join(", "))));
+        problems.extend((scm.dead_datanodes > 0).then(|| format!("{} datanodes are dead", scm.dead_datanodes)));
+        problems.extend((scm.stale_datanodes > 0).then(|| format!("{} datanodes do not answer", scm.stale_datanodes)));
+        problems.extend((scm.missing > 0).then(|| format!("{} containers have no good replica", scm.missing)));
+        problems.extend((scm.under_replicated > 0).then(|| format!("{} containers have too few replicas", scm.under_replicated)));
+    }
+    let leader = |roles: &Result<types::RaftStatus, _>| {
+        roles.as_ref().ok().and_then(|roles| {
+            let leader = roles.leader?;
+            Some(roles.members.iter().find(|m| m.id == leader)?.endpoint.0.clone())
+        })
+    };
+    Ok(Json(json!({
+        "problems": problems,
+        "om": om_overview.as_ref().ok().map(view::om),
+        "scm": scm_overview.as_ref().ok().map(view::scm),
+        "om_leader": leader(&om_roles),
+        "scm_leader": leader(&scm_roles),
+    })))
+}
+
+async fn om_roles(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
+    let operations = admin.administrator(&request).await?;
+    let roles = operations.om.roles(admin.context(), ()).await.map_err(Failure::call)?;
+    Ok(Json(view::raft(&roles)))
+}
+
+async fn scm_roles(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
+    let operations = admin.administrator(&request).await?;
+    let roles = operations.scm.roles(admin.context(), ()).await.map_err(Failure::call)?;
+    Ok(Json(view::raft(&roles)))
+}
+
+#[derive(Debug, Deserialize)]
+struct TransferTo {
+    to: Option<u64>,
+}
+
+async fn om_transfer(State(admin): State<Arc<Admin>>, Query(TransferTo { to }): Query<TransferTo>, request: Request) -> Reply {
+    Failure::unless_post(&request)?;
+    let operations = admin.administrator(&request).await?;
+    let transfer = om_api::TransferLeadership { to: to.map(MemberId) };
+    operations.om.transfer_leadership(admin.context(), transfer).await.map_err(Failure::call)?;
+    Ok(Json(json!({})))
+}
+
+async fn scm_transfer(State(admin): State<Arc<Admin>>, Query(TransferTo { to }): Query<TransferTo>, request: Request) -> Reply {
+    Failure::unless_post(&request)?;
+    let operations = admin.administrator(&request).await?;
+    let transfer = scm_api::TransferLeadership { to: to.map(MemberId) };
+    operations.scm.transfer_leadership(admin.context(), transfer).await.map_err(Failure::call)?;
+    Ok(Json(json!({})))
+}
+
+async fn safe_mode(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
+    let operations = admin.administrator(&request).await?;
+    match request.method.as_str() {
+        "GET" => {
+            let overview = operations.scm.overview(admin.context(), ()).await.map_err(Failure::call)?;
+            Ok(Json(view::scm(&overview)["safe_mode"].clone()))
+        }
+        "DELETE" => {
+            operations.scm.leave_safe_mode(admin.context(), ()).await.map_err(Failure::call)?;
+            Ok(Json(json!({})))
+        }
+        _ => Err(Failure::method()),
+    }
+}
+
+async fn pipelines(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
+    let operations = admin.administrator(&request).await?;
+    let pipelines = operations.scm.pipelines(admin.context(), ()).await.map_err(Failure::call)?;
+    Ok(Json(pipelines.iter().map(view::pipeline).collect()))
+}
+
+#[derive(Debug, Deserialize)]
+struct WhichContainers {
+    #[serde(default)]
+    unhealthy: bool,
+}
+
+async fn containers(
+    State(admin): State<Arc<Admin>>,
+    Query(WhichContainers { unhealthy }): Query<WhichContainers>,
+    request: Request,
+) -> Reply {
+    let operations = admin.administrator(&request).await?;
+    let mut found = Vec::new();
+    let mut after: Option<ContainerId> = None;
+    loop {
+        let ask = ContainerPageRequest { after, limit: CONTAINERS_PER_PAGE };
+        let page = operations.scm.containers(admin.context(), ask).await.map_err(Failure::call)?;
+        found.extend(page.containers.iter().filter(|c| !unhealthy || !c.is_healthy).map(view::container));
+        after = page.containers.last().map(|c| c.id);
+        if !page.more || after.is_none() {
+            return Ok(Json(Value::Array(found)));
+        }
+    }
+}
+
+async fn datanodes(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
+    let operations = admin.administrator(&request).await?;
+    let datanodes = operations.scm.datanodes(admin.context(), ()).await.map_err(Failure::call)?;
+    Ok(Json(datanodes.iter().map(view::datanode).collect()))
+}

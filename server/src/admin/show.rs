@@ -1,0 +1,115 @@
+//! Answers for people: tables with a heading, the important line first.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use crate::cli::{AdminCommand, DatanodeCommand, GroupCommand, ScmCommand, SecretCommand, UserCommand};
+
+pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
+    match command {
+        AdminCommand::Status => status(answer),
+        AdminCommand::Om(GroupCommand::Roles) | AdminCommand::Scm(ScmCommand::Roles) => roles(answer),
+        AdminCommand::Om(GroupCommand::Transfer { .. }) | AdminCommand::Scm(ScmCommand::Transfer { .. }) => {
+            "leadership was handed over".to_owned()
+        }
+        AdminCommand::Scm(ScmCommand::SafeMode { leave: false }) => safe_mode(answer),
+        AdminCommand::Scm(ScmCommand::SafeMode { leave: true }) => "safe mode is off".to_owned(),
+        AdminCommand::Scm(ScmCommand::Pipelines) => table(answer, &["id", "state", "replication", "members", "leader"]),
+        AdminCommand::Scm(ScmCommand::Containers { .. }) => {
+            table(answer, &["id", "state", "replication", "used", "blocks", "healthy", "replicas"])
+        }
+        AdminCommand::Datanode(DatanodeCommand::List) => {
+            table(answer, &["id", "name", "state", "data_endpoint", "containers", "pipelines", "disks"])
+        }
+        AdminCommand::Secret(SecretCommand::Create { .. }) => format!(
+            "user        {}\naccess key  {}\nsecret key  {}\nThe secret is not shown again.",
+            text(&answer["user"]),
+            text(&answer["access_key"]),
+            text(&answer["secret_key"]),
+        ),
+        AdminCommand::Secret(SecretCommand::Revoke { .. }) => "the secret was revoked".to_owned(),
+        AdminCommand::User(UserCommand::List) => table(answer, &["id", "display_name", "email", "admin", "access_keys"]),
+    }
+}
+
+fn status(answer: &Value) -> String {
+    let (om, scm) = (&answer["om"], &answer["scm"]);
+    let mut out = String::new();
+    let problems: Vec<&str> = answer["problems"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if problems.is_empty() {
+        out.push_str("healthy\n");
+    } else {
+        for problem in problems {
+            let _ = writeln!(out, "PROBLEM: {problem}");
+        }
+    }
+    let _ = writeln!(out, "cluster      {}", text(&scm["cluster_id"]));
+    let _ = writeln!(out, "om leader    {}", text(&answer["om_leader"]));
+    let _ = writeln!(out, "scm leader   {}", text(&answer["scm_leader"]));
+    let _ = writeln!(
+        out,
+        "datanodes    {} healthy, {} stale, {} dead",
+        scm["datanodes"]["healthy"], scm["datanodes"]["stale"], scm["datanodes"]["dead"]
+    );
+    let _ = writeln!(
+        out,
+        "containers   {}, {} with too few replicas, {} missing; {} open pipelines",
+        scm["containers"], scm["under_replicated"], scm["missing"], scm["open_pipelines"]
+    );
+    let _ = writeln!(
+        out,
+        "namespace    {} buckets, {} writes under way, {} deleted objects and {} blocks to reclaim",
+        om["buckets"], om["open_keys"], om["deleted_pending"], scm["blocks_to_delete"]
+    );
+    out.trim_end().to_owned()
+}
+
+fn safe_mode(answer: &Value) -> String {
+    if answer["on"] == Value::Bool(true) {
+        let reasons: Vec<String> = answer["waits_for"].as_array().into_iter().flatten().map(text).collect();
+        format!("safe mode is on; waiting for {}", reasons.join(", "))
+    } else {
+        "safe mode is off".to_owned()
+    }
+}
+
+fn roles(answer: &Value) -> String {
+    let head = format!(
+        "term {}, log to {}, applied to {}, durable to {}, purged to {}",
+        answer["term"], answer["last_log"], answer["applied"], answer["durable"], answer["purged"]
+    );
+    format!("{head}\n{}", table(&answer["members"], &["id", "endpoint", "role", "matched"]))
+}
+
+fn table(rows: &Value, columns: &[&str]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.as_array().into_iter().flatten().map(|row| columns.iter().map(|c| text(&row[*c])).collect()).collect();
+    let widths: Vec<usize> = columns
+        .iter()
+        .enumerate()
+        .map(|(i, name)| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0).max(name.len()))
+        .collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut out = String::new();
+        for (cell, width) in cells.zip(&widths) {
+            let _ = write!(out, "{cell:<width$}  ");
+        }
+        out.trim_end().to_owned()
+    };
+    let mut out = vec![line(&mut columns.iter().copied())];
+    out.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
+    out.join("\n")
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
+        Value::Object(fields) => {
+            fields.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| format!("{k}={}", text(v))).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,199 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "trioxide", version, about = "An S3-compatible object store")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Every role in this one process: a durable S3 endpoint on one machine
+    Server(ServerArgs),
+    /// One member of the namespace's Raft group
+    Om(RoleArgs),
+    /// One member of the group that manages datanodes
+    Scm(RoleArgs),
+    /// Blocks on this machine's disks
+    Datanode(RoleArgs),
+    /// An S3 endpoint of a cluster
+    Gateway(RoleArgs),
+    /// What an administrator asks of a running cluster
+    Admin(AdminArgs),
+    /// Makes a join token, the one secret that a cluster's processes are given
+    Token,
+    /// Checks and shows the configuration as it takes effect, without its secrets
+    Config(ConfigArgs),
+    /// Offline repair; each tool tells what it would do unless told to do it
+    Repair(RepairArgs),
+    /// Shell completion, to be sourced
+    Completion { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "TRIOXIDE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// The folder to keep everything in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where S3 answers [default: 127.0.0.1:9878]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) s3_addr: Option<SocketAddr>,
+    /// Where health, metrics and administration answer [default: 127.0.0.1:19878]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) admin_addr: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RoleArgs {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// The folder to keep everything in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// This process's name in the cluster
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<String>,
+    /// Where this process's health and metrics answer
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) admin_addr: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepairArgs {
+    #[command(subcommand)]
+    pub(crate) tool: RepairTool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RepairTool {
+    /// Makes a disk's block index anew from its container files
+    Index {
+        #[arg(long, value_name = "DIR")]
+        disk: PathBuf,
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdminArgs {
+    /// The admin listener of a server or gateway
+    #[arg(long, value_name = "URL", env = "TRIOXIDE_ENDPOINT", default_value = "http://127.0.0.1:19878", global = true)]
+    pub(crate) endpoint: String,
+    /// An access key, better given by the environment
+    #[arg(long, value_name = "KEY", env = "AWS_ACCESS_KEY_ID", global = true)]
+    pub(crate) access_key: Option<String>,
+    /// Its secret, better given by the environment
+    #[arg(long, value_name = "SECRET", env = "AWS_SECRET_ACCESS_KEY", hide_env_values = true, global = true)]
+    pub(crate) secret_key: Option<String>,
+    /// The answer as one JSON document
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: AdminCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// The state of the whole: roles, safe mode, replication, what is wrong
+    Status,
+    /// The namespace's Raft group
+    #[command(subcommand)]
+    Om(GroupCommand),
+    /// Datanode management
+    #[command(subcommand)]
+    Scm(ScmCommand),
+    /// The machines that hold blocks
+    #[command(subcommand)]
+    Datanode(DatanodeCommand),
+    /// S3 secrets
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Users
+    #[command(subcommand)]
+    User(UserCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GroupCommand {
+    /// Who leads, who follows, how far
+    Roles,
+    /// Hand leadership to another member
+    Transfer {
+        /// A member's id; whoever is furthest if absent
+        #[arg(long)]
+        to: Option<u64>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScmCommand {
+    /// Who leads, who follows, how far
+    Roles,
+    /// Hand leadership to another member
+    Transfer {
+        /// A member's id; whoever is furthest if absent
+        #[arg(long)]
+        to: Option<u64>,
+    },
+    /// Whether writes are held back after a start, and why
+    SafeMode {
+        /// End it by hand
+        #[arg(long)]
+        leave: bool,
+    },
+    /// The sets of datanodes that take writes together
+    Pipelines,
+    /// Containers and their replicas
+    Containers {
+        /// Only those with fewer good replicas than they should have
+        #[arg(long)]
+        unhealthy: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DatanodeCommand {
+    /// Every datanode with its state and disks
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Makes a secret and shows it this once
+    Create {
+        /// Whose; your own if absent
+        user: Option<String>,
+    },
+    /// Ends a secret: the next request signed with it fails
+    Revoke {
+        /// Whose; your own if absent
+        user: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    List,
+}

@@ -1,0 +1,275 @@
+//! What the compositions share: from the configuration to each role's own settings, and the small parts between roles.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use datanode_api::Dial;
+use datanode_api::http::BoxedIo;
+use hmac::{Hmac, KeyInit, Mac};
+use om_api::Om;
+use pki::{JoinToken, PeerRole, Protocol, Tls};
+use raft_node::{Group, HostConfig, TableMachine, TableOptions};
+use rpc::{CallContext, CallFault, NotApplied, Peer, Reply, Service};
+use runtime::{Entropy, Shutdown};
+use sha2::Sha256;
+use tokio::net::TcpStream;
+use types::{Endpoint, GroupId, Replication, RequestId};
+
+use super::formation::Roster;
+use crate::admin::Readiness;
+use crate::config::Config;
+use crate::process::Failed;
+
+/// Far above the pipelines, whose groups have their pipeline's number.
+pub(crate) const OM_GROUP: GroupId = GroupId(1 << 62);
+pub(crate) const SCM_GROUP: GroupId = GroupId((1 << 62) + 1);
+
+/// Requests under way get so long to end.
+pub(crate) const DRAIN: Duration = Duration::from_secs(15);
+
+pub(crate) fn host_config(data: &Path, role: PeerRole) -> HostConfig {
+    HostConfig::new(data.join("raft"), role)
+}
+
+/// The SCM's tables in `dir`, made if there are none.
+pub(crate) fn open_scm_machine(dir: &Path) -> Result<Arc<TableMachine<scm::ScmCore>>, Failed> {
+    std::fs::create_dir_all(dir)?;
+    Ok(TableMachine::open(&dir.join("scm.redb"), scm::ScmCore, TableOptions::default())?)
+}
+
+pub(crate) fn scm_config(config: &Config, replication: Replication) -> scm::Config {
+    let base = match replication {
+        Replication::One => scm::Config::single_node(),
+        Replication::Three => scm::Config {
+            heartbeat_every: config.scm.heartbeat.0,
+            stale_after: config.scm.stale_after.0,
+            dead_after: config.scm.dead_after.0,
+            ..scm::Config::default()
+        },
+    };
+    scm::Config { container_size: config.scm.container_size.0, ..base }
+}
+
+/// `name` in a cluster; in a single process nobody reaches its endpoints.
+pub(crate) fn datanode_config(config: &Config, data: &Path, name: Option<&str>) -> datanode::Config {
+    let section = &config.datanode;
+    let disks = match section.disks.as_slice() {
+        [] => vec![data.join("blocks")],
+        disks => disks.to_vec(),
+    };
+    let endpoint = |address: SocketAddr| match name {
+        Some(_) => Endpoint(address.to_string()),
+        None => Endpoint("local".to_owned()),
+    };
+    let (name, data, rpc) = (name.unwrap_or("local"), endpoint(section.data_addr), endpoint(section.rpc_addr));
+    datanode::Config {
+        rack: section.rack.clone(),
+        reserve_bytes: section.reserve.map(|size| size.0),
+        heartbeat_every: config.scm.heartbeat.0,
+        ..datanode::Config::new(name, disks, data, rpc)
+    }
+}
+
+pub(crate) fn om_config(config: &Config, replication: Replication, seal: [u8; 32]) -> om::Config {
+    om::Config {
+        block_size: config.om.block_size.0,
+        session_lifetime: config.om.session_lifetime.0,
+        reclaim_after: config.om.delete_grace.0,
+        ..om::Config::new(om::MasterKey::new(seal), replication)
+    }
+}
+
+pub(crate) fn gateway_config(config: &Config) -> Result<gateway::Config, gateway::InvalidConfig> {
+    let settings = gateway::Config {
+        region: config.gateway.region.clone(),
+        domains: config.gateway.domains.clone(),
+        max_connections: config.gateway.max_connections,
+        idle_timeout: config.gateway.idle_timeout.0,
+        ..gateway::Config::default()
+    };
+    settings.validate()?;
+    Ok(settings)
+}
+
+/// The configured members of a replicated role.
+#[derive(Debug)]
+pub(crate) struct Members(BTreeMap<String, Endpoint>);
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MembersError {
+    #[error("the setting `{0}.nodes` is missing: the members of the group, as name = \"host:port\"")]
+    None(&'static str),
+    #[error("node {0:?} is not one of {1}")]
+    NotListed(String, String),
+    #[error("{0} is not an address to listen on: host:port with an IP address")]
+    Address(Endpoint),
+}
+
+impl Members {
+    pub(crate) fn new(role: &'static str, nodes: &BTreeMap<String, String>) -> Result<Self, MembersError> {
+        if nodes.is_empty() {
+            return Err(MembersError::None(role));
+        }
+        Ok(Self(nodes.iter().map(|(name, at)| (name.clone(), Endpoint(at.clone()))).collect()))
+    }
+
+    pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
+        self.0.values().cloned().collect()
+    }
+
+    pub(crate) fn roster(&self, me: &str) -> Result<Roster, MembersError> {
+        let names = || self.0.keys().cloned().collect::<Vec<_>>().join(", ");
+        let me = self.0.get(me).ok_or_else(|| MembersError::NotListed(me.to_owned(), names()))?;
+        Ok(Roster { me: me.clone(), all: self.endpoints() })
+    }
+}
+
+pub(crate) fn listen_address(endpoint: &Endpoint) -> Result<SocketAddr, MembersError> {
+    endpoint.0.parse().map_err(|_| MembersError::Address(endpoint.clone()))
+}
+
+/// The key that seals S3 secrets, the same on every OM of the cluster and never in its database.
+pub(crate) fn secrets_key(token: &JoinToken) -> [u8; 32] {
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+    let mut mac = Hmac::<Sha256>::new_from_slice(token.as_bytes()).expect("any key length");
+    mac.update(b"trioxide: sealing of s3 secrets, 1");
+    mac.finalize().into_bytes().into()
+}
+
+/// A service that begins later than the listener it is reached through.
+pub(crate) struct Late {
+    id: u8,
+    service: OnceLock<Arc<dyn Service>>,
+}
+
+impl Late {
+    pub(crate) fn new(id: u8) -> Self {
+        Self { id, service: OnceLock::new() }
+    }
+
+    pub(crate) fn begin(&self, service: Arc<dyn Service>) {
+        assert_eq!(self.id, service.id(), "a service is reached under its own id");
+        let _ = self.service.set(service);
+    }
+}
+
+#[rpc::async_trait]
+impl Service for Late {
+    fn id(&self) -> u8 {
+        self.id
+    }
+
+    async fn handle(&self, method: u8, cx: CallContext, request: Bytes) -> Result<Reply, CallFault> {
+        match self.service.get() {
+            Some(service) => service.handle(method, cx, request).await,
+            None => Err(CallFault::NotApplied(NotApplied::Unavailable("starting".to_owned()))),
+        }
+    }
+}
+
+pub(crate) async fn until_leading(group: &Group, at_most: Duration) -> Result<(), Failed> {
+    let mut leadership = group.leadership();
+    match tokio::time::timeout(at_most, leadership.wait_for(|now| now.is_me)).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => Err("the Raft group has no leader".into()),
+    }
+}
+
+/// Until the OM has blocks to hand out.
+pub(crate) async fn until_writable(om: &dyn Om, entropy: &dyn Entropy, at_most: Duration) -> Result<(), Failed> {
+    let give_up = Instant::now() + at_most;
+    loop {
+        let why = match om.overview(context(entropy), ()).await {
+            Ok(overview) if overview.can_write => return Ok(()),
+            Ok(overview) => overview.cannot_write_because.unwrap_or_default(),
+            Err(error) => error.to_string(),
+        };
+        if Instant::now() >= give_up {
+            return Err(format!("not able to write: {why}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn context(entropy: &dyn Entropy) -> CallContext {
+    CallContext::local(RequestId::from_u128(entropy.u128()), Duration::from_secs(5))
+}
+
+/// A gateway is ready while an OM leader answers it.
+pub(crate) async fn watch_readiness(om: Arc<dyn Om>, ready: Arc<Readiness>, entropy: Arc<dyn Entropy>) {
+    loop {
+        let buckets = om_api::ListBuckets { by: om_api::Requester::System, prefix: String::new(), after: None, limit: 1 };
+        ready.set(om.list_buckets(context(entropy.as_ref()), buckets).await.is_ok());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// What stops after what: clients first, then the roles they reach, last the log below them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stages {
+    pub(crate) clients: Shutdown,
+    pub(crate) roles: Shutdown,
+    pub(crate) log: Shutdown,
+}
+
+impl Stages {
+    pub(crate) fn new(clients: Shutdown) -> Self {
+        Self { clients, ..Self::default() }
+    }
+
+    pub(crate) async fn stop(&self) {
+        for stage in [&self.clients, &self.roles, &self.log] {
+            stage.start();
+            if !stage.drained(DRAIN).await {
+                tracing::warn!("some work did not end in time");
+            }
+        }
+    }
+}
+
+/// The way to another member's data listener.
+pub(crate) struct TlsDial(Tls);
+
+impl TlsDial {
+    pub(crate) fn new(tls: Tls) -> Self {
+        Self(tls)
+    }
+}
+
+#[rpc::async_trait]
+impl Dial for TlsDial {
+    async fn dial(&self, endpoint: &Endpoint) -> io::Result<BoxedIo> {
+        let tcp = TcpStream::connect(&endpoint.0).await?;
+        tcp.set_nodelay(true)?;
+        let connected = self.0.connect(tcp, Protocol::Data, Some(PeerRole::Datanode)).await;
+        let (stream, _) = connected.map_err(io::Error::other)?;
+        Ok(Box::new(stream))
+    }
+}
+
+/// For a process without peers.
+pub(crate) struct NoDial;
+
+#[rpc::async_trait]
+impl Dial for NoDial {
+    async fn dial(&self, endpoint: &Endpoint) -> io::Result<BoxedIo> {
+        Err(io::Error::other(format!("{endpoint}: this process has no peers")))
+    }
+}
+
+/// Lets members in at the data listener.
+pub(crate) struct TlsAccept(pub(crate) Tls);
+
+#[rpc::async_trait]
+impl datanode::Accept for TlsAccept {
+    async fn accept(&self, stream: TcpStream) -> io::Result<(BoxedIo, Peer)> {
+        stream.set_nodelay(true)?;
+        let (stream, peer) = self.0.accept_data(stream).await.map_err(io::Error::other)?;
+        Ok((Box::new(stream), Peer::Node { role: peer.role, name: peer.name.to_string() }))
+    }
+}

@@ -1,0 +1,182 @@
+//! File under environment: how the layers become one [`Config`].
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::Config;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    #[error("reading {}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{whence}: {problem}")]
+    Invalid { whence: String, problem: String },
+    #[error("the setting `{0}` is missing: {1}")]
+    Missing(&'static str, &'static str),
+}
+
+/// Settings that an environment variable may give: `gateway.s3_addr` by `TRIOXIDE_GATEWAY_S3_ADDR`. Users and buckets come
+/// from the file alone.
+const FROM_ENVIRONMENT: &[&str] = &[
+    "data",
+    "node",
+    "join_token",
+    "join_token_file",
+    "root.access_key",
+    "root.secret_key",
+    "gateway.s3_addr",
+    "gateway.region",
+    "gateway.max_connections",
+    "gateway.idle_timeout",
+    "admin.addr",
+    "om.session_lifetime",
+    "om.delete_grace",
+    "om.block_size",
+    "scm.container_size",
+    "scm.heartbeat",
+    "scm.stale_after",
+    "scm.dead_after",
+    "datanode.rpc_addr",
+    "datanode.data_addr",
+    "datanode.rack",
+    "datanode.reserve",
+    "log.format",
+    "log.level",
+    "log.audit",
+];
+
+/// Variables of ours that are no settings.
+const OTHER_VARIABLES: &[&str] = &["TRIOXIDE_CONFIG", "TRIOXIDE_ENDPOINT"];
+
+pub(super) fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Config, LoadError> {
+    let mut table = match file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+            let parsed: Table = text.parse().map_err(|error| invalid(path.display().to_string(), &error))?;
+            // The file by itself first, so that its mistakes are reported as its own.
+            Config::deserialize(parsed.clone()).map_err(|error| invalid(path.display().to_string(), &error))?;
+            parsed
+        }
+        None => Table::new(),
+    };
+    for (variable, text) in environment.filter(|(name, _)| name.starts_with("TRIOXIDE_")) {
+        if OTHER_VARIABLES.contains(&variable.as_str()) {
+            continue;
+        }
+        let key = FROM_ENVIRONMENT.iter().find(|key| variable_of(key) == variable).ok_or_else(|| unknown(&variable))?;
+        set(&mut table, key, scalar(text));
+        Config::deserialize(table.clone()).map_err(|error| invalid(variable, &error))?;
+    }
+    Config::deserialize(table).map_err(|error| invalid("configuration".to_owned(), &error))
+}
+
+fn variable_of(key: &str) -> String {
+    format!("TRIOXIDE_{}", key.replace('.', "_").to_uppercase())
+}
+
+/// A number where the text is one, so that counts need no quotes; keys and secrets of digits alone are given in the file.
+fn scalar(text: String) -> Value {
+    text.parse::<i64>().map_or(Value::String(text), Value::Integer)
+}
+
+fn set(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(section) = section {
+                set(section, rest, value);
+            }
+        }
+    }
+}
+
+fn unknown(variable: &str) -> LoadError {
+    let names: Vec<String> = FROM_ENVIRONMENT.iter().map(|key| variable_of(key)).collect();
+    let problem = match nearest(variable, names.iter().map(String::as_str)) {
+        Some(name) => format!("no such setting; did you mean {name}?"),
+        None => "no such setting".to_owned(),
+    };
+    LoadError::Invalid { whence: variable.to_owned(), problem }
+}
+
+fn invalid(whence: String, error: &toml::de::Error) -> LoadError {
+    let mut problem = error.to_string().trim_end().to_owned();
+    let message = error.message();
+    let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    if let (true, [wrong, right @ ..]) = (message.starts_with("unknown field"), names.as_slice())
+        && let Some(name) = nearest(wrong, right.iter().copied())
+    {
+        problem.push_str(&format!("\ndid you mean `{name}`?"));
+    }
+    LoadError::Invalid { whence, problem }
+}
+
+/// The name that takes the fewest edits, unless that is most of the word.
+fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let (distance, name) = names.map(|name| (edits(wrong, name), name)).min()?;
+    (distance <= wrong.len().max(3) / 3 + 1).then_some(name)
+}
+
+/// Levenshtein's distance, a row at a time.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn load_text(text: &str, environment: &[(&str, &str)]) -> Result<Config, LoadError> {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(text.as_bytes()).expect("written");
+        load(Some(file.path()), environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let config = load_text(
+            "[gateway]\ns3_addr = \"127.0.0.1:1\"\nregion = \"a\"",
+            &[("TRIOXIDE_GATEWAY_REGION", "b"), ("TRIOXIDE_GATEWAY_MAX_CONNECTIONS", "7"), ("HOME", "/")],
+        )
+        .expect("good");
+        assert_eq!(config.gateway.s3_addr.port(), 1);
+        assert_eq!(config.gateway.region, "b");
+        assert_eq!(config.gateway.max_connections, 7);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_with_the_right_name() {
+        let error = load_text("[gateway]\ns3_adr = \"127.0.0.1:1\"", &[]).expect_err("refused").to_string();
+        assert!(error.contains("did you mean `s3_addr`?"), "{error}");
+        let error = load_text("", &[("TRIOXIDE_GATEWAY_REGIO", "b")]).expect_err("refused").to_string();
+        assert!(error.contains("did you mean TRIOXIDE_GATEWAY_REGION?"), "{error}");
+    }
+
+    #[test]
+    fn users_and_buckets_come_from_the_file() {
+        let config = load_text(
+            "[[user]]\nid = \"ada\"\naccess_key = \"AK\"\nsecret_key = \"s\"\n[[bucket]]\nname = \"logs\"\nowner = \"ada\"",
+            &[],
+        )
+        .expect("good");
+        assert_eq!(config.user[0].id, "ada");
+        assert_eq!(config.bucket[0].owner.as_deref(), Some("ada"));
+    }
+}

@@ -1,0 +1,258 @@
+//! The one configuration file, `trioxide.toml`, and what overrides it.
+//!
+//! Order: built-in defaults, the file, `TRIOXIDE_…` environment variables, flags. A key that does not exist is refused with the
+//! nearest right name: a misspelt setting must not silently leave its default in force. Only this module reads the
+//! environment.
+
+mod layers;
+mod units;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub(crate) use layers::LoadError;
+pub(crate) use units::{Size, Span};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+pub(crate) struct Config {
+    /// Where this process keeps everything.
+    pub(crate) data: Option<PathBuf>,
+    /// This process's name in the cluster: a key of `om.nodes` or `scm.nodes`, or any name for a datanode or gateway.
+    pub(crate) node: Option<String>,
+    /// The secret with which a new process asks the cluster's authority for a certificate.
+    pub(crate) join_token: Option<String>,
+    pub(crate) join_token_file: Option<PathBuf>,
+    /// The first administrator's key pair; made and shown once if absent.
+    pub(crate) root: Root,
+    pub(crate) gateway: GatewaySection,
+    pub(crate) admin: AdminSection,
+    pub(crate) om: OmSection,
+    pub(crate) scm: ScmSection,
+    pub(crate) datanode: DatanodeSection,
+    pub(crate) log: LogSection,
+    /// Users that exist after the start.
+    pub(crate) user: Vec<User>,
+    /// Buckets that exist after the start.
+    pub(crate) bucket: Vec<Bucket>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Root {
+    pub(crate) access_key: Option<String>,
+    pub(crate) secret_key: Option<String>,
+}
+
+impl std::fmt::Debug for Root {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Root({:?}, secret {})", self.access_key, if self.secret_key.is_some() { "given" } else { "not given" })
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GatewaySection {
+    pub(crate) s3_addr: SocketAddr,
+    /// Names under which buckets are virtual hosts: `bucket.DOMAIN`.
+    pub(crate) domains: Vec<String>,
+    pub(crate) region: String,
+    pub(crate) max_connections: usize,
+    /// How long an upload or download may stand still.
+    pub(crate) idle_timeout: Span,
+}
+
+impl Default for GatewaySection {
+    fn default() -> Self {
+        Self {
+            s3_addr: SocketAddr::from(([127, 0, 0, 1], 9878)),
+            domains: Vec::new(),
+            region: "us-east-1".to_owned(),
+            max_connections: 10_000,
+            idle_timeout: Span(std::time::Duration::from_secs(60)),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AdminSection {
+    /// Health, metrics, S3 secrets and the administrator's commands. Each process of a cluster has one.
+    pub(crate) addr: SocketAddr,
+}
+
+impl Default for AdminSection {
+    fn default() -> Self {
+        Self { addr: SocketAddr::from(([127, 0, 0, 1], 19878)) }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct OmSection {
+    /// The members of the OM's Raft group: name to `host:port`.
+    pub(crate) nodes: BTreeMap<String, String>,
+    /// An upload that has not been committed for so long is dropped.
+    pub(crate) session_lifetime: Span,
+    /// How long deleted objects keep their blocks, so that reads under way can end.
+    pub(crate) delete_grace: Span,
+    pub(crate) block_size: Size,
+}
+
+impl Default for OmSection {
+    fn default() -> Self {
+        Self {
+            nodes: BTreeMap::new(),
+            session_lifetime: Span(std::time::Duration::from_secs(24 * 3600)),
+            delete_grace: Span(std::time::Duration::from_secs(60)),
+            block_size: Size(128 << 20),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ScmSection {
+    pub(crate) nodes: BTreeMap<String, String>,
+    pub(crate) container_size: Size,
+    pub(crate) heartbeat: Span,
+    pub(crate) stale_after: Span,
+    pub(crate) dead_after: Span,
+}
+
+impl Default for ScmSection {
+    fn default() -> Self {
+        Self {
+            nodes: BTreeMap::new(),
+            container_size: Size(5 << 30),
+            heartbeat: Span(std::time::Duration::from_secs(1)),
+            stale_after: Span(std::time::Duration::from_secs(5)),
+            dead_after: Span(std::time::Duration::from_secs(30)),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DatanodeSection {
+    /// Where its pipelines' Raft members answer.
+    pub(crate) rpc_addr: SocketAddr,
+    /// Where blocks are read and written.
+    pub(crate) data_addr: SocketAddr,
+    /// One folder a disk; `DATA/blocks` if none is named.
+    pub(crate) disks: Vec<PathBuf>,
+    pub(crate) rack: Option<String>,
+    /// Free space that writes leave alone, so that deletes stay possible on a full disk.
+    pub(crate) reserve: Option<Size>,
+}
+
+impl Default for DatanodeSection {
+    fn default() -> Self {
+        Self {
+            rpc_addr: SocketAddr::from(([127, 0, 0, 1], 9859)),
+            data_addr: SocketAddr::from(([127, 0, 0, 1], 9882)),
+            disks: Vec::new(),
+            rack: None,
+            reserve: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogSection {
+    pub(crate) format: LogFormat,
+    /// As in `info` or `info,om=debug`.
+    pub(crate) level: String,
+    /// One JSON line a request; standard output if absent, `off` for none.
+    pub(crate) audit: Option<String>,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info,openraft=warn".to_owned(), audit: None }
+    }
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) display_name: Option<String>,
+    #[serde(default)]
+    pub(crate) email: Option<String>,
+    #[serde(default)]
+    pub(crate) access_key: Option<String>,
+    #[serde(default)]
+    pub(crate) secret_key: Option<String>,
+    #[serde(default)]
+    pub(crate) admin: bool,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "User({}, {:?})", self.id, self.access_key)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Bucket {
+    pub(crate) name: String,
+    /// A user's id; root's if absent.
+    #[serde(default)]
+    pub(crate) owner: Option<String>,
+}
+
+impl Config {
+    /// The file, if one is named, under the environment.
+    pub(crate) fn load(file: Option<&Path>) -> Result<Self, LoadError> {
+        layers::load(file, std::env::vars())
+    }
+
+    pub(crate) fn data(&self) -> Result<&Path, LoadError> {
+        self.data.as_deref().ok_or(LoadError::Missing("data", "the folder to keep everything in (--data)"))
+    }
+
+    pub(crate) fn node(&self) -> Result<&str, LoadError> {
+        self.node.as_deref().ok_or(LoadError::Missing("node", "this process's name in the cluster (--node)"))
+    }
+
+    /// The join token's text, from the file it is kept in or from the configuration itself.
+    pub(crate) fn join_token(&self) -> Result<String, LoadError> {
+        if let Some(token) = &self.join_token {
+            return Ok(token.clone());
+        }
+        let path = self
+            .join_token_file
+            .as_deref()
+            .ok_or(LoadError::Missing("join_token", "the cluster's secret, made by `trioxide token` (or join_token_file)"))?;
+        let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        Ok(text.trim().to_owned())
+    }
+
+    /// For showing: whether a secret is set, never the secret.
+    pub(crate) fn without_secrets(mut self) -> Self {
+        let hide = |secret: &mut Option<String>| {
+            if let Some(secret) = secret {
+                *secret = "(set)".to_owned();
+            }
+        };
+        hide(&mut self.join_token);
+        hide(&mut self.root.secret_key);
+        self.user.iter_mut().for_each(|user| hide(&mut user.secret_key));
+        self
+    }
+}
