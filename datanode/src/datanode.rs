@@ -161,6 +161,11 @@ impl Datanode {
         &self.0.services
     }
 
+    #[cfg(test)]
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
     }

@@ -13,10 +13,13 @@ mod http;
 mod ops;
 mod pipeline;
 mod store;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 pub use config::{Config, InvalidConfig};
 pub use datanode::{Datanode, Parts, Peers, StartError};
+pub use disk::{Rebuilt, rebuild_index};
 pub use http::{Accept, PlainAccept, serve};
 
 /// The name of the service that fetches missing blocks.

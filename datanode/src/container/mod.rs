@@ -191,6 +191,11 @@ impl Container {
         self.live.lock().row.pipeline
     }
 
+    #[cfg(test)]
+    pub(crate) fn indexed_to(&self) -> u64 {
+        self.row().indexed_to
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         self.live.lock().is_gone
     }

@@ -96,17 +96,19 @@ impl Index {
         entries.map(row).collect()
     }
 
-    /// Free spans of a container, from the first that begins at or after `from`.
-    pub(crate) fn dead(&self, container: ContainerId, from: u64, limit: usize) -> Result<Vec<Span>, StorageFault> {
-        let table = self.db.begin_read().map_err(fault)?.open_table(DEAD).map_err(fault)?;
-        let (first, last) = (block_key(container, from), block_key(container, u64::MAX));
-        let mut spans = Vec::new();
-        for entry in table.range(first.as_slice()..=last.as_slice()).map_err(fault)?.take(limit) {
-            let (key, value) = entry.map_err(fault)?;
-            let (_, start) = split_block_key(key.value())?;
-            spans.push(Span { start, end: open(key.value(), value.value(), "a free span")? });
+    /// Every row of every table as it is stored, to compare indexes with.
+    #[cfg(test)]
+    pub(crate) fn dump(&self) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
+        let read = self.db.begin_read().expect("reads");
+        let mut rows = Vec::new();
+        for (name, table) in [("blocks", BLOCKS), ("containers", CONTAINERS), ("groups", GROUPS), ("dead", DEAD)] {
+            let table = read.open_table(table).expect("opens");
+            for entry in table.iter().expect("reads") {
+                let (key, value) = entry.expect("reads");
+                rows.push((name, key.value().to_vec(), value.value().to_vec()));
+            }
         }
-        Ok(spans)
+        rows
     }
 
     /// Makes all changes durable at once, and tells which stretches of which files hold nothing any more.

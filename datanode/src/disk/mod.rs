@@ -13,6 +13,7 @@
 
 mod identity;
 mod index;
+mod rebuild;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,6 +33,7 @@ use crate::StartError;
 pub(crate) use identity::sync_dir;
 use identity::{DiskLock, Identity};
 pub(crate) use index::{Changes, Index};
+pub use rebuild::{Rebuilt, rebuild_index};
 
 #[derive(Debug)]
 pub(crate) struct Disk {
