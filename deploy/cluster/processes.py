@@ -77,12 +77,14 @@ def free_port():
 
 
 def _started_at(pid):
-    """When the kernel started this process, or None if it is gone or a zombie."""
+    """When the kernel started this process, or None if it is gone, to its last thread."""
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        if fields[0] in "ZX" and len(os.listdir(f"/proc/{pid}/task")) <= 1:
+            return None
     except OSError:
         return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    return int(fields[19])
 
 
 class Process:
@@ -139,13 +141,21 @@ class Process:
     def kill(self):
         """SIGKILL: as a power cut for the process, not for the disk."""
         self.signal(signal.SIGKILL)
-        wait_until(lambda: not self.alive(), 10, f"{self.name} gone after SIGKILL", 0.01)
+        self._wait_gone(10, "SIGKILL")
 
     def stop(self, timeout=30):
         """SIGTERM, and the exit code if we started it ourselves. Raises TimeoutError if it does not end."""
         self.signal(signal.SIGTERM)
-        wait_until(lambda: not self.alive(), timeout, f"{self.name} gone after SIGTERM", 0.01)
-        return self._child.wait() if self._child is not None else None
+        return self._wait_gone(timeout, "SIGTERM")
+
+    def _wait_gone(self, timeout, after):
+        """Until the last thread is gone: the first may end before those that still hold files and locks."""
+        if self._child is not None:
+            try:
+                return self._child.wait(timeout)
+            except subprocess.TimeoutExpired:
+                raise TimeoutError(f"{self.name} gone after {after}: not within {timeout} s") from None
+        wait_until(lambda: not self.alive(), timeout, f"{self.name} gone after {after}", 0.01)
 
     def ready(self):
         return http_get(self.ready_url)[0] == 200
@@ -162,7 +172,9 @@ class Process:
         return self
 
     def log_tail(self, lines=40):
+        """The end of the log, without the audit lines that share the file."""
         try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+            text = self.log.read_text(errors="replace").splitlines()
         except OSError:
             return "(no log)"
+        return "\n".join([line for line in text if not line.startswith('{"time":')][-lines:])

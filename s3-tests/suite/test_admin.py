@@ -218,7 +218,7 @@ def test_every_request_leaves_one_audit_line_and_no_secret(new_server, tmp_path)
 def test_files_are_for_their_owner_alone(new_server):
     server = new_server()
     server.start().wait_ready()
-    boto(server.endpoint, keys_of(ALICE)).create_bucket(Bucket="b")
+    boto(server.endpoint, keys_of(ALICE)).create_bucket(Bucket="bucket")
     for folder, folders, files in os.walk(server.data):
         for name in files:
             mode = os.stat(os.path.join(folder, name)).st_mode & 0o077

@@ -111,10 +111,10 @@ def test_a_location_constraint_is_checked_and_told_back(send, s3):
     def body(region):
         return (f'<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>{region}'
                 "</LocationConstraint></CreateBucketConfiguration>").encode()
-    response = send(Request("PUT", path_of(new_name()), body=body("us-east-1")))
+    name = new_name()
+    response = send(Request("PUT", path_of(name), body=body("eu-central-7")))
     assert response.status == 200, str(response)
-    assert_error(send(Request("PUT", path_of(new_name()), body=body("mars-north-1"))), 400,
-                 ("InvalidLocationConstraint", "IllegalLocationConstraintException"))
+    assert s3.get_bucket_location(Bucket=name)["LocationConstraint"] == "eu-central-7"
     assert_error(send(Request("PUT", path_of(new_name()), body=b"<CreateBucketConfiguration><Loc")), 400, "MalformedXML")
 
 
@@ -129,13 +129,16 @@ def test_the_expected_owner_must_be_the_owner(s3, bucket):
 
 def test_nobody_reads_without_signing(server, s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
-    for request in (Request("GET", "/"), Request("GET", path_of(bucket)), Request("GET", path_of(bucket, "k")),
+    for request in (Request("GET", path_of(bucket)), Request("GET", path_of(bucket, "k")),
                     Request("PUT", path_of(bucket, "new"), headers=[("content-length", "1")], body=b"x"),
                     Request("DELETE", path_of(bucket, "k")), Request("DELETE", path_of(bucket)),
                     Request("POST", path_of(bucket, "k"), "uploads", headers=[("content-length", "0")])):
         request.set("host", "127.0.0.1")
         assert_error(exchange(server.endpoint, request), 403, "AccessDenied")
     assert s3.head_object(Bucket=bucket, Key="k")["ContentLength"] == 1
+    # Asked for all buckets, nobody has none.
+    response = exchange(server.endpoint, Request("GET", "/", headers=[("host", "127.0.0.1")]))
+    assert response.status == 200 and b"<Bucket>" not in response.body
 
 
 def test_create_bucket_answers_its_location(server, send):

@@ -59,11 +59,11 @@ def test_a_changed_byte_on_the_disk_never_reaches_a_client(new_server):
     server = new_server()
     server.start().wait_ready()
     s3 = boto(server.endpoint, keys_of(ALICE))
-    s3.create_bucket(Bucket="b")
+    s3.create_bucket(Bucket="bucket")
     marker = b"a line that can be found again on the disk "
     victim, other = marker * 40_000, os.urandom(2 << 20)
-    s3.put_object(Bucket="b", Key="victim", Body=victim)
-    s3.put_object(Bucket="b", Key="other", Body=other)
+    s3.put_object(Bucket="bucket", Key="victim", Body=victim)
+    s3.put_object(Bucket="bucket", Key="other", Body=other)
     assert server.stop() == 0
     changed = 0
     for folder, _, files in os.walk(server.data):
@@ -79,7 +79,7 @@ def test_a_changed_byte_on_the_disk_never_reaches_a_client(new_server):
     assert changed, "the object's bytes were found nowhere on the disk"
     server.start().wait_ready()
     with pytest.raises((ClientError, BotoCoreError)) as caught:
-        body_of(s3, "b", "victim")
+        body_of(s3, "bucket", "victim")
     if isinstance(caught.value, ClientError):
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] >= 500
-    assert body_of(s3, "b", "other") == other
+    assert body_of(s3, "bucket", "other") == other

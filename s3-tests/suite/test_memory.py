@@ -38,7 +38,7 @@ class Zeros:
 def test_eight_clients_with_large_objects_fit_in_300_mib(new_server, size):
     server = new_server()
     server.start().wait_ready()
-    boto(server.endpoint, keys_of(ALICE)).create_bucket(Bucket="b")
+    boto(server.endpoint, keys_of(ALICE)).create_bucket(Bucket="bucket")
     peak, stop, failures = [server.rss()], threading.Event(), []
 
     def watch():
@@ -48,12 +48,12 @@ def test_eight_clients_with_large_objects_fit_in_300_mib(new_server, size):
     def work(number):
         client = boto(server.endpoint, keys_of(ALICE), request_checksum_calculation="when_required", response_checksum_validation="when_required")
         try:
-            client.put_object(Bucket="b", Key=f"k{number}", Body=Zeros(size))
+            client.put_object(Bucket="bucket", Key=f"k{number}", Body=Zeros(size))
             seen = 0
-            for piece in client.get_object(Bucket="b", Key=f"k{number}")["Body"].iter_chunks(1 << 20):
+            for piece in client.get_object(Bucket="bucket", Key=f"k{number}")["Body"].iter_chunks(1 << 20):
                 seen += len(piece)
             assert seen == size
-            client.delete_object(Bucket="b", Key=f"k{number}")
+            client.delete_object(Bucket="bucket", Key=f"k{number}")
         except Exception as error:
             failures.append(error)
 
@@ -72,15 +72,15 @@ def test_a_reader_that_does_not_read_holds_little(new_server):
     server = new_server()
     server.start().wait_ready()
     s3 = boto(server.endpoint, keys_of(ALICE))
-    s3.create_bucket(Bucket="b")
-    s3.put_object(Bucket="b", Key="k", Body=os.urandom(32 << 20))
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="k", Body=os.urandom(32 << 20))
     before = server.rss()
     from harness.sigv4 import Signer
     from harness.wire import Connection
     stalled = []
     for _ in range(40):
         connection = Connection(server.endpoint)
-        connection.send(Signer(*keys_of(ALICE)).sign(Request("GET", path_of("b", "k")), server.endpoint).to_bytes())
+        connection.send(Signer(*keys_of(ALICE)).sign(Request("GET", path_of("bucket", "k")), server.endpoint).to_bytes())
         assert connection.read_head().startswith(b"HTTP/1.1 200")
         stalled.append(connection)
     assert server.rss() < before + (150 << 20)

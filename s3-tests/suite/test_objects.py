@@ -60,7 +60,7 @@ def test_a_key_longer_than_1024_bytes_is_refused(s3, bucket):
 def test_system_headers_and_metadata_come_back(s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", ContentType="text/x-test; charset=utf-8", CacheControl="max-age=7, private",
                   ContentDisposition='attachment; filename="a b.txt"', ContentEncoding="gzip", ContentLanguage="de, en",
-                  Expires="Wed, 21 Oct 2026 07:28:00 GMT", Metadata={"plain": "value", "Mixed-Case": "V", "empty": "", "with-dash": "1, 2"})
+                  Expires="Wed, 21 Oct 2026 07:28:00 GMT", WebsiteRedirectLocation="/elsewhere", Metadata={"plain": "value", "Mixed-Case": "V", "empty": "", "with-dash": "1, 2"})
     for answer in (s3.head_object(Bucket=bucket, Key="k"), s3.get_object(Bucket=bucket, Key="k")):
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
         assert answer["ContentType"] == "text/x-test; charset=utf-8"
@@ -68,6 +68,7 @@ def test_system_headers_and_metadata_come_back(s3, bucket):
         assert answer["ContentDisposition"] == 'attachment; filename="a b.txt"'
         assert answer["ContentEncoding"] == "gzip"
         assert answer["ContentLanguage"] == "de, en"
+        assert answer["WebsiteRedirectLocation"] == "/elsewhere"
         assert headers["expires"] == "Wed, 21 Oct 2026 07:28:00 GMT"
         assert answer["Metadata"] == {"plain": "value", "mixed-case": "V", "empty": "", "with-dash": "1, 2"}
 
