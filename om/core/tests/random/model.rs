@@ -1,0 +1,451 @@
+//! The namespace as maps, without rows, references or a log.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use om_core::namespace::ByteRange;
+use om_core::rows::{Attributes, Session, UploadKey, UserId};
+use om_core::{
+    AbortUpload, CloseSession, CommitKey, CommitPart, CommittedBlock, CompleteUpload, CompletedPart, CopyAttributes, CopyKey,
+    CopyPart, CopySource, CreateBucket, CreateUpload, DeleteBucket, DeleteKey, DeleteKeys, EnsureUser, ExpireSessions,
+    ExtendSession, ForgetCompleted, KeyDeletion, OpenSession, PurgeBucket, ReadConditions, RemoveReclaimed, WriteCondition,
+    pending,
+};
+use types::{
+    BlockId, BucketId, BucketName, ContainerId, ETag, Md5, ObjectId, PartNumber, Replication, Timestamp, UploadId, VolumeName,
+};
+
+use crate::Real;
+use crate::ops::{BUCKETS, KEYS, Op, key};
+
+/// Block, offset and length of each piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Object {
+    pub(crate) pieces: Vec<(u64, u64, u64)>,
+    pub(crate) etag: ETag,
+}
+
+impl Object {
+    pub(crate) fn size(&self) -> u64 {
+        self.pieces.iter().map(|(_, _, length)| length).sum()
+    }
+
+    fn cut(&self, first: u64, end: u64) -> Vec<(u64, u64, u64)> {
+        let bytes: Vec<(u64, u64)> =
+            self.pieces.iter().flat_map(|(block, offset, length)| (0..*length).map(move |n| (*block, offset + n))).collect();
+        let mut pieces: Vec<(u64, u64, u64)> = Vec::new();
+        let mut at = 0;
+        for (block, offset, length) in &self.pieces {
+            let (start, stop) = (first.max(at), end.min(at + length));
+            if start < stop {
+                assert_eq!(bytes[start as usize], (*block, offset + (start - at)));
+                pieces.push((*block, offset + (start - at), stop - start));
+            }
+            at += length;
+        }
+        pieces
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub(crate) id: ObjectId,
+    pub(crate) object: Object,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct UploadAt {
+    pub(crate) bucket: BucketId,
+    pub(crate) key: String,
+    pub(crate) upload: UploadId,
+}
+
+impl UploadAt {
+    pub(crate) fn to_core(&self) -> UploadKey {
+        UploadKey { bucket: self.bucket, key: key(&self.key), upload: self.upload }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) buckets: BTreeMap<&'static str, BucketId>,
+    pub(crate) keys: BTreeMap<(BucketId, String), Object>,
+    pub(crate) uploads: BTreeMap<UploadAt, BTreeMap<u16, Part>>,
+    pub(crate) reclaimed: BTreeSet<u64>,
+    /// Uploads of buckets that are gone.
+    ending: BTreeMap<UploadAt, BTreeMap<u16, Part>>,
+    sessions: BTreeMap<ObjectId, (BucketId, Vec<u64>)>,
+    /// Sessions and uploads in the order of their making, whether or not they have ended.
+    all_sessions: Vec<Session>,
+    all_uploads: Vec<UploadAt>,
+    handed_out: u64,
+    objects: u64,
+}
+
+fn block(local: u64) -> BlockId {
+    BlockId { container: ContainerId(1), local }
+}
+
+/// As the copy does where the bytes' MD5 is not known; compared only with itself, so any marker does.
+fn tag(n: u64) -> ETag {
+    ETag::whole(Md5((u128::from(n) << 1).to_be_bytes()))
+}
+
+/// Where a slot points: at the latest ones, counted back.
+fn recent<T: Clone>(all: &[T], slot: usize) -> Option<T> {
+    all.len().checked_sub(slot + 1).map(|at| all[at].clone())
+}
+
+impl Model {
+    pub(crate) fn with_users(real: &mut Real) -> Self {
+        let ada = EnsureUser {
+            user: UserId("ada".into()),
+            display_name: "Ada".into(),
+            email: None,
+            is_admin: false,
+            pair: None,
+            now: real.now(),
+        };
+        real.apply(ada).expect("a new user");
+        Self::default()
+    }
+
+    /// Blocks that were handed out and that nothing refers to, sorted.
+    pub(crate) fn freed(&self) -> Vec<u64> {
+        let parts = self.uploads.values().chain(self.ending.values()).flat_map(BTreeMap::values);
+        let objects = self.keys.values().chain(parts.map(|part| &part.object));
+        let live: BTreeSet<u64> = objects
+            .flat_map(|object| object.pieces.iter().map(|(block, _, _)| *block))
+            .chain(self.sessions.values().flat_map(|(_, blocks)| blocks.iter().copied()))
+            .collect();
+        (0..self.handed_out).filter(|block| !live.contains(block)).collect()
+    }
+
+    fn hand_out(&mut self, count: u64) -> Vec<u64> {
+        let first = self.handed_out;
+        self.handed_out += count;
+        (first..self.handed_out).collect()
+    }
+
+    fn next_object(&mut self) -> ObjectId {
+        self.objects += 1;
+        ObjectId(self.objects)
+    }
+
+    /// The bucket's id, or one that never was.
+    fn bucket(&self, slot: usize) -> BucketId {
+        self.buckets.get(BUCKETS[slot]).copied().unwrap_or(BucketId(u64::MAX))
+    }
+
+    fn exists(&self, bucket: BucketId) -> bool {
+        self.buckets.values().any(|id| *id == bucket)
+    }
+
+    pub(crate) fn step(&mut self, real: &mut Real, op: &Op, step: usize) {
+        let now = real.now();
+        match op {
+            Op::CreateBucket(slot) => self.create_bucket(real, BUCKETS[*slot], now),
+            Op::DeleteBucket(slot) => self.delete_bucket(real, BUCKETS[*slot], *slot),
+            Op::PurgeOne => self.purge(real, now),
+            Op::Open { bucket, blocks } => {
+                let session = Session { object: self.next_object(), bucket: self.bucket(*bucket), opened: now };
+                let blocks = self.hand_out(*blocks);
+                let open = OpenSession { session, blocks: blocks.iter().copied().map(block).collect() };
+                real.apply(open).expect("never rejected");
+                self.sessions.insert(session.object, (session.bucket, blocks));
+                self.all_sessions.push(session);
+            }
+            Op::Extend { session, blocks } => {
+                let Some(session) = recent(&self.all_sessions, *session) else { return };
+                let blocks = self.hand_out(*blocks);
+                let extend = ExtendSession { session, blocks: blocks.iter().copied().map(block).collect(), now };
+                real.apply(extend).expect("never rejected");
+                if let Some((_, known)) = self.sessions.get_mut(&session.object) {
+                    known.extend(blocks);
+                }
+            }
+            Op::Close { session } => {
+                let Some(session) = recent(&self.all_sessions, *session) else { return };
+                real.apply(CloseSession { session, now }).expect("never rejected");
+                self.sessions.remove(&session.object);
+            }
+            Op::ExpireAll => {
+                let objects = self.sessions.keys().copied().collect();
+                let expire = ExpireSessions { objects, opened_before: now, now };
+                assert_eq!(real.apply(expire), Ok(self.sessions.len() as u32));
+                self.sessions.clear();
+            }
+            Op::Commit { session, key, skip, reverse, condition } => {
+                let Some(session) = recent(&self.all_sessions, *session) else { return };
+                let known = self.sessions.get(&session.object).map(|(_, blocks)| blocks.clone());
+                let mut blocks: Vec<u64> = known.clone().unwrap_or_default().into_iter().skip(*skip).collect();
+                if *reverse {
+                    blocks.reverse();
+                }
+                let current = self.keys.get(&(session.bucket, KEYS[*key].to_owned())).map(|object| object.etag);
+                let (condition, holds) = condition.resolve(current);
+                let is_good = known.is_some() && self.exists(session.bucket) && holds;
+                self.commit(real, session, KEYS[*key], &blocks, condition, is_good, step as u64);
+            }
+            Op::CommitForeign { session, other, key } => {
+                let (Some(session), Some(other)) =
+                    (recent(&self.all_sessions, *session), recent(&self.all_sessions, *other))
+                else {
+                    return;
+                };
+                let foreign = self.sessions.get(&other.object).map(|(_, blocks)| blocks.clone()).unwrap_or_default();
+                let own = session.object == other.object || foreign.is_empty();
+                let is_good = own && self.sessions.contains_key(&session.object) && self.exists(session.bucket);
+                self.commit(real, session, KEYS[*key], &foreign, WriteCondition::Always, is_good, step as u64);
+            }
+            Op::Delete { bucket, key: at, condition } => {
+                let bucket = self.bucket(*bucket);
+                let place = (bucket, KEYS[*at].to_owned());
+                let (condition, holds) = condition.resolve(self.keys.get(&place).map(|object| object.etag));
+                let deletion = KeyDeletion { key: key(KEYS[*at]), version: None, condition };
+                let outcome = real.apply(DeleteKey { bucket, deletion, now });
+                let is_absent = !self.keys.contains_key(&place);
+                assert_eq!(outcome.is_ok(), self.exists(bucket) && (holds || is_absent));
+                if outcome.is_ok() {
+                    self.keys.remove(&place);
+                }
+            }
+            Op::DeleteAll { bucket } => {
+                let bucket = self.bucket(*bucket);
+                let deletion = |name: &&str| KeyDeletion { key: key(name), version: None, condition: WriteCondition::Always };
+                let outcome = real.apply(DeleteKeys { bucket, deletions: KEYS.iter().map(deletion).collect(), now });
+                assert_eq!(outcome.is_ok(), self.exists(bucket));
+                self.keys.retain(|(owner, _), _| *owner != bucket);
+            }
+            Op::Copy { from, to, replace } => self.copy(real, *from, *to, *replace, now),
+            Op::CreateUpload { bucket, key } => {
+                let upload = UploadId::from_u128(self.all_uploads.len() as u128);
+                let at = UploadAt { bucket: self.bucket(*bucket), key: KEYS[*key].to_owned(), upload };
+                let create = CreateUpload {
+                    at: at.to_core(),
+                    initiator: None,
+                    attributes: Attributes::default(),
+                    storage_class: None,
+                    checksum: None,
+                    now,
+                };
+                let outcome = real.apply(create);
+                assert_eq!(outcome.is_ok(), self.exists(at.bucket));
+                if outcome.is_ok() {
+                    self.uploads.insert(at.clone(), BTreeMap::new());
+                }
+                self.all_uploads.push(at);
+            }
+            Op::CommitPart { session, upload, part } => self.commit_part(real, *session, *upload, *part, step as u64),
+            Op::CopyPart { from, upload, part, range } => self.copy_part(real, *from, *upload, *part, *range, now),
+            Op::Complete { upload, parts } => self.complete(real, *upload, *parts, step as u64),
+            Op::Abort { upload } => {
+                let Some(at) = recent(&self.all_uploads, *upload) else { return };
+                let outcome = real.apply(AbortUpload { at: at.to_core(), now });
+                assert_eq!(outcome.is_ok(), self.uploads.remove(&at).is_some());
+            }
+            Op::ForgetCompleted => {
+                real.apply(ForgetCompleted { completed_before: now, limit: 1000 }).expect("never rejected");
+            }
+            Op::Reclaim => {
+                let found = pending::reclaim(&real.tables, now, usize::MAX).expect("memory");
+                self.reclaimed.extend(found.blocks.iter().map(|block| block.local));
+                real.apply(RemoveReclaimed { rows: found.rows }).expect("never rejected");
+            }
+        }
+    }
+
+    fn create_bucket(&mut self, real: &mut Real, name: &'static str, now: Timestamp) {
+        let create = CreateBucket {
+            volume: VolumeName::s3v(),
+            name: BucketName::parse(name).expect("legal"),
+            owner: UserId("ada".into()),
+            location: None,
+            replication: Replication::One,
+            limit: 100,
+            now,
+        };
+        let outcome = real.apply(create);
+        assert_eq!(outcome.is_ok(), !self.buckets.contains_key(name));
+        if let Ok(row) = outcome {
+            self.buckets.insert(name, row.id);
+        }
+    }
+
+    fn delete_bucket(&mut self, real: &mut Real, name: &'static str, slot: usize) {
+        let bucket = self.bucket(slot);
+        let is_empty = !self.keys.keys().any(|(owner, _)| *owner == bucket);
+        let outcome = real.apply(DeleteBucket { bucket });
+        assert_eq!(outcome.is_ok(), self.exists(bucket) && is_empty);
+        if outcome.is_ok() {
+            self.buckets.remove(name);
+            let (ending, uploads) = std::mem::take(&mut self.uploads).into_iter().partition(|(at, _)| at.bucket == bucket);
+            self.uploads = uploads;
+            self.ending.extend::<BTreeMap<_, _>>(ending);
+        }
+    }
+
+    fn purge(&mut self, real: &mut Real, now: Timestamp) {
+        let Some(bucket) = pending::ending_bucket(&real.tables).expect("memory") else {
+            assert!(self.ending.is_empty(), "uploads of a bucket that is gone wait to be purged");
+            return;
+        };
+        // A row at a time would be seen half done by the model; whole buckets are not.
+        while real.apply(PurgeBucket { bucket, limit: 1, now: real.now().max(now) }).expect("never rejected") {}
+        self.ending.retain(|at, _| at.bucket != bucket);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a commit has as many")]
+    fn commit(
+        &mut self,
+        real: &mut Real,
+        session: Session,
+        name: &str,
+        blocks: &[u64],
+        condition: WriteCondition,
+        is_good: bool,
+        n: u64,
+    ) {
+        let pieces: Vec<(u64, u64, u64)> = blocks.iter().map(|local| (*local, 0, 10)).collect();
+        let commit = CommitKey {
+            session,
+            key: key(name),
+            blocks: blocks.iter().map(|local| CommittedBlock { block: block(*local), length: 10 }).collect(),
+            etag: tag(n),
+            checksum: None,
+            attributes: Attributes::default(),
+            storage_class: None,
+            condition,
+            owner: None,
+            now: real.now(),
+        };
+        let outcome = real.apply(commit);
+        assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
+        self.sessions.remove(&session.object);
+        if is_good {
+            self.keys.insert((session.bucket, name.to_owned()), Object { pieces, etag: tag(n) });
+        }
+    }
+
+    fn source(&self, real: &Real, (bucket, at): (usize, usize)) -> (CopySource, Option<Object>) {
+        let bucket = self.bucket(bucket);
+        let object = self.keys.get(&(bucket, KEYS[at].to_owned())).cloned();
+        let _ = real;
+        let conditions = ReadConditions::default();
+        (CopySource { bucket, key: key(KEYS[at]), version: None, conditions }, object)
+    }
+
+    fn copy(&mut self, real: &mut Real, from: (usize, usize), to: (usize, usize), replace: bool, now: Timestamp) {
+        let (source, object) = self.source(real, from);
+        let bucket = self.bucket(to.0);
+        let attributes = if replace { CopyAttributes::Replace(Attributes::default()) } else { CopyAttributes::Source };
+        let copy = CopyKey {
+            source,
+            bucket,
+            key: key(KEYS[to.1]),
+            attributes,
+            storage_class: None,
+            condition: WriteCondition::Always,
+            object: self.next_object(),
+            owner: None,
+            max_size: u64::MAX,
+            now,
+        };
+        let outcome = real.apply(copy);
+        let is_good = object.is_some() && self.exists(bucket) && (from != to || replace);
+        assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
+        if let Some(object) = object.filter(|_| is_good) {
+            self.keys.insert((bucket, KEYS[to.1].to_owned()), object);
+        }
+    }
+
+    fn commit_part(&mut self, real: &mut Real, session: usize, upload: usize, part: u16, n: u64) {
+        let (Some(session), Some(at)) = (recent(&self.all_sessions, session), recent(&self.all_uploads, upload)) else {
+            return;
+        };
+        let known = self.sessions.remove(&session.object);
+        let blocks = known.clone().map(|(_, blocks)| blocks).unwrap_or_default();
+        let commit = CommitPart {
+            session,
+            at: at.to_core(),
+            part: PartNumber::new(part.into()).expect("legal"),
+            blocks: blocks.iter().map(|local| CommittedBlock { block: block(*local), length: 10 }).collect(),
+            etag: tag(n),
+            checksum: None,
+            now: real.now(),
+        };
+        let outcome = real.apply(commit);
+        let is_good = known.is_some() && session.bucket == at.bucket && self.uploads.contains_key(&at);
+        assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
+        if is_good {
+            let pieces = blocks.iter().map(|local| (*local, 0, 10)).collect();
+            let part_row = Part { id: session.object, object: Object { pieces, etag: tag(n) } };
+            self.uploads.entry(at).or_default().insert(part, part_row);
+        }
+    }
+
+    fn copy_part(
+        &mut self,
+        real: &mut Real,
+        from: (usize, usize),
+        upload: usize,
+        part: u16,
+        range: Option<(u64, u64)>,
+        now: Timestamp,
+    ) {
+        let Some(at) = recent(&self.all_uploads, upload) else { return };
+        let (source, object) = self.source(real, from);
+        let id = self.next_object();
+        let copy = CopyPart {
+            source,
+            range: range.map(|(first, last)| ByteRange::Span(first, last)),
+            at: at.to_core(),
+            part: PartNumber::new(part.into()).expect("legal"),
+            object: id,
+            max_size: u64::MAX,
+            now,
+        };
+        let outcome = real.apply(copy);
+        let span = object.as_ref().and_then(|object| match range {
+            None => Some((0, object.size())),
+            Some((first, last)) => (first <= last && last < object.size()).then_some((first, last + 1)),
+        });
+        let is_good = self.uploads.contains_key(&at) && span.is_some();
+        assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
+        if let (Ok(copied), Some(object), Some((first, end))) = (outcome, object, span) {
+            let object = Object { pieces: object.cut(first, end), etag: copied.etag };
+            self.uploads.entry(at).or_default().insert(part, Part { id, object });
+        }
+    }
+
+    fn complete(&mut self, real: &mut Real, upload: usize, parts: u8, n: u64) {
+        let Some(at) = recent(&self.all_uploads, upload) else { return };
+        let there = self.uploads.get(&at).cloned().unwrap_or_default();
+        let named: Vec<(u16, Part)> = there.into_iter().filter(|(number, _)| parts & (1 << (number - 1)) != 0).collect();
+        let complete = CompleteUpload {
+            at: at.to_core(),
+            parts: named
+                .iter()
+                .map(|(number, part)| CompletedPart {
+                    number: PartNumber::new((*number).into()).expect("legal"),
+                    etag: part.object.etag,
+                    object: part.id,
+                })
+                .collect(),
+            etag: tag(n),
+            checksum: None,
+            condition: WriteCondition::Always,
+            object: self.next_object(),
+            min_part_size: 0,
+            max_size: u64::MAX,
+            now: real.now(),
+        };
+        let outcome = real.apply(complete);
+        let is_good = self.uploads.contains_key(&at) && !named.is_empty();
+        assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
+        if is_good {
+            self.uploads.remove(&at);
+            let pieces = named.into_iter().flat_map(|(_, part)| part.object.pieces).collect();
+            self.keys.insert((at.bucket, at.key), Object { pieces, etag: tag(n) });
+        }
+    }
+}
