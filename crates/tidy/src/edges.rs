@@ -44,6 +44,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "datanode",
             "datanode-api",
             "gateway",
+            // The admin listener checks the same signatures.
+            "gateway-core",
         ],
     ),
     ("bench", &[]),
