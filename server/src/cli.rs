@@ -87,10 +87,20 @@ pub(crate) struct RepairArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RepairTool {
+    /// Ends a damaged write-ahead log where the damage begins. What stood behind is lost to this member: only for one whose group
+    /// has a healthy majority without it, or for a single node whose owner accepts the loss
+    Wal {
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
     /// Makes a disk's block index anew from its container files
     Index {
         #[arg(long, value_name = "DIR")]
         disk: PathBuf,
+        /// Do it
         #[arg(long)]
         yes: bool,
     },
