@@ -4,9 +4,13 @@
 //! header's value but the user agent's, or anything of a body; JSON escapes what a name may contain.
 
 use std::fmt;
-use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::fs::OpenOptions;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use serde::Serialize;
 use tracing::error;
@@ -14,44 +18,89 @@ use tracing::error;
 /// Takes finished lines, without the line's end. Must not block.
 pub trait AuditSink: Send + Sync + fmt::Debug {
     fn record(&self, line: String);
+
+    /// Waits until what was recorded has been written, at most for a moment: the process is about to end.
+    fn flush(&self) {}
 }
 
-/// Lines that may wait for standard output: a few seconds of a fully loaded gateway.
+/// Lines that may wait to be written: a few seconds of a fully loaded gateway.
 const WAITING: usize = 65_536;
+const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 
-/// Standard output, by a thread of its own, so that a reader that stands still does not stop requests. When it stands still
-/// for too long lines are dropped and counted (`gateway_audit_lines_dropped_total`).
+/// Standard output or a file, written by a thread of its own, so that a reader that stands still does not stop requests. When
+/// it stands still for too long lines are dropped and counted (`gateway_audit_lines_dropped_total`).
 #[derive(Debug)]
-pub struct StdoutAudit(SyncSender<String>);
+pub struct AuditLog(SyncSender<Entry>);
 
-impl StdoutAudit {
-    pub fn start() -> io::Result<Self> {
-        let (lines, waiting) = sync_channel(WAITING);
-        thread::Builder::new().name("audit".to_owned()).spawn(move || write_all(&waiting))?;
-        Ok(Self(lines))
+enum Entry {
+    Line(String),
+    /// Tells when all before it is written.
+    Flush(Sender<()>),
+}
+
+impl AuditLog {
+    pub fn stdout() -> io::Result<Self> {
+        Self::start(Box::new(io::stdout()))
+    }
+
+    /// Adds to the file, which only its owner may read: it tells who did what.
+    pub fn file(path: &Path) -> io::Result<Self> {
+        Self::start(Box::new(OpenOptions::new().append(true).create(true).mode(0o600).open(path)?))
+    }
+
+    fn start(out: Box<dyn Write + Send>) -> io::Result<Self> {
+        let (entries, waiting) = sync_channel(WAITING);
+        thread::Builder::new().name("audit".to_owned()).spawn(move || {
+            if let Err(error) = write_all(BufWriter::with_capacity(64 * 1024, out), &waiting) {
+                error!(%error, "the audit cannot be written; no more lines will be");
+            }
+        })?;
+        Ok(Self(entries))
     }
 }
 
-impl AuditSink for StdoutAudit {
+impl AuditSink for AuditLog {
     fn record(&self, line: String) {
-        match self.0.try_send(line) {
+        match self.0.try_send(Entry::Line(line)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 metrics::counter!("gateway_audit_lines_dropped_total").increment(1);
             }
         }
     }
-}
 
-fn write_all(waiting: &Receiver<String>) {
-    let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout());
-    while let Ok(first) = waiting.recv() {
-        let written = std::iter::once(first).chain(waiting.try_iter()).try_for_each(|line| writeln!(out, "{line}"));
-        if let Err(error) = written.and_then(|()| out.flush()) {
-            error!(%error, "the audit cannot be written; no more lines will be");
-            return;
+    fn flush(&self) {
+        let (done, written) = channel();
+        if self.0.send(Entry::Flush(done)).is_ok() {
+            // Whoever does not read our output does not hold up our end.
+            let _ = written.recv_timeout(FLUSH_WITHIN);
         }
     }
+}
+
+fn write_all(mut out: BufWriter<Box<dyn Write + Send>>, waiting: &Receiver<Entry>) -> io::Result<()> {
+    while let Ok(first) = waiting.recv() {
+        let mut flushed = Vec::new();
+        for entry in std::iter::once(first).chain(waiting.try_iter()) {
+            match entry {
+                Entry::Line(line) => writeln!(out, "{line}")?,
+                Entry::Flush(done) => flushed.push(done),
+            }
+        }
+        out.flush()?;
+        for done in flushed {
+            let _ = done.send(());
+        }
+    }
+    Ok(())
+}
+
+/// No audit at all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoAudit;
+
+impl AuditSink for NoAudit {
+    fn record(&self, _: String) {}
 }
 
 #[derive(Debug, Clone, Default, Serialize)]
@@ -84,6 +133,19 @@ impl AuditRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_in_the_file_once_it_is_flushed() {
+        let path = std::env::temp_dir().join(format!("trioxide-audit-{}.json", std::process::id()));
+        let audit = AuditLog::file(&path).expect("a file");
+        for line in ["one", "two"] {
+            audit.record(line.to_owned());
+        }
+        audit.flush();
+        let text = std::fs::read_to_string(&path).expect("written");
+        std::fs::remove_file(&path).expect("there");
+        assert_eq!(text, "one\ntwo\n");
+    }
 
     #[test]
     fn a_key_cannot_make_a_line_of_its_own() {

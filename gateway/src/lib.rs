@@ -20,7 +20,7 @@ mod rejections;
 mod reply;
 mod service;
 
-pub use audit::{AuditSink, StdoutAudit};
+pub use audit::{AuditLog, AuditSink, NoAudit};
 pub use authenticator::Authenticator;
 pub use config::{Config, InvalidConfig};
 pub use front::Gateway;

@@ -14,7 +14,7 @@ use gateway_core::dispatch::{S3Operation, dispatch};
 use gateway_core::encoding::from_latin1;
 use gateway_core::error::Answering;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
 use om_api::{GetBucket, Requester};
 use rpc::CallError;
@@ -33,10 +33,11 @@ use crate::reply::{self, Reply, ReplyBody};
 
 /// Names and values of all headers together. S3 takes 8 KiB; user metadata and long tokens must fit beside each other.
 const MAX_HEADERS: usize = 16 << 10;
-/// Read of a refused body so that the client comes to read the answer; more for methods that bring one.
+/// Read of a refused body before the answer, to keep the connection; more for methods that bring one. With a longer one the
+/// connection ends after the answer.
 const DRAIN: u64 = 64 << 10;
 const DRAIN_UPLOAD: u64 = 1 << 20;
-const DRAIN_TIME: Duration = Duration::from_secs(5);
+const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// Answers one request. Never fails: what goes wrong is an answer too.
 pub(crate) async fn handle(
@@ -90,6 +91,10 @@ async fn respond(shared: &Arc<Shared>, ids: CallIds, request: http::Request<Inco
     let (head, body) = request.into_parts();
     let expects_continue =
         head.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if !framing_is_plain(&head.headers) {
+        // Whoever stands in front of us may see another end of this request than we do: nothing may follow it.
+        return Outcome { result: Err(S3Error::invalid_request("The framing of the request is not valid.")), reusable: false };
+    }
     let drain = if matches!(head.method, Method::PUT | Method::POST) { DRAIN_UPLOAD } else { DRAIN };
     let mut body = RequestBody::new(body, shared.config.idle_timeout, expects_continue);
     let result = match admit(shared, &ids, head, record).await {
@@ -104,6 +109,18 @@ async fn respond(shared: &Arc<Shared>, ids: CallIds, request: http::Request<Inco
     record.bytes_in = body.received();
     body.drain(drain, DRAIN_TIME).await;
     Outcome { result, reusable: body.is_at_end() }
+}
+
+/// One way to tell where the body ends, in the one form that everybody reads alike.
+fn framing_is_plain(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (encodings.next(), encodings.next()) {
+        (None, _) => true,
+        (Some(encoding), None) => {
+            encoding.as_bytes().eq_ignore_ascii_case(b"chunked") && !headers.contains_key(header::CONTENT_LENGTH)
+        }
+        (Some(_), Some(_)) => false,
+    }
 }
 
 /// What is decided from the head alone, and the signing key.

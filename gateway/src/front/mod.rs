@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
-use crate::audit::{AuditSink, StdoutAudit};
+use crate::audit::{AuditLog, AuditSink};
 use crate::authenticator::Authenticator;
 use crate::config::Config;
 use crate::context::{Shared, memory_units};
@@ -52,7 +52,7 @@ impl Gateway {
         entropy: Arc<dyn Entropy>,
         shutdown: Shutdown,
     ) -> Self {
-        let audit: Arc<dyn AuditSink> = match StdoutAudit::start() {
+        let audit: Arc<dyn AuditSink> = match AuditLog::stdout() {
             Ok(audit) => Arc::new(audit),
             Err(error) => {
                 warn!(%error, "no thread for the audit; its lines go to the log");
@@ -138,6 +138,9 @@ impl Gateway {
         if tokio::time::timeout(self.shared.config.drain_timeout, graceful.shutdown()).await.is_err() {
             warn!("requests were still under way when the drain timeout was over");
         }
+        let audit = Arc::clone(&self.shared.audit);
+        // It waits for a thread, which ours must not.
+        let _ = tokio::task::spawn_blocking(move || audit.flush()).await;
         Ok(())
     }
 

@@ -88,7 +88,7 @@ impl Operation for CopyObject {
         let result = CopyResult {
             etag: committed.etag,
             last_modified: committed.last_modified,
-            checksum: committed.checksum.map(|checksum| checksum.checksum),
+            checksum: committed.checksum.map(|sum| (sum.checksum, sum.kind, committed.etag.parts)),
         };
         let mut reply = reply::xml(StatusCode::OK, copy_object_result(&result));
         if let Some(version) = committed.version {

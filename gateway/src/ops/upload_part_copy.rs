@@ -10,7 +10,7 @@ use om_api::{
     BlocksWanted, CommitPart, CopyPart, CopyPartRejected, LookupKey, LookupRejected, ObjectRead, PartCommitted, ReadConditions,
 };
 use rpc::CallError;
-use types::{Checksum, ChecksumAlgorithm, ETag, VersionId};
+use types::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, VersionId};
 
 use super::attributes::parse_source_conditions;
 use super::copy_object::{parse_source, source_is_marker, source_too_large};
@@ -93,6 +93,7 @@ fn to_om_range(range: RangeRequest) -> om_api::ByteRange {
 
 fn copied(committed: PartCommitted, checksum: Option<Checksum>) -> Copied {
     let PartCommitted { etag, last_modified, source_version, .. } = committed;
+    let checksum = checksum.map(|sum| (sum, ChecksumType::FullObject, None));
     Copied { result: CopyResult { etag, last_modified, checksum }, source_version }
 }
 

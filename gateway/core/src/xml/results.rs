@@ -2,7 +2,8 @@
 
 use types::{Checksum, ChecksumType, ETag, Timestamp, UploadId, VersionId};
 
-use super::{XmlOut, checksum_type_name, write_checksum};
+use super::{XmlOut, checksum_type_name};
+use crate::checksum::object_checksum_text;
 use crate::dates::format_iso8601;
 use crate::error::S3Error;
 
@@ -41,7 +42,7 @@ impl CompleteMultipartUploadResult<'_> {
             out.text("Key", self.key);
             write_etag(out, &self.etag);
             if let Some((checksum, kind, parts)) = &self.checksum {
-                let text = crate::checksum::object_checksum_text(checksum, *kind, Some(*parts));
+                let text = object_checksum_text(checksum, *kind, Some(*parts));
                 out.text(super::checksum_element(checksum.algorithm()), &text);
                 out.text("ChecksumType", checksum_type_name(*kind));
             }
@@ -54,7 +55,8 @@ impl CompleteMultipartUploadResult<'_> {
 pub struct CopyResult {
     pub etag: ETag,
     pub last_modified: Timestamp,
-    pub checksum: Option<Checksum>,
+    /// The parts are those of a composite one.
+    pub checksum: Option<(Checksum, ChecksumType, Option<u16>)>,
 }
 
 pub fn copy_object_result(result: &CopyResult) -> String {
@@ -69,7 +71,13 @@ fn copy_result(root: &str, result: &CopyResult) -> String {
     XmlOut::with_root(root, |out| {
         out.text("LastModified", &format_iso8601(result.last_modified));
         write_etag(out, &result.etag);
-        write_checksum(out, result.checksum.as_ref());
+        if let Some((checksum, kind, parts)) = &result.checksum {
+            out.text(super::checksum_element(checksum.algorithm()), &object_checksum_text(checksum, *kind, *parts));
+            // A part's has no type of its own.
+            if root == "CopyObjectResult" {
+                out.text("ChecksumType", checksum_type_name(*kind));
+            }
+        }
     })
 }
 

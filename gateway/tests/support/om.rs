@@ -1,0 +1,558 @@
+//! A namespace in memory: enough of the OM's promises to judge the gateway by.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gateway_core::auth::{Scope, SigningKey as Derived};
+use om_api::*;
+use rpc::{CallContext, CallError, Never};
+use types::*;
+
+pub const ACCESS_KEY: &str = "TESTACCESSKEY";
+pub const SECRET_KEY: &str = "secret/of+the=test";
+/// Small, so that objects of a test have several.
+pub const BLOCK: u64 = 300_000;
+
+#[derive(Debug, Default)]
+pub struct MemoryOm(Mutex<State>);
+
+#[derive(Debug)]
+pub struct State {
+    pub secret: (String, u64),
+    pub buckets: BTreeMap<String, Bucket>,
+    pub sessions: BTreeMap<ObjectId, Session>,
+    pub uploads: BTreeMap<UploadId, Upload>,
+    pub request_ids: BTreeSet<RequestId>,
+    pub abandoned: u64,
+    next: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            secret: (SECRET_KEY.to_owned(), 1),
+            buckets: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            request_ids: BTreeSet::new(),
+            abandoned: 0,
+            next: 1,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Bucket {
+    location: Option<String>,
+    pub keys: BTreeMap<String, Object>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Object {
+    info: ObjectInfo,
+    blocks: Vec<CommittedBlock>,
+    /// Where the parts end.
+    parts: Vec<(PartNumber, u64, Option<Checksum>)>,
+}
+
+#[derive(Debug)]
+pub struct Session {
+    blocks: Vec<BlockId>,
+}
+
+#[derive(Debug)]
+pub struct Upload {
+    key: String,
+    bucket: String,
+    attributes: ObjectAttributes,
+    checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    parts: BTreeMap<PartNumber, (PartSummary, Vec<CommittedBlock>)>,
+    completed: Option<Box<KeyCommitted>>,
+}
+
+pub fn user() -> DisplayUser {
+    DisplayUser { id: UserId("owner-id".into()), display_name: "Owner".into() }
+}
+
+const AT: Timestamp = Timestamp(1_782_864_000_000);
+
+impl MemoryOm {
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no panic under the lock")
+    }
+
+    fn checked(&self, cx: &CallContext, by: &Requester) -> Result<MutexGuard<'_, State>, Denied> {
+        let mut state = self.state();
+        assert!(state.request_ids.insert(cx.request_id), "a request id was used for two calls");
+        match by {
+            Requester::Signed { access_key, secret_version } if access_key.0 == ACCESS_KEY => {
+                if *secret_version == state.secret.1 { Ok(state) } else { Err(Denied::StaleCredential) }
+            }
+            Requester::Signed { .. } => Err(Denied::NoSuchAccessKey),
+            Requester::Anonymous | Requester::System => Err(Denied::AccessDenied),
+        }
+    }
+}
+
+impl State {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn hand_out(&mut self, object: ObjectId, count: u64) -> Vec<BlockLocation> {
+        let mut blocks = Vec::new();
+        for _ in 0..count {
+            let block = BlockId { container: ContainerId(1), local: self.number() };
+            let pipeline = PipelineId(self.next);
+            self.sessions.get_mut(&object).expect("open").blocks.push(block);
+            blocks.push(location(block, BLOCK, pipeline));
+        }
+        blocks
+    }
+
+    fn open(&mut self, size: Option<u64>) -> OpenedKey {
+        let object = ObjectId(self.number());
+        self.sessions.insert(object, Session { blocks: Vec::new() });
+        let blocks = self.hand_out(object, u64::from(size != Some(0)));
+        let session = WriteSession { object, bucket: BucketId(1), opened: AT };
+        OpenedKey { session, blocks, block_size: BLOCK }
+    }
+
+    fn close(&mut self, session: &WriteSession, blocks: &[CommittedBlock]) -> bool {
+        let Some(open) = self.sessions.remove(&session.object) else { return false };
+        assert!(blocks.iter().all(|block| open.blocks.contains(&block.block)), "foreign blocks");
+        true
+    }
+}
+
+fn location(block: BlockId, length: u64, pipeline: PipelineId) -> BlockLocation {
+    let replica = Replica { datanode: DatanodeId(1), endpoint: Endpoint("dn:1".into()) };
+    BlockLocation { block, pipeline, replicas: vec![replica], length, token: Bytes::from_static(b"token") }
+}
+
+fn reject<T, R>(rejection: R) -> Result<T, CallError<R>> {
+    Err(CallError::Rejected(rejection))
+}
+
+fn refused<R>(make: impl FnOnce(Denied) -> R) -> impl FnOnce(Denied) -> CallError<R> {
+    move |why| CallError::Rejected(make(why))
+}
+
+fn holds(condition: &WriteCondition, current: Option<ETag>) -> bool {
+    match (condition, current) {
+        (WriteCondition::Always, _) => true,
+        (WriteCondition::IfAbsent, current) => current.is_none(),
+        (WriteCondition::IfPresent, current) => current.is_some(),
+        (WriteCondition::IfMatch(etag), current) => current == Some(*etag),
+        (WriteCondition::IfNoneMatch(etag), current) => current != Some(*etag),
+    }
+}
+
+fn bucket_info(name: &str, bucket: &Bucket) -> BucketInfo {
+    BucketInfo {
+        id: BucketId(1),
+        name: BucketName::parse(name).expect("legal"),
+        volume: VolumeName::s3v(),
+        owner: user(),
+        created: AT,
+        location: bucket.location.clone(),
+        layout: BucketLayout::ObjectStore,
+        replication: Replication::One,
+    }
+}
+
+fn pieces(object: &Object, first: u64, length: u64) -> Vec<BlockPiece> {
+    let (mut offset, mut found) = (0, Vec::new());
+    for block in &object.blocks {
+        let from = first.max(offset);
+        let to = (first + length).min(offset + block.length);
+        if from < to {
+            let location = location(block.block, block.length, PipelineId(1));
+            found.push(BlockPiece { object_offset: from, block_offset: from - offset, length: to - from, location });
+        }
+        offset += block.length;
+    }
+    found
+}
+
+#[async_trait]
+impl Om for MemoryOm {
+    async fn signing_key(&self, _: CallContext, request: SigningKeyRequest) -> Result<SigningKey, CallError<SigningKeyRejected>> {
+        if request.access_key.0 != ACCESS_KEY {
+            return reject(SigningKeyRejected::NoSuchAccessKey);
+        }
+        let (secret, secret_version) = self.state().secret.clone();
+        let scope = Scope { date: request.date, region: request.region, service: request.service };
+        Ok(SigningKey { key: *Derived::derive(&secret, &scope).as_bytes(), secret_version, user: user() })
+    }
+
+    async fn create_bucket(&self, cx: CallContext, request: CreateBucket) -> Result<BucketInfo, CallError<CreateBucketRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(CreateBucketRejected::Denied))?;
+        let name = request.bucket.as_str();
+        if let Some(bucket) = state.buckets.get(name) {
+            return reject(CreateBucketRejected::OwnedByYou(Box::new(bucket_info(name, bucket))));
+        }
+        let bucket = Bucket { location: request.location, ..Bucket::default() };
+        let info = bucket_info(name, &bucket);
+        state.buckets.insert(name.to_owned(), bucket);
+        Ok(info)
+    }
+
+    async fn delete_bucket(&self, cx: CallContext, request: DeleteBucket) -> Result<(), CallError<DeleteBucketRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(DeleteBucketRejected::Denied))?;
+        match state.buckets.get(request.bucket.as_str()) {
+            None => reject(DeleteBucketRejected::NoSuchBucket),
+            Some(bucket) if !bucket.keys.is_empty() => reject(DeleteBucketRejected::NotEmpty),
+            Some(_) => {
+                state.buckets.remove(request.bucket.as_str());
+                Ok(())
+            }
+        }
+    }
+
+    async fn get_bucket(&self, cx: CallContext, request: GetBucket) -> Result<BucketInfo, CallError<BucketRejected>> {
+        let state = self.checked(&cx, &request.by).map_err(refused(BucketRejected::Denied))?;
+        let name = request.bucket.as_str();
+        state.buckets.get(name).map(|bucket| bucket_info(name, bucket)).ok_or(CallError::Rejected(BucketRejected::NoSuchBucket))
+    }
+
+    async fn list_buckets(&self, cx: CallContext, request: ListBuckets) -> Result<BucketPage, CallError<ListBucketsRejected>> {
+        let state = self.checked(&cx, &request.by).map_err(refused(ListBucketsRejected::Denied))?;
+        let after = request.after.unwrap_or_default();
+        let mut buckets: Vec<_> = state
+            .buckets
+            .iter()
+            .filter(|(name, _)| **name > after && name.starts_with(&request.prefix))
+            .map(|(name, bucket)| bucket_info(name, bucket))
+            .collect();
+        let more = buckets.len() > request.limit as usize;
+        buckets.truncate(request.limit as usize);
+        Ok(BucketPage { owner: Some(user()), buckets, more })
+    }
+
+    async fn open_key(&self, cx: CallContext, request: OpenKey) -> Result<OpenedKey, CallError<OpenKeyRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(OpenKeyRejected::Denied))?;
+        let Some(bucket) = state.buckets.get(request.bucket.as_str()) else { return reject(OpenKeyRejected::NoSuchBucket) };
+        let current = bucket.keys.get(request.key.as_str()).map(|object| object.info.etag);
+        if !holds(&request.condition, current) {
+            return reject(OpenKeyRejected::PreconditionFailed);
+        }
+        Ok(state.open(request.size))
+    }
+
+    async fn allocate_blocks(
+        &self,
+        cx: CallContext,
+        request: AllocateBlocks,
+    ) -> Result<Vec<BlockLocation>, CallError<AllocateRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(AllocateRejected::Denied))?;
+        if !state.sessions.contains_key(&request.session.object) {
+            return reject(AllocateRejected::NoSuchSession);
+        }
+        Ok(state.hand_out(request.session.object, u64::from(request.count)))
+    }
+
+    async fn commit_key(&self, cx: CallContext, request: CommitKey) -> Result<KeyCommitted, CallError<CommitRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(CommitRejected::Denied))?;
+        if !state.close(&request.session, &request.blocks) {
+            return reject(CommitRejected::NoSuchSession);
+        }
+        let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else { return reject(CommitRejected::NoSuchBucket) };
+        let current = bucket.keys.get(request.key.as_str()).map(|object| object.info.etag);
+        if !holds(&request.condition, current) {
+            return reject(CommitRejected::PreconditionFailed);
+        }
+        let size = request.blocks.iter().map(|block| block.length).sum();
+        let info = ObjectInfo {
+            object: request.session.object,
+            size,
+            etag: request.etag,
+            last_modified: AT,
+            attributes: request.attributes,
+            checksum: request.checksum.clone(),
+            owner: user(),
+            version: None,
+            parts: None,
+            part: None,
+            part_offset: None,
+        };
+        bucket.keys.insert(request.key.as_str().to_owned(), Object { info, blocks: request.blocks, parts: Vec::new() });
+        Ok(KeyCommitted { etag: request.etag, last_modified: AT, version: None, size, checksum: request.checksum })
+    }
+
+    async fn abandon_key(&self, _: CallContext, request: AbandonKey) -> Result<(), CallError<Never>> {
+        let mut state = self.state();
+        state.sessions.remove(&request.session.object);
+        state.abandoned += 1;
+        Ok(())
+    }
+
+    async fn lookup_key(&self, cx: CallContext, request: LookupKey) -> Result<ObjectRead, CallError<LookupRejected>> {
+        let state = self.checked(&cx, &request.by).map_err(refused(LookupRejected::Denied))?;
+        let Some(bucket) = state.buckets.get(request.bucket.as_str()) else { return reject(LookupRejected::NoSuchBucket) };
+        let Some(object) = bucket.keys.get(request.key.as_str()) else { return reject(LookupRejected::NoSuchKey) };
+        if request.version.is_some_and(|version| !version.is_null()) {
+            return reject(LookupRejected::NoSuchVersion);
+        }
+        if request.pinned.is_some_and(|pinned| pinned != object.info.object) {
+            return reject(LookupRejected::Replaced);
+        }
+        let mut info = object.info.clone();
+        let size = info.size;
+        let (first, length) = match request.wanted {
+            BlocksWanted::None => (0, 0),
+            BlocksWanted::All => (0, size),
+            BlocksWanted::Range(ByteRange::Span(first, last)) if first < size => (first, last.min(size - 1) - first + 1),
+            BlocksWanted::Range(ByteRange::From(first)) if first < size => (first, size - first),
+            BlocksWanted::Range(ByteRange::Suffix(length)) => (size.saturating_sub(length), length.min(size)),
+            BlocksWanted::Range(_) => (0, 0),
+            BlocksWanted::Part(number) if object.parts.is_empty() && number.get() == 1 => (0, size),
+            BlocksWanted::Part(number) => {
+                let mut offset = 0;
+                for (part, length, checksum) in &object.parts {
+                    if *part == number {
+                        info.part = Some(PartInfo { number, size: *length, checksum: checksum.clone() });
+                        info.part_offset = Some(offset);
+                        break;
+                    }
+                    offset += length;
+                }
+                let Some(part) = &info.part else { return reject(LookupRejected::NoSuchPart) };
+                (offset, part.size)
+            }
+        };
+        let all = pieces(object, first, length);
+        // Only two at a time, so that long reads come back for more.
+        let more = all.len() > 2;
+        Ok(ObjectRead { info, pieces: all.into_iter().take(2).collect(), more })
+    }
+
+    async fn delete_key(&self, cx: CallContext, request: DeleteKey) -> Result<DeletedKey, CallError<DeleteKeyRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(DeleteKeyRejected::Denied))?;
+        let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else { return reject(DeleteKeyRejected::NoSuchBucket) };
+        let key = request.deletion.key.as_str();
+        if let Some(object) = bucket.keys.get(key)
+            && !holds(&request.deletion.condition, Some(object.info.etag))
+        {
+            return reject(DeleteKeyRejected::PreconditionFailed);
+        }
+        bucket.keys.remove(key);
+        Ok(DeletedKey::default())
+    }
+
+    async fn delete_keys(
+        &self,
+        cx: CallContext,
+        request: DeleteKeys,
+    ) -> Result<Vec<Result<DeletedKey, DeleteKeyRejected>>, CallError<DeleteKeysRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(DeleteKeysRejected::Denied))?;
+        let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else {
+            return reject(DeleteKeysRejected::NoSuchBucket);
+        };
+        let one = |deletion: KeyDeletion| match bucket.keys.get(deletion.key.as_str()) {
+            Some(object) if !holds(&deletion.condition, Some(object.info.etag)) => Err(DeleteKeyRejected::PreconditionFailed),
+            Some(_) | None => {
+                bucket.keys.remove(deletion.key.as_str());
+                Ok(DeletedKey::default())
+            }
+        };
+        Ok(request.deletions.into_iter().map(one).collect())
+    }
+
+    async fn copy_key(&self, cx: CallContext, request: CopyKey) -> Result<KeyCopied, CallError<CopyRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(CopyRejected::Denied))?;
+        let source = state.buckets.get(request.source_bucket.as_str()).and_then(|b| b.keys.get(request.source_key.as_str()));
+        let Some(mut object) = source.cloned() else { return reject(CopyRejected::NoSuchSourceKey) };
+        let onto_itself = request.source_bucket == request.bucket && request.source_key == request.key;
+        match request.attributes {
+            CopyAttributes::Source if onto_itself => return reject(CopyRejected::OntoItself),
+            CopyAttributes::Source => {}
+            CopyAttributes::Replace(attributes) => object.info.attributes = attributes,
+        }
+        object.info.object = ObjectId(state.number());
+        let ObjectInfo { etag, size, ref checksum, .. } = object.info;
+        let committed = KeyCommitted { etag, last_modified: AT, version: None, size, checksum: checksum.clone() };
+        let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else { return reject(CopyRejected::NoSuchBucket) };
+        bucket.keys.insert(request.key.as_str().to_owned(), object);
+        Ok(KeyCopied { committed, source_version: None })
+    }
+
+    async fn list_keys(&self, cx: CallContext, request: ListKeys) -> Result<KeyPage, CallError<ListRejected>> {
+        let state = self.checked(&cx, &request.by).map_err(refused(ListRejected::Denied))?;
+        let Some(bucket) = state.buckets.get(request.bucket.as_str()) else { return reject(ListRejected::NoSuchBucket) };
+        let mut entries: Vec<ListEntry> = Vec::new();
+        for (key, object) in bucket.keys.iter().filter(|(key, _)| key.starts_with(&request.prefix)) {
+            let rest = &key[request.prefix.len()..];
+            let rolled = request.delimiter.as_ref().and_then(|d| Some(&key[..request.prefix.len() + rest.find(d)? + d.len()]));
+            let name = rolled.unwrap_or(key);
+            let begins = match &request.start {
+                ListStart::Beginning => true,
+                ListStart::After(text) => name > text.as_str(),
+                ListStart::At(text) => name >= text.as_str(),
+            };
+            let seen = matches!(entries.last(), Some(ListEntry::CommonPrefix(last)) if last == name);
+            if !begins || seen {
+                continue;
+            }
+            if entries.len() == request.limit as usize {
+                return Ok(KeyPage { entries, next: Some(ListStart::At(name.to_owned())), seeks: 1 });
+            }
+            entries.push(match rolled {
+                Some(prefix) => ListEntry::CommonPrefix(prefix.to_owned()),
+                None => ListEntry::Key(KeySummary {
+                    key: ObjectKey::parse(key).expect("legal"),
+                    size: object.info.size,
+                    etag: object.info.etag,
+                    last_modified: AT,
+                    storage_class: None,
+                    owner: user(),
+                    checksum: None,
+                }),
+            });
+        }
+        Ok(KeyPage { entries, next: None, seeks: 1 })
+    }
+
+    async fn create_upload(
+        &self,
+        cx: CallContext,
+        request: CreateUpload,
+    ) -> Result<UploadCreated, CallError<CreateUploadRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(CreateUploadRejected::Denied))?;
+        let upload = UploadId::from_u128(u128::from(state.number()));
+        let CreateUpload { bucket, key, attributes, checksum, .. } = request;
+        let (bucket, key) = (bucket.as_str().to_owned(), key.as_str().to_owned());
+        state.uploads.insert(upload, Upload { key, bucket, attributes, checksum, parts: BTreeMap::new(), completed: None });
+        Ok(UploadCreated { upload })
+    }
+
+    async fn open_part(&self, cx: CallContext, request: OpenPart) -> Result<OpenedKey, CallError<OpenPartRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(OpenPartRejected::Denied))?;
+        if !state.uploads.get(&request.upload).is_some_and(|upload| upload.key == request.key.as_str()) {
+            return reject(OpenPartRejected::NoSuchUpload);
+        }
+        Ok(state.open(request.size))
+    }
+
+    async fn commit_part(&self, cx: CallContext, request: CommitPart) -> Result<PartCommitted, CallError<CommitPartRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(CommitPartRejected::Denied))?;
+        if !state.close(&request.session, &request.blocks) {
+            return reject(CommitPartRejected::NoSuchSession);
+        }
+        let size = request.blocks.iter().map(|block| block.length).sum();
+        let (number, etag) = (request.part, request.etag);
+        let object = request.session.object;
+        let part = PartSummary { number, size, etag, last_modified: AT, checksum: request.checksum, object };
+        let Some(upload) = state.uploads.get_mut(&request.upload) else { return reject(CommitPartRejected::NoSuchUpload) };
+        upload.parts.insert(number, (part, request.blocks));
+        Ok(PartCommitted { etag, last_modified: AT, size, source_version: None })
+    }
+
+    async fn copy_part(&self, cx: CallContext, request: CopyPart) -> Result<PartCommitted, CallError<CopyPartRejected>> {
+        let _state = self.checked(&cx, &request.by).map_err(refused(CopyPartRejected::Denied))?;
+        reject(CopyPartRejected::NeedsBytes)
+    }
+
+    async fn list_parts(&self, cx: CallContext, request: ListParts) -> Result<PartPage, CallError<UploadRejected>> {
+        let state = self.checked(&cx, &request.by).map_err(refused(UploadRejected::Denied))?;
+        let upload = state.uploads.get(&request.upload).filter(|upload| upload.key == request.key.as_str());
+        let Some(upload) = upload else { return reject(UploadRejected::NoSuchUpload) };
+        let mut parts: Vec<_> =
+            upload.parts.values().map(|(part, _)| part.clone()).filter(|part| part.number.get() > request.after).collect();
+        let more = parts.len() > request.limit as usize;
+        parts.truncate(request.limit as usize);
+        Ok(PartPage { upload: upload_info(upload), parts, more })
+    }
+
+    async fn complete_upload(
+        &self,
+        cx: CallContext,
+        request: CompleteUpload,
+    ) -> Result<KeyCommitted, CallError<CompleteUploadRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(CompleteUploadRejected::Denied))?;
+        let object = ObjectId(state.number());
+        let Some(upload) = state.uploads.get_mut(&request.upload) else { return reject(CompleteUploadRejected::NoSuchUpload) };
+        let (mut blocks, mut parts) = (Vec::new(), Vec::new());
+        for named in &request.parts {
+            let (part, of_part) = upload.parts.get(&named.number).expect("the gateway looked");
+            blocks.extend_from_slice(of_part);
+            parts.push((part.number, part.size, part.checksum.clone()));
+        }
+        let size = blocks.iter().map(|block: &CommittedBlock| block.length).sum();
+        let info = ObjectInfo {
+            object,
+            size,
+            etag: request.etag,
+            last_modified: AT,
+            attributes: upload.attributes.clone(),
+            checksum: request.checksum.clone(),
+            owner: user(),
+            version: None,
+            parts: Some(parts.len() as u16),
+            part: None,
+            part_offset: None,
+        };
+        let committed = KeyCommitted { etag: request.etag, last_modified: AT, version: None, size, checksum: request.checksum };
+        upload.completed = Some(Box::new(committed.clone()));
+        let (bucket, key) = (upload.bucket.clone(), upload.key.clone());
+        let bucket = state.buckets.get_mut(&bucket).expect("there");
+        bucket.keys.insert(key, Object { info, blocks, parts });
+        Ok(committed)
+    }
+
+    async fn abort_upload(&self, cx: CallContext, request: AbortUpload) -> Result<(), CallError<AbortUploadRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(AbortUploadRejected::Denied))?;
+        state.uploads.remove(&request.upload).map(drop).ok_or(CallError::Rejected(AbortUploadRejected::NoSuchUpload))
+    }
+
+    async fn list_uploads(&self, cx: CallContext, request: ListUploads) -> Result<UploadPage, CallError<BucketRejected>> {
+        let state = self.checked(&cx, &request.by).map_err(refused(BucketRejected::Denied))?;
+        let summary = |(id, upload): (&UploadId, &Upload)| UploadSummary {
+            key: ObjectKey::parse(&upload.key).expect("legal"),
+            upload: *id,
+            info: upload_info(upload),
+        };
+        let open = state.uploads.iter().filter(|(_, upload)| upload.completed.is_none());
+        let uploads = open.map(summary).collect();
+        Ok(UploadPage { uploads, common_prefixes: Vec::new(), next_key_marker: None, next_upload_marker: None })
+    }
+
+    async fn create_secret(&self, _: CallContext, _: CreateSecret) -> Result<IssuedSecret, CallError<SecretRejected>> {
+        Err(CallError::unavailable("no secrets here"))
+    }
+    async fn revoke_secret(&self, _: CallContext, _: RevokeSecret) -> Result<(), CallError<SecretRejected>> {
+        Err(CallError::unavailable("no secrets here"))
+    }
+    async fn list_users(&self, _: CallContext, _: ListUsers) -> Result<Vec<UserInfo>, CallError<SecretRejected>> {
+        Err(CallError::unavailable("no users here"))
+    }
+    async fn authorise_admin(&self, _: CallContext, _: Requester) -> Result<(), CallError<Denied>> {
+        reject(Denied::AccessDenied)
+    }
+    async fn ensure_user(&self, _: CallContext, _: EnsureUser) -> Result<UserInfo, CallError<EnsureUserRejected>> {
+        Err(CallError::unavailable("no users here"))
+    }
+    async fn overview(&self, _: CallContext, (): ()) -> Result<OmOverview, CallError<Never>> {
+        Err(CallError::unavailable("no overview here"))
+    }
+    async fn roles(&self, _: CallContext, (): ()) -> Result<RaftStatus, CallError<Never>> {
+        Err(CallError::unavailable("no roles here"))
+    }
+    async fn transfer_leadership(&self, _: CallContext, _: TransferLeadership) -> Result<(), CallError<TransferRejected>> {
+        Err(CallError::unavailable("no roles here"))
+    }
+}
+
+fn upload_info(upload: &Upload) -> UploadInfo {
+    UploadInfo {
+        initiator: user(),
+        owner: user(),
+        initiated: AT,
+        storage_class: None,
+        checksum: upload.checksum,
+        completed: upload.completed.clone(),
+    }
+}
