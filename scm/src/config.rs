@@ -21,8 +21,11 @@ pub struct Config {
     pub stale_after: Duration,
     /// A datanode that is silent for this long has its replicas replaced.
     pub dead_after: Duration,
-    /// A container that holds this much is closed.
+    /// A container that holds this much gets no more blocks, and is closed some time later.
     pub container_size: u64,
+    /// How long a full container waits for those who are still writing to it: longer than `lease_for` by the time that a block
+    /// takes to be written.
+    pub close_full_after: Duration,
     /// Containers that each pipeline fills at once.
     pub open_containers_per_pipeline: u32,
     /// Pipelines of three that each datanode is in.
@@ -72,6 +75,7 @@ impl Default for Config {
             stale_after: Duration::from_secs(5),
             dead_after: Duration::from_secs(30),
             container_size: 5 << 30,
+            close_full_after: Duration::from_secs(360),
             open_containers_per_pipeline: 2,
             pipelines_per_datanode: 2,
             lease_blocks_max: 10_000,
@@ -170,7 +174,13 @@ impl Config {
     }
 
     pub(crate) fn containers(&self) -> ContainerPolicy {
-        ContainerPolicy { full_at: self.full_at(), note_every: self.container_size / 16, per_pass: ROWS_PER_PASS }
+        ContainerPolicy {
+            full_at: self.full_at(),
+            close_full_after: self.close_full_after.into(),
+            overfull_at: self.container_size.saturating_mul(OVERFULL),
+            note_every: self.container_size / 16,
+            per_pass: ROWS_PER_PASS,
+        }
     }
 
     pub(crate) fn repairs(&self) -> RepairPolicy {
@@ -201,6 +211,8 @@ impl Config {
     }
 }
 
+/// Sizes of a container at which writers to it are broken off: what is still written to full ones stays below it by far.
+const OVERFULL: u64 = 4;
 /// One entry of the log changes this many rows at most: some tens of kilobytes.
 const ROWS_PER_PASS: usize = 1000;
 /// Of a thousand blocks each: what a datanode deletes in some seconds.

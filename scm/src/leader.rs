@@ -12,6 +12,7 @@ use raft_node::Leadership;
 use rpc::CallError;
 use scm_api::DiskReport;
 use scm_core::census::{Census, HealthPolicy};
+use scm_core::plan::containers::Full;
 use scm_core::plan::deletions::Deleting;
 use scm_core::plan::pipelines::Waiting;
 use scm_core::plan::repairs::Underway;
@@ -27,6 +28,7 @@ pub(crate) struct Soft {
     term: u64,
     pub(crate) census: Census,
     pub(crate) waiting: Waiting,
+    pub(crate) full: Full,
     pub(crate) underway: Underway,
     pub(crate) deleting: Deleting,
     /// Deletions that datanodes are done with and the rows do not say yet.
@@ -77,6 +79,7 @@ impl Soft {
             term,
             census: Census::begin(health, uptime.now()),
             waiting: Waiting::default(),
+            full: Full::default(),
             underway: Underway::default(),
             deleting: Deleting::default(),
             acknowledged: BTreeMap::new(),

@@ -334,7 +334,8 @@ impl Nodes {
         self.0.values().all(|node| node.reported_in_full || node.health == Health::Dead)
     }
 
+    /// How many there are; one whose place another has taken is not waited for, nor counted.
     pub fn count(&self, health: Health) -> usize {
-        self.0.values().filter(|node| node.health == health).count()
+        self.0.values().filter(|node| node.health == health && !node.is_superseded).count()
     }
 }

@@ -65,7 +65,7 @@ impl Containers {
             .with(|soft| {
                 scm.log().read(|tables| {
                     let nodes = soft.census.nodes(&all::<DatanodeRow>(tables)?);
-                    let mut plan = plan_containers(tables, &soft.census, &nodes, scm.config().containers())?;
+                    let mut plan = plan_containers(tables, &soft.census, &nodes, &mut soft.full, scm.config().containers())?;
                     if soft.safe_mode != SafeMode::Off || !nodes.is_complete() {
                         // Nothing is given up on the word of some.
                         plan.drop.clear();

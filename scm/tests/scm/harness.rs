@@ -20,7 +20,7 @@ use types::{ContainerId, DatanodeId, Endpoint, GroupId, MemberId, Millis, Pipeli
 pub(crate) const GROUP: GroupId = GroupId(1);
 
 pub(crate) fn quick() -> Config {
-    Config { pass_every: Duration::from_millis(20), ..Config::default() }
+    Config { pass_every: Duration::from_millis(20), close_full_after: Duration::from_secs(1), ..Config::default() }
 }
 
 pub(crate) fn cx() -> CallContext {
@@ -47,7 +47,7 @@ impl Member {
     ) -> (Self, raft_node::Group) {
         let shutdown = Shutdown::default();
         let timings =
-            Timings { heartbeat: Duration::from_millis(50), election: Duration::from_millis(300)..Duration::from_millis(600) };
+            Timings { heartbeat: Duration::from_millis(100), election: Duration::from_millis(600)..Duration::from_millis(1200) };
         let host = HostConfig { timings, ..HostConfig::new(dir.join("log"), PeerRole::Scm) };
         let host = RaftHost::open(host, transport, shutdown.clone()).await.expect("opens");
         let machine = TableMachine::open(&dir.join("scm.redb"), ScmCore, TableOptions::default()).expect("opens");

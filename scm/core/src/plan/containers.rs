@@ -1,9 +1,9 @@
 //! How containers go on from what their replicas say: full ones close, closed ones are settled, emptied ones are dropped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tables::{ReadTables, StorageFault};
-use types::{ContainerId, DatanodeId};
+use types::{ContainerId, DatanodeId, Millis};
 
 use crate::census::{Census, Nodes, Replica, ReplicaPhase};
 use crate::command::{ContainerNote, FinishedContainer};
@@ -11,12 +11,32 @@ use crate::rows::{ContainerPhase, ContainerRow, Walk, walk};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContainerPolicy {
-    /// A container with this much in it is closed.
+    /// A container with this much in it is full: no block is leased from it any more, and it is closed when those that were
+    /// leased have had their time. Closing it sooner would break off whoever is writing one.
     pub full_at: u64,
+    pub close_full_after: Millis,
+    /// A container with this much in it is closed at once.
+    pub overfull_at: u64,
     /// A container's use is noted when it has grown by this much since.
     pub note_every: u64,
     /// Rows changed in one pass at most.
     pub per_pass: usize,
+}
+
+/// Since when this leader has known open containers to be full.
+#[derive(Debug, Clone, Default)]
+pub struct Full(BTreeMap<ContainerId, Millis>);
+
+impl Full {
+    /// For how long it has been full, as of now.
+    fn note(&mut self, container: ContainerId, now: Millis) -> Millis {
+        let since = *self.0.entry(container).or_insert(now);
+        Millis(now.0.saturating_sub(since.0))
+    }
+
+    fn forget(&mut self, container: ContainerId) {
+        self.0.remove(&container);
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,13 +61,22 @@ pub fn plan_containers(
     tables: &(impl ReadTables + ?Sized),
     census: &Census,
     nodes: &Nodes,
+    full: &mut Full,
     policy: ContainerPolicy,
 ) -> Result<ContainerPlan, StorageFault> {
+    let now = census.now();
     let mut plan = ContainerPlan::default();
     walk::<ContainerRow>(tables, ContainerId(0), |id, row| {
         let replicas: Vec<(DatanodeId, Replica)> = census.replicas(id).map(|(node, replica)| (node, *replica)).collect();
         match row.phase {
-            ContainerPhase::Open | ContainerPhase::Closing => plan_unfinished(id, &row, &replicas, policy, &mut plan),
+            ContainerPhase::Open => {
+                if must_close(id, &replicas, now, full, policy) {
+                    full.forget(id);
+                    plan.close.push(id);
+                }
+                plan_unfinished(id, &row, &replicas, policy, &mut plan);
+            }
+            ContainerPhase::Closing => plan_unfinished(id, &row, &replicas, policy, &mut plan),
             ContainerPhase::QuasiClosed => plan_quasi_closed(id, &row, &replicas, nodes, &mut plan),
             ContainerPhase::Closed => {
                 if is_empty(&row, &replicas, nodes) {
@@ -59,6 +88,24 @@ pub fn plan_containers(
         if plan.len() < policy.per_pass { Walk::On } else { Walk::Stop }
     })?;
     Ok(plan)
+}
+
+fn must_close(
+    id: ContainerId,
+    replicas: &[(DatanodeId, Replica)],
+    now: Millis,
+    full: &mut Full,
+    policy: ContainerPolicy,
+) -> bool {
+    let used = most_used(replicas);
+    let has_drained = used >= policy.full_at && full.note(id, now) >= policy.close_full_after;
+    // A replica that is damaged or closed by itself takes no more writes: better a new container than two copies of this one.
+    let is_broken = replicas.iter().any(|(_, replica)| replica.phase != ReplicaPhase::Open);
+    has_drained || used >= policy.overfull_at || is_broken
+}
+
+fn most_used(replicas: &[(DatanodeId, Replica)]) -> u64 {
+    replicas.iter().map(|(_, replica)| replica.used).max().unwrap_or(0)
 }
 
 fn plan_unfinished(
@@ -73,13 +120,8 @@ fn plan_unfinished(
         plan.finish.push(finished(id, replica));
         return;
     }
-    let used = replicas.iter().map(|(_, replica)| replica.used).max().unwrap_or(0);
+    let used = most_used(replicas);
     let blocks = replicas.iter().map(|(_, replica)| replica.blocks).max().unwrap_or(0);
-    // A replica that is damaged or closed by itself takes no more writes: better a new container than two copies of this one.
-    let is_broken = replicas.iter().any(|(_, replica)| replica.phase != ReplicaPhase::Open);
-    if row.phase == ContainerPhase::Open && (used >= policy.full_at || is_broken) {
-        plan.close.push(id);
-    }
     let is_first_word = !row.was_reported && !replicas.is_empty();
     if is_first_word || used >= row.used.saturating_add(policy.note_every) {
         plan.note.push(ContainerNote { container: id, used, blocks });
@@ -137,14 +179,19 @@ mod tests {
     use super::*;
     use crate::plan::testing::{DEAD_AFTER, World};
 
-    const POLICY: ContainerPolicy = ContainerPolicy { full_at: 900, note_every: 500, per_pass: 100 };
+    const POLICY: ContainerPolicy =
+        ContainerPolicy { full_at: 900, close_full_after: Millis(60_000), overfull_at: 2_000, note_every: 500, per_pass: 100 };
 
     fn plan(world: &World) -> ContainerPlan {
-        plan_containers(&world.tables, &world.census, &world.nodes(), POLICY).expect("reads")
+        plan_with(world, &mut Full::default())
+    }
+
+    fn plan_with(world: &World, full: &mut Full) -> ContainerPlan {
+        plan_containers(&world.tables, &world.census, &world.nodes(), full, POLICY).expect("reads")
     }
 
     #[test]
-    fn a_container_is_noted_when_first_reported_and_closed_when_full() {
+    fn a_container_is_noted_when_first_reported() {
         let mut world = World::with_datanodes(3);
         let pipeline = world.open_pipeline([1, 2, 3]);
         let container = world.open_container(pipeline);
@@ -153,8 +200,19 @@ mod tests {
         assert_eq!(plan(&world).note, [ContainerNote { container, used: 100, blocks: 1 }]);
         world.note(container, 100);
         assert!(plan(&world).is_empty());
-        world.fill(container, 900);
-        assert_eq!(plan(&world).close, [container]);
+    }
+
+    #[test]
+    fn a_full_container_is_closed_when_its_last_writers_have_had_their_time_or_at_once_when_overfull() {
+        let mut world = World::with_datanodes(3);
+        let pipeline = world.open_pipeline([1, 2, 3]);
+        let (one, other) = (world.open_container(pipeline), world.open_container(pipeline));
+        world.fill(one, 900);
+        let mut full = Full::default();
+        assert_eq!(plan_with(&world, &mut full).close, []);
+        world.pass_time(POLICY.close_full_after);
+        world.fill(other, 2_000);
+        assert_eq!(plan_with(&world, &mut full).close, [one, other]);
     }
 
     #[test]

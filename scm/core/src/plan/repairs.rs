@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tables::{ReadTables, StorageFault};
 use types::{ContainerId, DatanodeId, Millis};
 
-use crate::census::{Census, Health, Nodes, Replica, ReplicaPhase};
+use crate::census::{Census, Health, Node, Nodes, Replica, ReplicaPhase};
 use crate::rows::{ContainerPhase, ContainerRow, Counters, Walk, walk};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +125,7 @@ pub fn stands(id: ContainerId, row: &ContainerRow, census: &Census, nodes: &Node
         if replica.phase == ReplicaPhase::Unhealthy {
             standing.worthless.push(datanode);
         } else if !counts(row, replica, truth) {
-            if replica.phase == ReplicaPhase::QuasiClosed && replica.missing_blocks == 0 {
+            if is_beyond_help(replica, row, nodes.0.get(&datanode)) {
                 standing.worthless.push(datanode);
             }
         } else if is_live(datanode) {
@@ -134,6 +134,17 @@ pub fn stands(id: ContainerId, row: &ContainerRow, census: &Census, nodes: &Node
     }
     standing.was_written = row.was_reported || census.replicas(id).next().is_some();
     standing
+}
+
+/// It will never count: closed by itself without the last commits, or without bytes that only its pipeline could bring.
+fn is_beyond_help(replica: &Replica, row: &ContainerRow, node: Option<&Node>) -> bool {
+    match replica.phase {
+        ReplicaPhase::Closed | ReplicaPhase::QuasiClosed if replica.missing_blocks > 0 => {
+            node.is_some_and(|node| !node.serves(row.pipeline))
+        }
+        ReplicaPhase::QuasiClosed => true,
+        ReplicaPhase::Closed | ReplicaPhase::Open | ReplicaPhase::Unhealthy => false,
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

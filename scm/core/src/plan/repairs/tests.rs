@@ -55,6 +55,17 @@ fn a_replica_that_waits_for_bytes_does_not_count() {
 }
 
 #[test]
+fn a_replica_whose_bytes_nobody_can_bring_any_more_makes_room_for_a_copy() {
+    let (mut world, container) = closed_on_three(3);
+    world.hold_missing(3, container, 2);
+    assert_eq!(begun(&world), [], "its pipeline may still bring them");
+    world.leave(world.container(container).pipeline, 3);
+    assert_eq!(begun(&world), [(3, Repair::Delete)]);
+    world.lose(3, container);
+    assert_eq!(begun(&world), [(3, Repair::Copy)]);
+}
+
+#[test]
 fn of_a_surplus_one_replica_goes_and_the_rest_stay() {
     let (mut world, container) = closed_on_three(4);
     world.hold(4, container, ReplicaPhase::Closed, 7);
