@@ -104,12 +104,12 @@ impl Meter<'_> {
         };
         let syncs = match self.strace {
             Some(strace) => Some(strace.detach().await?),
-            None => grown(&|name| SYNC_COUNTERS.contains(&name.trim_end_matches("_total"))),
+            None => grown(&|name| SYNC_COUNTERS.contains(&base(name))),
         };
         Ok(Cost {
             cpu_seconds: cpu_after.zip(self.cpu_before).map(|(after, before)| after - before),
             syncs,
-            seeks: grown(&|name| name.trim_end_matches("_total").ends_with("seeks")),
+            seeks: grown(&|name| base(name).ends_with("seeks")),
             rss_bytes: self.server.memory("VmRSS:")?,
             rss_peak_bytes: self.server.memory("VmHWM:")?,
         })
@@ -145,9 +145,15 @@ fn memory_field(status: &str, field: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// Prometheus's text form: a name, labels perhaps, a value.
+/// What a series counts: of a histogram, its sum.
+fn base(name: &str) -> &str {
+    name.strip_suffix("_total").or_else(|| name.strip_suffix("_sum")).unwrap_or(name)
+}
+
+/// Prometheus's text form: a name, labels perhaps, a value. A histogram's quantiles count nothing.
 fn parse_counters(text: &str) -> impl Iterator<Item = (String, f64)> {
-    text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+    let counts = |line: &&str| !line.starts_with('#') && !line.contains("quantile=\"");
+    text.lines().filter(counts).filter_map(|line| {
         let (name_and_labels, value) = line.trim().rsplit_once(' ')?;
         let name = name_and_labels.split('{').next()?;
         Some((name.to_owned(), value.parse().ok()?))
@@ -242,6 +248,13 @@ mod tests {
         let counters: Vec<_> = parse_counters(text).collect();
         let named = |name: &str, value| (name.to_owned(), value);
         assert_eq!(counters, [named("raft_wal_syncs", 7.0), named("raft_wal_syncs", 3.0), named("up", 1.0)]);
+    }
+
+    #[test]
+    fn a_histogram_counts_by_its_sum() {
+        let text = "list_seeks{quantile=\"0.5\"} 11\nlist_seeks_sum 110\nlist_seeks_count 10\n";
+        let seeks: Vec<_> = parse_counters(text).filter(|(name, _)| base(name).ends_with("seeks")).collect();
+        assert_eq!(seeks, [("list_seeks_sum".to_owned(), 110.0)]);
     }
 
     #[test]
