@@ -58,7 +58,7 @@ pub enum StartError {
     Io { what: &'static str, path: PathBuf, source: std::io::Error },
     #[error("{}: another process uses this disk", _0.display())]
     InUse(PathBuf),
-    #[error("{}: {fault}; `trioxide datanode rebuild-index {}` makes the index anew from the container files", path.display(), path.display())]
+    #[error("{}: {fault}; `trioxide repair index --disk {}` makes the index anew from the container files", path.display(), path.display())]
     Disk { path: PathBuf, fault: StorageFault },
     #[error("starting the pipelines: {0}")]
     Pipelines(String),

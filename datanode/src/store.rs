@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use datanode_core::record::FIRST_RECORD_AT;
 use datanode_core::rows::{ContainerRow, GroupRow};
 use parking_lot::{Mutex, RwLock};
 use runtime::Entropy;
@@ -141,6 +142,7 @@ impl Store {
             disk.index.commit(changes).map_err(|fault| disk.fault(fault))?;
         }
         self.containers.write().remove(&container);
+        disk.dirty.lock().remove(&container);
         fs::remove_file(&doomed).map_err(|error| disk.fails("removing a container's file", &error))?;
         info!(%container, "removed container");
         Ok(())
@@ -173,6 +175,7 @@ fn open_containers(disk: &Arc<Disk>) -> Result<Vec<Arc<Container>>, DiskError> {
                 rows.remove(&id);
                 remove(disk, &path)?;
             }
+            (Some(_), Some("unreadable")) => {}
             _ => warn!(path = %path.display(), "a file that is not ours"),
         }
     }
@@ -208,8 +211,15 @@ fn open_container(
     }
     let opened = Container::unknown(Arc::clone(disk), id)?;
     if opened.is_none() {
-        // Made by a crash between the file's creation and its first sync, or not by us.
-        error!(container = %id, "a container's file without a header and without rows; left alone");
+        // Made by a crash between the file's creation and its first sync; or damaged, and then somebody may want to look at it.
+        let path = disk.container_path(id);
+        if length <= FIRST_RECORD_AT {
+            remove(disk, &path)?;
+        } else {
+            error!(container = %id, "a container's file without a readable header and without rows; put aside");
+            let aside = path.with_extension("unreadable");
+            fs::rename(&path, &aside).map_err(|error| disk.fails("renaming a container's file", &error))?;
+        }
     }
     Ok(opened)
 }

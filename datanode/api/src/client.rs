@@ -22,6 +22,8 @@ pub struct ClientConfig {
     pub put_timeout: Duration,
     /// For all of a streamed block's bytes; the pace of the client's upload is the gateway's concern.
     pub write_timeout: Duration,
+    /// A block whose bytes no majority takes for this long fails.
+    pub write_stall: Duration,
     /// A read that gives nothing for this long goes on with another replica.
     pub read_stall: Duration,
     /// A datanode that failed is asked last for this long.
@@ -36,6 +38,7 @@ impl Default for ClientConfig {
             replay_bytes: 8 << 20,
             put_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(3600),
+            write_stall: Duration::from_secs(30),
             read_stall: Duration::from_secs(5),
             avoid_for: Duration::from_secs(10),
         }
@@ -106,6 +109,12 @@ impl Experience {
 
     pub(crate) fn worked(&self, datanode: DatanodeId) {
         lock(&self.failures).remove(&datanode);
+    }
+
+    /// Whether one of these failed just now.
+    pub(crate) fn any_failed(&self, replicas: &[Replica], avoid_for: Duration) -> bool {
+        let failures = lock(&self.failures);
+        replicas.iter().any(|replica| failures.get(&replica.datanode).is_some_and(|at| at.elapsed() < avoid_for))
     }
 
     /// The replicas in the order to ask them: as given, those that failed just now last.

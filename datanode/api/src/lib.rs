@@ -7,6 +7,8 @@
 mod access;
 mod client;
 mod copy;
+#[cfg(test)]
+mod fake;
 pub mod http;
 mod reader;
 mod sums;

@@ -218,3 +218,6 @@ impl OpenPiece {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

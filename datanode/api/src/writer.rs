@@ -169,7 +169,12 @@ impl BlockWriter {
         let write =
             WriteBlock { block: self.location.block, pipeline: self.location.pipeline, token: self.location.token.clone() };
         let lanes = self.location.replicas.iter().map(|replica| Lane::open(&self.client, replica, write.clone(), self.request));
-        self.phase = Phase::Streaming(Streaming { lanes: lanes.collect(), length: 0, patience: self.client.config.lag_patience });
+        let BlockClient { config, experience, .. } = &self.client;
+        // One that did not answer a moment ago is not worth every block's patience.
+        let has_failed = experience.any_failed(&self.location.replicas, config.avoid_for);
+        let patience = if has_failed { config.lag_patience / 20 } else { config.lag_patience };
+        let stall = config.write_stall;
+        self.phase = Phase::Streaming(Streaming { lanes: lanes.collect(), length: 0, patience, stall });
         let Replay::Whole(kept) = &self.kept else { return Err(self.fail(BlockFailure::Unusable)) };
         for mut data in kept.clone() {
             self.stream(&mut data).await?;
@@ -254,6 +259,8 @@ impl BlockWriter {
 const PUT_PAUSE_MIN: Duration = Duration::from_millis(20);
 const PUT_PAUSE_MAX: Duration = Duration::from_millis(500);
 const PUT_TRY_MIN: Duration = Duration::from_secs(1);
+/// A call that failed has ended already; one that only stands still is not waited for.
+const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 struct Streaming {
@@ -261,11 +268,13 @@ struct Streaming {
     length: u64,
     /// What is left of the time that slow replicas may cost this block.
     patience: Duration,
+    /// And of the time that a majority may stand still.
+    stall: Duration,
 }
 
 impl Streaming {
-    /// Gives a piece to every lane. Waits for a majority without limit but the calls' own, for the others only as long as
-    /// the patience lasts; whoever has not got the piece by then is left behind.
+    /// Gives a piece to every lane. Waits for a majority as long as a stall may be, for the others only as long as the patience
+    /// lasts; whoever has not got the piece by then is left behind.
     async fn send(&mut self, piece: &Bytes, majority: usize) -> Result<(), BlockFailure> {
         let mut queued = 0;
         let mut waits = FuturesUnordered::new();
@@ -276,8 +285,9 @@ impl Streaming {
                 Sent::Closed => {}
             }
         }
+        let stalled_at = tokio::time::Instant::now() + self.stall;
         while queued < majority
-            && let Some(sent) = waits.next().await
+            && let Ok(Some(sent)) = tokio::time::timeout_at(stalled_at, waits.next()).await
         {
             queued += usize::from(sent == Sent::Queued);
         }
@@ -298,15 +308,9 @@ impl Streaming {
         let mut calls: FuturesUnordered<_> = self.lanes.into_iter().map(|lane| tokio::spawn(lane.finish())).collect();
         let mut written = 0;
         let mut last = String::from("nothing");
-        let mut patience = None;
-        loop {
-            let next = match patience {
-                None => calls.next().await,
-                Some(until) => match tokio::time::timeout_at(until, calls.next()).await {
-                    Ok(next) => next,
-                    Err(_) => break,
-                },
-            };
+        // The last of the bytes may still be on their way to a slow disk.
+        let mut until = tokio::time::Instant::now() + self.stall * 2;
+        while let Ok(next) = tokio::time::timeout_at(until, calls.next()).await {
             match next {
                 None => break,
                 Some(Ok(Ok(found))) if found == expected => written += 1,
@@ -314,8 +318,8 @@ impl Streaming {
                 Some(Ok(Err(error))) => last = error.to_string(),
                 Some(Err(ended)) => last = ended.to_string(),
             }
-            if written >= majority && patience.is_none() {
-                patience = Some(tokio::time::Instant::now() + self.patience);
+            if written >= majority {
+                until = until.min(tokio::time::Instant::now() + self.patience);
             }
         }
         if written >= majority { Ok(()) } else { Err(BlockFailure::Write(last)) }
@@ -326,9 +330,13 @@ async fn failure_of(lanes: Vec<Lane>) -> BlockFailure {
     let mut last = String::from("nothing");
     for lane in lanes {
         let endpoint = lane.replica.endpoint.clone();
-        if let Err(error) = lane.outcome().await {
-            last = format!("{endpoint}: {error}");
-        }
+        last = match tokio::time::timeout(FAILURE_PAUSE, lane.outcome()).await {
+            Ok(Err(error)) => format!("{endpoint}: {error}"),
+            Ok(Ok(_)) | Err(_) => format!("{endpoint}: took no more bytes"),
+        };
     }
     BlockFailure::Write(last)
 }
+
+#[cfg(test)]
+mod tests;

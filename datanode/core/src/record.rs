@@ -56,6 +56,7 @@ pub enum Body {
     Delete(DeleteBody),
     State(StateBody),
     Progress(ProgressBody),
+    Free(FreeBody),
 }
 
 /// The first record of a file: whose it is.
@@ -136,7 +137,7 @@ pub struct MissingBody {
     pub index: u64,
 }
 
-/// These blocks are gone, and their space is free.
+/// These blocks are gone.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct DeleteBody {
     #[n(0)]
@@ -182,6 +183,14 @@ pub struct ProgressBody {
     pub index: u64,
 }
 
+/// Nothing lives in these stretches any more. Their records may have been punched out, so that only this tells of them.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct FreeBody {
+    /// Begin and end of each.
+    #[n(0)]
+    pub spans: Vec<(u64, u64)>,
+}
+
 impl Body {
     fn kind(&self) -> u8 {
         match self {
@@ -194,6 +203,7 @@ impl Body {
             Self::Delete(_) => 6,
             Self::State(_) => 7,
             Self::Progress(_) => 8,
+            Self::Free(_) => 9,
         }
     }
 
@@ -208,6 +218,7 @@ impl Body {
             Self::Delete(body) => tables::encode(body),
             Self::State(body) => tables::encode(body),
             Self::Progress(body) => tables::encode(body),
+            Self::Free(body) => tables::encode(body),
         }
     }
 
@@ -223,6 +234,7 @@ impl Body {
             6 => Self::Delete(tables::decode(bytes, what)?),
             7 => Self::State(tables::decode(bytes, what)?),
             8 => Self::Progress(tables::decode(bytes, what)?),
+            9 => Self::Free(tables::decode(bytes, what)?),
             other => return Err(StorageFault(format!("a container file's record of unknown kind {other}"))),
         })
     }
@@ -364,6 +376,7 @@ mod tests {
             Body::Delete(DeleteBody { locals: vec![1, 2], leaves_tombstones: true }),
             Body::State(StateBody { state: ContainerState::QuasiClosed, commit_index: 5, is_damaged: true }),
             Body::Progress(ProgressBody { pipeline: PipelineId(2), row: vec![1], index: 3 }),
+            Body::Free(FreeBody { spans: vec![(4096, 8192), (u64::MAX - 1, u64::MAX)] }),
         ]
     }
 

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use crate::record::{
-    Body, CommitBody, ContainerState, DeleteBody, FIRST_RECORD_AT, FileBody, InlineBody, Layout, MissingBody, ProgressBody,
-    Salt, StateBody, WrittenBody,
+    Body, CommitBody, ContainerState, DeleteBody, FIRST_RECORD_AT, FileBody, InlineBody, Layout, MissingBody, ProgressBody, Salt,
+    StateBody, WrittenBody,
 };
 use crate::rows::{BlockRow, BlockState, ContainerRow, Extent};
 use crate::space::Span;
@@ -24,7 +24,10 @@ pub struct Replay {
     written: BTreeMap<u64, BlockRow>,
     /// Extents that no block has claimed yet, by where their records begin.
     extents: BTreeMap<u64, (Extent, u64, Vec<u8>)>,
-    dead: Vec<Span>,
+    /// What the file says is free.
+    free: Vec<Span>,
+    /// What nothing points at, whether or not the file says so.
+    unclaimed: Vec<Span>,
     progress: Option<ProgressBody>,
     end: u64,
 }
@@ -46,7 +49,7 @@ pub struct Rebuilt {
 pub struct Tail {
     /// Whole blocks that may yet be committed.
     pub written: BTreeMap<u64, BlockRow>,
-    /// Extents of blocks that were never finished.
+    /// Records that nothing can come to point at.
     pub abandoned: Vec<Span>,
     pub progress: Option<ProgressBody>,
 }
@@ -68,7 +71,7 @@ impl Replay {
                     BlockRow { state: BlockState::Stored, length: layout.payload.into(), index, extents: vec![extent], sums },
                 );
             }
-            Body::Inline(_) => self.dead.push(extent.span()),
+            Body::Inline(_) => self.unclaimed.push(extent.span()),
             Body::Written(body) => self.written(body),
             Body::Commit(CommitBody { local, index }) => {
                 if let Some(row) = self.written.remove(&local) {
@@ -81,6 +84,7 @@ impl Replay {
             Body::Delete(body) => self.delete(body),
             Body::State(state) => self.state = Some(state),
             Body::Progress(progress) => self.progress = Some(progress),
+            Body::Free(body) => self.free.extend(body.spans.iter().map(|(start, end)| Span { start: *start, end: *end })),
         }
     }
 
@@ -98,12 +102,12 @@ impl Replay {
             row.sums.extend_from_slice(sums);
         }
         if row.extents.len() < body.extents.len() || offset != body.length {
-            // Some extent's record is damaged: the block is not whole any more.
-            self.dead.extend(claimed.iter().map(|(extent, ..)| extent.span()));
+            // Some extent's record is damaged, or punched out: the block is not whole any more.
+            self.extents.extend(claimed.into_iter().map(|claimed| (claimed.0.record, claimed)));
             return;
         }
         if let Some(before) = self.written.insert(body.local, row) {
-            self.free(&before);
+            self.unclaimed.extend(before.extents.iter().map(Extent::span));
         }
     }
 
@@ -112,32 +116,35 @@ impl Replay {
             None => {}
             Some(before) if before.state == BlockState::Missing && row.state == BlockState::Stored => {}
             // It came too late: deleted, or here already.
-            Some(_) => return self.free(&row),
+            Some(_) => return,
         }
         self.blocks.insert(local, row);
     }
 
     fn delete(&mut self, body: DeleteBody) {
         for local in body.locals {
-            for row in [self.blocks.remove(&local), self.written.remove(&local)].into_iter().flatten() {
-                self.free(&row);
-            }
+            self.blocks.remove(&local);
+            self.written.remove(&local);
             if body.leaves_tombstones {
                 self.blocks.insert(local, BlockRow::tombstone());
             }
         }
     }
 
-    fn free(&mut self, row: &BlockRow) {
-        self.dead.extend(row.extents.iter().map(Extent::span));
+    /// Extents that no block has come to claim, among others.
+    fn unclaimed(&self) -> Vec<Span> {
+        self.unclaimed.iter().copied().chain(self.extents.values().map(|(extent, ..)| extent.span())).collect()
     }
 
     /// Everything, for an index that is made anew. Nothing if the file has no header.
     pub fn rebuilt(mut self) -> Option<Rebuilt> {
         let file = self.file.take()?;
         let state = self.state.take().unwrap_or(StateBody { state: ContainerState::Open, commit_index: 0, is_damaged: false });
-        self.dead.extend(self.extents.values().map(|(extent, ..)| extent.span()));
-        self.dead.sort_unstable();
+        let is_known = |span: &Span| self.free.iter().any(|free| free.start <= span.start && span.end <= free.end);
+        let unclaimed: Vec<Span> = self.unclaimed().into_iter().filter(|span| !is_known(span)).collect();
+        let mut dead = self.free;
+        dead.extend(unclaimed);
+        dead.sort_unstable();
         if state.state != ContainerState::Open {
             // Nothing is committed any more that they could stop.
             self.blocks.retain(|_, row| row.state != BlockState::Tombstone);
@@ -151,17 +158,17 @@ impl Replay {
         row.is_damaged = state.is_damaged;
         row.commit_index = row.commit_index.max(state.commit_index);
         row.indexed_to = self.end.max(FIRST_RECORD_AT);
-        Some(Rebuilt { file, row, blocks: self.blocks, dead: self.dead, progress: self.progress })
+        Some(Rebuilt { file, row, blocks: self.blocks, dead, progress: self.progress })
     }
 
     /// The bytes, for an index that is there: committed blocks too count as written only, the log commits them again.
     pub fn tail(mut self) -> Tail {
+        let abandoned = self.unclaimed();
         for (local, row) in self.blocks {
             if row.state == BlockState::Stored {
                 self.written.entry(local).or_insert(BlockRow { state: BlockState::Written, index: 0, ..row });
             }
         }
-        let abandoned = self.extents.values().map(|(extent, ..)| extent.span()).collect();
         Tail { written: self.written, abandoned, progress: self.progress }
     }
 }
@@ -253,7 +260,18 @@ mod tests {
         let rebuilt = file.replay.rebuilt().expect("a file record");
         assert_eq!(rebuilt.blocks[&5], BlockRow::tombstone());
         assert_eq!(rebuilt.row.blocks, 0);
-        assert_eq!(rebuilt.dead.len(), 2);
+    }
+
+    #[test]
+    fn what_the_file_says_is_free_stays_known_when_its_records_are_punched_out() {
+        let mut file = File::new();
+        let extents = file.stream(5, &[65536]);
+        let free = vec![(extents[0], extents[0] + 100_000), (1 << 30, 2 << 30)];
+        file.put(Body::Free(crate::record::FreeBody { spans: free.clone() }), 0);
+        file.put(Body::Delete(DeleteBody { locals: vec![5], leaves_tombstones: false }), 0);
+        let rebuilt = file.replay.rebuilt().expect("a file record");
+        assert_eq!(rebuilt.dead, free.into_iter().map(|(start, end)| Span { start, end }).collect::<Vec<_>>());
+        assert!(rebuilt.blocks.is_empty());
     }
 
     #[test]

@@ -98,6 +98,7 @@ impl Beat {
 
     async fn beat(&mut self, id: DatanodeId) {
         let datanode = Arc::clone(&self.datanode);
+        datanode.pipelines.yield_failed().await;
         self.since_full += 1;
         if datanode.report_in_full.swap(false, Ordering::AcqRel) || self.since_full >= FULL_EVERY {
             self.book.tell_everything();

@@ -89,6 +89,9 @@ fn read_up_to<const N: usize>(file: &File, at: u64) -> io::Result<Option<[u8; N]
 ///
 /// If that fails, none of them can be taken for whole: headers may have come further than their payloads.
 pub(crate) fn write_records(file: &File, salt: Salt, records: &[(Draft, &[u8])], at: u64) -> io::Result<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
     let length: u64 = records.iter().map(|(draft, _)| draft.span()).sum();
     let mut bytes = Vec::with_capacity(length as usize);
     for (draft, payload) in records {

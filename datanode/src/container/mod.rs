@@ -23,7 +23,7 @@ use datanode_core::record::{
     Body, ContainerState, DeleteBody, Draft, FIRST_RECORD_AT, FileBody, ProgressBody, RECORD_ALIGN, Salt, StateBody, align_record,
 };
 use datanode_core::replay::{Rebuilt, Replay};
-use datanode_core::rows::{BlockRow, BlockState, ContainerRow};
+use datanode_core::rows::{BlockRow, BlockState, ContainerRow, Extent};
 use datanode_core::space::Span;
 use parking_lot::{Mutex, MutexGuard};
 use tables::StorageFault;
@@ -154,19 +154,27 @@ impl Container {
         let tail = scan::scan(&file, self.salt, from, Trust::Nothing, &mut replay)
             .map_err(|error| self.disk.fails("scanning a container's file", &error))?;
         let found = replay.tail();
+        self.live.lock().tail = Some(tail.max(FIRST_RECORD_AT));
         let turn = self.turn();
-        let mut recovered = Vec::new();
         let mut dead = found.abandoned;
         for (local, row) in found.written {
-            match turn.lookup(local).map_err(|fault| self.disk.fault(fault))? {
-                None => recovered.push((local, row)),
+            let known = turn.lookup(local).map_err(|fault| self.disk.fault(fault))?;
+            match known.as_deref() {
+                None => turn.set(local, None, Some(row)),
                 Some(known) if known.extents == row.extents => {}
-                Some(_) => dead.extend(row.extents.iter().map(datanode_core::rows::Extent::span)),
+                // Written again after the last flush: that is what was acknowledged last.
+                Some(old) if old.state == BlockState::Written => {
+                    dead.extend(old.extents.iter().map(Extent::span));
+                    turn.set(local, Some(old), Some(row));
+                }
+                // Fetched after the last flush.
+                Some(old) if old.state == BlockState::Missing && old.has_content(row.length, &row.sums) => {
+                    let stored = BlockRow { state: BlockState::Stored, index: old.index, ..row };
+                    self.append(&[(Draft::new(&stored.commit_record(local), 0), &[])])?;
+                    turn.set(local, Some(old), Some(stored));
+                }
+                Some(_) => dead.extend(row.extents.iter().map(Extent::span)),
             }
-        }
-        self.live.lock().tail = Some(tail.max(FIRST_RECORD_AT));
-        for (local, row) in recovered {
-            turn.set(local, None, Some(row));
         }
         turn.free(dead);
         Ok(())
@@ -250,7 +258,8 @@ impl Container {
             None => {
                 let length =
                     self.file()?.metadata().map_err(|error| self.disk.fails("looking at a container's file", &error))?.len();
-                align_record(length.max(FIRST_RECORD_AT))
+                // Room that was reserved and never written may lie behind the end.
+                align_record(length.max(live.row.indexed_to).max(FIRST_RECORD_AT))
             }
         };
         live.tail = Some(align_record(tail + bytes));
@@ -281,7 +290,7 @@ impl Container {
 
     /// The disk's next flush takes it along.
     fn mark_dirty(&self, live: &mut Live) {
-        if !std::mem::replace(&mut live.is_dirty, true) {
+        if !live.is_gone && !std::mem::replace(&mut live.is_dirty, true) {
             self.disk.dirty.lock().insert(self.id);
         }
     }
@@ -344,37 +353,27 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Deletes blocks; not durable before the next flush. A block whose commit may still come, or come again, is stopped by a
-    /// tombstone: that is what `may_come_again` says of a row, or of none.
-    pub(crate) fn delete(
-        &self,
-        locals: &[u64],
-        may_come_again: impl Fn(Option<&BlockRow>) -> bool,
-    ) -> Result<(), StorageFaultOrDisk> {
-        let mut with_tombstone = Vec::new();
-        let mut without = Vec::new();
+    /// Deletes blocks; not durable before the next flush. While the container is open, the log may still bring a block's commit,
+    /// or bring it again after a crash: a tombstone stops it, until the container is closed.
+    pub(crate) fn delete(&self, locals: &[u64]) -> Result<(), StorageFaultOrDisk> {
+        let leaves_tombstones = self.state() == ContainerState::Open;
+        let mut deleted = Vec::new();
         for local in locals {
-            let before = self.lookup(*local)?;
-            if before.as_deref().is_some_and(|row| row.state == BlockState::Tombstone) {
-                continue;
-            }
-            match (may_come_again(before.as_deref()), &before) {
-                (true, _) => with_tombstone.push((*local, before)),
-                (false, Some(_)) => without.push((*local, before)),
-                (false, None) => {}
+            match self.lookup(*local)? {
+                Some(row) if row.state == BlockState::Tombstone => {}
+                None if !leaves_tombstones => {}
+                before => deleted.push((*local, before)),
             }
         }
-        for (deleted, leaves_tombstones) in [(with_tombstone, true), (without, false)] {
-            if deleted.is_empty() {
-                continue;
-            }
-            let body = DeleteBody { locals: deleted.iter().map(|(local, _)| *local).collect(), leaves_tombstones };
-            self.container.append(&[(Draft::new(&Body::Delete(body), 0), &[])])?;
-            for (local, before) in deleted {
-                let after = leaves_tombstones.then(BlockRow::tombstone);
-                self.set(local, before.as_deref(), after);
-                self.free(before.iter().flat_map(|row| row.extents.iter().map(datanode_core::rows::Extent::span)));
-            }
+        if deleted.is_empty() {
+            return Ok(());
+        }
+        let body = DeleteBody { locals: deleted.iter().map(|(local, _)| *local).collect(), leaves_tombstones };
+        self.container.append(&[(Draft::new(&Body::Delete(body), 0), &[])])?;
+        for (local, before) in deleted {
+            let after = leaves_tombstones.then(BlockRow::tombstone);
+            self.set(local, before.as_deref(), after);
+            self.free(before.iter().flat_map(|row| row.extents.iter().map(Extent::span)));
         }
         Ok(())
     }

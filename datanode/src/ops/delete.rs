@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use datanode_core::record::ContainerState;
-use datanode_core::rows::BlockRow;
 use types::{BlockId, ContainerId};
 
 use crate::datanode::Inner;
@@ -20,14 +18,8 @@ pub(crate) fn run(datanode: &Inner, blocks: &[BlockId]) -> Result<(), DiskError>
     for (id, locals) in by_container {
         let Some(container) = datanode.store.get(id) else { continue };
         container.disk.check()?;
-        let row = container.row();
-        let durable = datanode.pipelines.durable_index(row.pipeline);
-        // An open container's log may still bring the commit, or bring it again after a crash.
-        let may_come_again = |block: Option<&BlockRow>| {
-            row.state == ContainerState::Open && block.is_none_or(|block| !block.is_committed() || block.index > durable)
-        };
         let locals: Vec<u64> = locals.into_iter().collect();
-        let deleted = container.turn().delete(&locals, may_come_again);
+        let deleted = container.turn().delete(&locals);
         deleted.map_err(|error| error.into_disk_error(&container.disk))?;
         if !disks.iter().any(|disk| Arc::ptr_eq(disk, &container.disk)) {
             disks.push(Arc::clone(&container.disk));

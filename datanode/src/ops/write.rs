@@ -7,6 +7,7 @@ use bytes::Bytes;
 use datanode_api::{BlockWritten, ByteStream, WriteBlock, WriteRejected};
 use datanode_core::record::ContainerState;
 use datanode_core::rows::BlockState;
+use futures_util::stream::Fuse;
 use futures_util::{FutureExt, StreamExt};
 use rpc::{CallContext, CallError, NotApplied};
 use scm_api::token::{Access, Target};
@@ -51,7 +52,8 @@ pub(crate) async fn run(
     // In a task of its own: a caller that goes away must not leave a half-done write behind that nobody cleans up.
     let receiving = tokio::spawn(async move {
         let _turn = turn;
-        let source = Source { data, idle, deadline: Instant::from_std(cx.deadline), most: token.max_length, taken: 0 };
+        let source =
+            Source { data: data.fuse(), idle, deadline: Instant::from_std(cx.deadline), most: token.max_length, taken: 0 };
         receive(incoming, source).await
     });
     receiving.await.unwrap_or_else(|error| Err(CallError::Unknown(error.to_string())))
@@ -75,7 +77,7 @@ fn check_wanted(container: &Arc<Container>, request: &WriteBlock) -> Result<(), 
 
 /// The sender, and how long and how much we listen.
 struct Source {
-    data: ByteStream,
+    data: Fuse<ByteStream>,
     idle: std::time::Duration,
     deadline: Instant,
     most: u64,

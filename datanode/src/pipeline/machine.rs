@@ -64,7 +64,7 @@ impl PipelineMachine {
     }
 
     /// Every entry up to this one is in the index: none of them comes again.
-    pub(crate) fn durable_index(&self) -> u64 {
+    fn durable_index(&self) -> u64 {
         self.row.lock().index
     }
 
@@ -74,7 +74,11 @@ impl PipelineMachine {
 
     /// Stores everything that is applied, as of `progress`.
     pub(super) fn flush_as(&self, progress: &Progress) -> Result<(), DiskError> {
-        let row = GroupRow { progress: tables::encode(progress), index: progress.index().0, ..self.row() };
+        self.flush_to(tables::encode(progress), progress.index().0)
+    }
+
+    pub(crate) fn flush_to(&self, progress: Vec<u8>, index: u64) -> Result<(), DiskError> {
+        let row = GroupRow { progress, index, ..self.row() };
         let flushed = self.store.flush(&self.disk, Some((self.pipeline, &row)))?;
         debug!(pipeline = %self.pipeline, index = row.index, containers = flushed.containers, rows = flushed.rows, "flushed");
         *self.row.lock() = row;
@@ -85,7 +89,10 @@ impl PipelineMachine {
         *self.applied.lock() = progress;
     }
 
-    fn apply_commands(&self, batch: &[(LogIndex, Option<PipelineCommand<'_>>)]) -> Result<Vec<CommandAnswer>, DiskError> {
+    pub(crate) fn apply_commands(
+        &self,
+        batch: &[(LogIndex, Option<PipelineCommand<'_>>)],
+    ) -> Result<Vec<CommandAnswer>, DiskError> {
         self.disk.check()?;
         let mut answers = vec![CommandAnswer::Done; batch.len()];
         let mut containers: BTreeMap<ContainerId, Option<Arc<Container>>> = BTreeMap::new();

@@ -29,6 +29,8 @@ pub(crate) fn group_of(pipeline: PipelineId) -> GroupId {
     GroupId(pipeline.0)
 }
 
+const YIELD_TIMEOUT: Duration = Duration::from_secs(5);
+
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) id: PipelineId,
@@ -111,9 +113,20 @@ impl Pipelines {
         self.all().iter().filter(|pipeline| pipeline.disk.failure().is_none()).map(|pipeline| pipeline.report()).collect()
     }
 
-    /// Every entry of the pipeline's log up to this one is durable here and never comes again. All are, once it is gone.
-    pub(crate) fn durable_index(&self, pipeline: PipelineId) -> u64 {
-        self.get(pipeline).map_or(u64::MAX, |pipeline| pipeline.machine.durable_index())
+    /// Hands the lead of pipelines whose disk failed to another member: what a leader commits it should also hold.
+    pub(crate) async fn yield_failed(&self) {
+        for pipeline in self.all() {
+            if pipeline.disk.failure().is_none() || !pipeline.group.is_leader() {
+                continue;
+            }
+            let status = pipeline.group.status();
+            let others = status.members.iter().filter(|member| member.voter && member.id != status.me);
+            let Some(next) = others.max_by_key(|member| member.matched) else { continue };
+            match pipeline.group.transfer_leadership(next.id, Instant::now() + YIELD_TIMEOUT).await {
+                Ok(()) => info!(pipeline = %pipeline.id, to = %next.id, "yielded the lead"),
+                Err(error) => warn!(pipeline = %pipeline.id, %error, "cannot yield the lead"),
+            }
+        }
     }
 
     /// Starts the pipelines that the disks know.

@@ -150,7 +150,7 @@ fn take_over(container: &Arc<Container>, blocks: &BTreeMap<u64, FrameBlock>) -> 
             rows.iter().filter(|(local, row)| row.is_committed() && !blocks.contains_key(local)).map(|(local, _)| *local),
         );
     }
-    turn.delete(&surplus, |_| false).map_err(|error| error.into_disk_error(&container.disk))?;
+    turn.delete(&surplus).map_err(|error| error.into_disk_error(&container.disk))?;
     for (local, block) in blocks {
         let before = turn.lookup(*local).map_err(fault)?;
         let known = before.as_deref();

@@ -127,7 +127,10 @@ async fn a_full_disk_refuses_writes_and_still_reads_and_deletes() {
         WriteBlock { block: block(3), pipeline: PIPELINE, token: seal(Target::Block(block(3)), Access::Write, 1 << 20) };
     let outcome = node.datanode.write(&node.replica(), cx(), request, stream::iter([Ok(bytes)]).boxed()).await;
     assert_eq!(outcome, Err(CallError::Rejected(WriteRejected::DiskFull)));
-    assert_eq!(world.scm.disks(node.id).iter().map(|disk| (disk.remaining, disk.failed.clone())).collect::<Vec<_>>(), [(0, None)]);
+    assert_eq!(
+        world.scm.disks(node.id).iter().map(|disk| (disk.remaining, disk.failed.clone())).collect::<Vec<_>>(),
+        [(0, None)]
+    );
     assert_eq!(node.read(1, 0, 5000).await, Ok(content(1, 5000).to_vec()));
     delete(&node, 1, [1]).await;
     assert!(node.read(1, 0, 1).await.is_err());

@@ -4,6 +4,7 @@
 mod crash;
 mod damage;
 mod deletes;
+mod model;
 mod pipelines;
 mod rig;
 mod serving;

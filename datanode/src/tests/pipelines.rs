@@ -43,7 +43,13 @@ async fn every_replica_comes_to_hold_every_block() {
     for node in &nodes {
         until("it holds all", async || holds(node, 4)).await;
         for (local, size) in (0..).zip(sizes) {
-            assert_eq!(node.read(local, 0, size as u64).await, Ok(content(local, size).to_vec()), "{} of {}", local, node.endpoint);
+            assert_eq!(
+                node.read(local, 0, size as u64).await,
+                Ok(content(local, size).to_vec()),
+                "{} of {}",
+                local,
+                node.endpoint
+            );
         }
     }
     stop(nodes).await;
@@ -87,7 +93,8 @@ async fn a_replica_that_missed_the_bytes_fetches_them_before_it_counts() {
     let world = World::new();
     let nodes = three(&world, &dir).await;
     let client = world.client();
-    let follower = nodes.iter().position(|node| !node.datanode.inner().pipelines.get(PIPELINE).is_some_and(|one| one.group.is_leader()));
+    let follower =
+        nodes.iter().position(|node| !node.datanode.inner().pipelines.get(PIPELINE).is_some_and(|one| one.group.is_leader()));
     let follower = &nodes[follower.expect("two follow")];
     // Its blocks do not arrive; its log does.
     world.peers.detach(&follower.endpoint);
@@ -130,7 +137,8 @@ async fn writes_go_on_when_the_leader_dies_and_it_catches_up_when_it_is_back() {
     let client = world.client();
     write(&client, &nodes.iter().collect::<Vec<_>>(), 1, &content(1, 1000)).await.expect("written");
     let replicas: Vec<Replica> = nodes.iter().map(Node::replica).collect();
-    let leader = nodes.iter().position(|node| node.datanode.inner().pipelines.get(PIPELINE).is_some_and(|one| one.group.is_leader()));
+    let leader =
+        nodes.iter().position(|node| node.datanode.inner().pipelines.get(PIPELINE).is_some_and(|one| one.group.is_leader()));
     let dead = nodes.remove(leader.expect("one leads"));
     let (name, home) = (dead.endpoint.0.split(':').next().expect("a name").to_owned(), dir.path().join("again"));
     dead.kill(&home).await;
@@ -210,7 +218,8 @@ async fn a_datanode_fetches_a_whole_container_and_keeps_it() {
     copy.kill(&dir.path().join("3")).await;
     let copy = world.start("dn2", &dir.path().join("3")).await;
     assert_eq!(copy.read(4, 0, 9_000_000).await, Ok(content(4, 9_000_000).to_vec()), "after a crash too");
-    let names: Vec<_> = std::fs::read_dir(copy.dir.join("disk/containers")).expect("listed").map(|e| e.expect("listed").file_name()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(copy.dir.join("disk/containers")).expect("listed").map(|e| e.expect("listed").file_name()).collect();
     assert_eq!(names, ["3.data"]);
     stop([source, copy]).await;
 }
@@ -223,7 +232,8 @@ async fn a_member_that_was_away_for_longer_than_the_log_gets_a_snapshot_and_fetc
     let mut nodes: Vec<Node> = three(&world, &dir).await.into();
     let client = world.client();
     write(&client, &nodes.iter().collect::<Vec<_>>(), 1, &content(1, 1000)).await.expect("written");
-    let away = nodes.iter().position(|node| !node.datanode.inner().pipelines.get(PIPELINE).is_some_and(|one| one.group.is_leader()));
+    let away =
+        nodes.iter().position(|node| !node.datanode.inner().pipelines.get(PIPELINE).is_some_and(|one| one.group.is_leader()));
     let away = nodes.remove(away.expect("two follow"));
     until("it holds it", async || holds(&away, 1)).await;
     let (name, home) = (away.endpoint.0.split(':').next().expect("a name").to_owned(), away.dir.clone());

@@ -43,9 +43,16 @@ pub(super) fn cx() -> CallContext {
     CallContext::local(RequestId::from_u128(1), Duration::from_secs(20))
 }
 
-/// Bytes that differ from block to block and from chunk to chunk.
+/// Bytes of which no stretch is like another, in this block or in others.
 pub(super) fn content(local: u64, length: usize) -> Bytes {
-    (0..length).map(|i| (i as u64).wrapping_mul(31).wrapping_add(i as u64 / 65536).wrapping_add(local * 7) as u8).collect()
+    let word = |i: u64| {
+        let mixed = (local << 32 | i).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed ^ (mixed >> 32)).to_le_bytes()
+    };
+    let mut bytes: Vec<u8> = (0..length.div_ceil(8) as u64).flat_map(word).collect();
+    bytes.truncate(length);
+    bytes.into()
 }
 
 /// Hands out ids, keys and orders, and remembers what it was told.
@@ -247,7 +254,12 @@ impl World {
         let mut host = HostConfig::new(dir.join("wal"), PeerRole::Datanode);
         host.timings =
             Timings { heartbeat: Duration::from_millis(50), election: Duration::from_millis(300)..Duration::from_millis(600) };
-        host.wal = WalOptions { first_segment_bytes: 2 << 20, segment_bytes: 8 << 20, max_command_bytes: 1 << 20, ..WalOptions::default() };
+        host.wal = WalOptions {
+            first_segment_bytes: 2 << 20,
+            segment_bytes: 8 << 20,
+            max_command_bytes: 1 << 20,
+            ..WalOptions::default()
+        };
         host.compaction.flush_every = self.flush_every;
         host.compaction.flush_bytes = u64::MAX;
         host.compaction.keep_entries = self.keep_entries;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datanode_api::{
-    BlockAccess, BlockClient, ClientConfig, ContainerAccess, Dial, ExportContainer, HttpBlocks, PlainTcp, PutBlock, PutContent, PutRejected,
-    ReadBlock, ReadRejected, WriteBlock, WriteRejected, ChunkChecksums,
+    BlockAccess, BlockClient, ChunkChecksums, ClientConfig, ContainerAccess, Dial, ExportContainer, HttpBlocks, PlainTcp,
+    PutBlock, PutContent, PutRejected, ReadBlock, ReadRejected, WriteBlock, WriteRejected,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rpc::{CallContext, CallError, NotApplied};
@@ -80,7 +80,12 @@ async fn rejections_keep_their_types_over_http() {
     let write = WriteBlock { block: block(1), pipeline: PIPELINE, token: seal(Target::Block(block(1)), Access::Write, 1 << 20) };
     let outcome = http.write(&at, cx(), write.clone(), stream::iter([Ok(other.clone())]).boxed()).await;
     assert_eq!(outcome, Err(CallError::Rejected(WriteRejected::Exists)));
-    let read = |local, offset| ReadBlock { block: block(local), token: seal(Target::Block(block(local)), Access::Read, 1 << 20), offset, length: 10 };
+    let read = |local, offset| ReadBlock {
+        block: block(local),
+        token: seal(Target::Block(block(local)), Access::Read, 1 << 20),
+        offset,
+        length: 10,
+    };
     let outcome = http.read(&at, cx(), read(9, 0)).await.map(|data| data.length);
     assert_eq!(outcome, Err(CallError::Rejected(ReadRejected::NoSuchBlock)));
     let outcome = http.read(&at, cx(), read(1, 995)).await.map(|data| data.length);
@@ -173,7 +178,8 @@ async fn calls_one_after_another_share_a_connection() {
         let bytes = content(local, 20_000);
         http.put(&at, cx(), put(local, &bytes)).await.expect("put");
         let token = seal(Target::Block(block(local)), Access::Read, 20_000);
-        let data = http.read(&at, cx(), ReadBlock { block: block(local), token, offset: 0, length: 20_000 }).await.expect("reads");
+        let data =
+            http.read(&at, cx(), ReadBlock { block: block(local), token, offset: 0, length: 20_000 }).await.expect("reads");
         let read: Vec<_> = data.stream.try_collect().await.expect("reads");
         assert_eq!(read.concat(), bytes);
     }
