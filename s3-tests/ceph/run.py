@@ -38,7 +38,7 @@ def main():
     parser.add_argument("--endpoint", help="a server that runs already, with the users of `--print-server-config`")
     parser.add_argument("--print-server-config", action="store_true", help="the users for such a server, and no more")
     parser.add_argument("--server-config", default="", help="more TOML for the server that is started")
-    parser.add_argument("--only", help="cases to run, a pattern such as 'test_bucket_list_*', or an area's name")
+    parser.add_argument("--only", action="append", help="cases to run: a name, a pattern such as 'test_bucket_list_*', or an area; may come again")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--timeout", type=int, default=60, help="seconds a case may take")
     parser.add_argument("--lc-day", type=int, help="seconds of one lifecycle day, if the server shortens it")
@@ -130,18 +130,19 @@ def selection(options, python, env, expectations):
     cases = [line.partition("::")[2] for line in collected.stdout.splitlines() if "::" in line]
     if not cases:
         raise SystemExit(f"pytest collects nothing:\n{collected.stdout[-2000:]}\n{collected.stderr[-2000:]}")
+    if options.only is None:
+        return cases
     areas = {name for name, _ in expectations.areas}
-
-    def wanted(case):
-        if options.only is None:
-            return True
-        if options.only in areas:
-            return expectations.area(case) == options.only
-        return fnmatch.fnmatchcase(case.partition("[")[0], options.only) or case == options.only
-    chosen = [case for case in cases if wanted(case)]
-    if not chosen:
-        raise SystemExit(f"nothing is called {options.only}")
-    return chosen
+    chosen = set()
+    for word in options.only:
+        if word in areas:
+            found = [case for case in cases if expectations.area(case) == word]
+        else:
+            found = [case for case in cases if case == word or fnmatch.fnmatchcase(case.partition("[")[0], word)]
+        if not found:
+            raise SystemExit(f"nothing is called {word}")
+        chosen.update(found)
+    return [case for case in cases if case in chosen]
 
 
 def report(options, expectations, cases):
