@@ -216,7 +216,9 @@ impl RaftHost {
     /// Stops a group, if it runs, and forgets its log. The machine's own storage is the caller's to delete, afterwards.
     pub async fn remove_group(&self, group: GroupId) -> Result<(), OpenError> {
         let mut groups = self.0.groups.lock().await;
-        self.0.entries.write().remove(&group);
+        if let Some(entry) = self.0.entries.write().remove(&group) {
+            entry.close();
+        }
         if let Some(running) = groups.remove(&group) {
             running.shutdown().await;
         }
@@ -258,7 +260,7 @@ impl RaftHost {
 
     async fn stop(&self) {
         let groups: Vec<Group> = self.0.groups.lock().await.drain().map(|(_, group)| group).collect();
-        self.0.entries.write().clear();
+        self.0.entries.write().drain().for_each(|(_, entry)| entry.close());
         for group in groups {
             group.shutdown().await;
         }

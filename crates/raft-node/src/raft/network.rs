@@ -44,13 +44,14 @@ impl Network {
         Self { group, transport, patience, calls: Arc::default() }
     }
 
-    fn to(&self, member: u64, endpoint: &Endpoint) -> Connection {
-        Connection { to: Address { group: self.group, member }, endpoint: endpoint.clone(), network: self.clone() }
+    fn to(&self, member: u64, endpoint: &Endpoint, purpose: Purpose) -> Connection {
+        let to = Address { group: self.group, member };
+        Connection { to, endpoint: endpoint.clone(), network: self.clone(), purpose }
     }
 
     /// A position that, once applied here, shows everything acknowledged before this call.
     pub(crate) async fn read_index(&self, leader: MemberId, endpoint: &Endpoint, within: Duration) -> Result<u64, Unanswered> {
-        let connection = self.to(leader.0, endpoint);
+        let connection = self.to(leader.0, endpoint, Purpose::Heartbeat);
         let question = wire::ReadIndex { to: connection.to };
         let found: wire::ReadFrom = connection.call(wire::READ_INDEX, within, &question).await?;
         Ok(found.index)
@@ -61,7 +62,11 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Connection;
 
     async fn new_client(&mut self, target: u64, node: &Node) -> Connection {
-        self.to(target, &node.0)
+        self.to(target, &node.0, Purpose::Replication)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, node: &Node) -> Connection {
+        self.to(target, &node.0, Purpose::Heartbeat)
     }
 }
 
@@ -69,6 +74,17 @@ pub(crate) struct Connection {
     to: Address,
     endpoint: Endpoint,
     network: Network,
+    purpose: Purpose,
+}
+
+/// What a connection's appends are.
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    /// Entries, in order, which may wait for a slow disk.
+    Replication,
+    /// Signs of life, each by itself, worthless when late. openraft sends each as a stream of its own, which must not be taken
+    /// for a new stream of entries.
+    Heartbeat,
 }
 
 /// A message without an answer.
@@ -253,13 +269,15 @@ impl RaftNetworkV2<TypeConfig> for Connection {
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
     {
-        let within = option.soft_ttl().max(self.network.patience);
-        let stream = SystemEntropy.u64();
+        let (stream, within) = match self.purpose {
+            Purpose::Replication => (Some(SystemEntropy.u64()), option.soft_ttl().max(self.network.patience)),
+            Purpose::Heartbeat => (None, option.soft_ttl()),
+        };
         let this = &*self;
         let calls = input.enumerate().map(move |(number, rpc)| async move {
             let last = rpc.entries.last().map(|entry| entry.log_id.clone()).or_else(|| rpc.prev_log_id.clone());
-            let turn = Turn { stream, number: number as u64 };
-            let appended = this.append(&rpc, Some(turn), within).await;
+            let turn = stream.map(|stream| Turn { stream, number: number as u64 });
+            let appended = this.append(&rpc, turn, within).await;
             (rpc.prev_log_id, last, appended)
         });
         let answers: BoxStream<'s, _> = Box::pin(calls.buffered(PIPELINE));

@@ -227,6 +227,11 @@ impl GroupEntry {
         Self { me, raft, machine, incoming: Mutex::new(None), turns: Turns::default() }
     }
 
+    /// Takes no more messages.
+    pub(crate) fn close(&self) {
+        self.turns.close();
+    }
+
     fn snapshot_state(&self, next: u64) -> SnapshotState {
         SnapshotState { vote: to_vote(&self.raft.metrics().borrow_watched().vote), next }
     }

@@ -1,5 +1,6 @@
 //! Puts appends that overtook each other back in order.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -13,6 +14,7 @@ use super::wire::Turn;
 #[derive(Default)]
 pub(super) struct Turns {
     next: Mutex<Option<Turn>>,
+    closed: AtomicBool,
     moved: Notify,
 }
 
@@ -38,6 +40,12 @@ impl Taken<'_> {
 }
 
 impl Turns {
+    /// Refuses everything from now on, and whoever waits.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.moved.notify_waiters();
+    }
+
     pub(super) async fn wait(&self, turn: Turn, deadline: Instant) -> Result<Taken<'_>, CallFault> {
         let until = tokio::time::Instant::from_std(deadline.min(Instant::now() + PATIENCE));
         loop {
@@ -52,6 +60,9 @@ impl Turns {
     }
 
     fn is_turn_of(&self, turn: Turn) -> Result<bool, CallFault> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(out_of_turn());
+        }
         let mut next = self.next.lock();
         match *next {
             Some(next) if next.stream == turn.stream && next.number > turn.number => Err(out_of_turn()),

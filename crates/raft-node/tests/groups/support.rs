@@ -80,8 +80,16 @@ impl Member {
     }
 
     pub(crate) async fn stop(self) {
-        self.shutdown.start();
-        assert!(self.shutdown.drained(Duration::from_secs(20)).await, "everything ends");
+        let Self { host, group, machine, shutdown, .. } = self;
+        shutdown.start();
+        assert!(shutdown.drained(Duration::from_secs(20)).await, "everything ends");
+        drop((host, group));
+        // A message of another member may still be on its way out; the files are free once nothing holds the machine.
+        let deadline = soon();
+        while Arc::strong_count(&machine) > 1 {
+            assert!(Instant::now() < deadline, "something still holds the machine");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     pub(crate) fn word(&self, word: &str) -> Option<String> {
