@@ -54,6 +54,9 @@ pub(crate) struct Container {
 
 type Rows = BTreeMap<u64, Option<Arc<BlockRow>>>;
 
+/// Some rows in order, and where the next ones begin.
+pub(crate) type Page = (Vec<(u64, Arc<BlockRow>)>, Option<u64>);
+
 /// What memory knows beyond the index.
 #[derive(Debug)]
 struct Live {
@@ -220,7 +223,7 @@ impl Container {
     }
 
     /// About `limit` blocks in order, from the first at or after `from`, and where to go on.
-    pub(crate) fn blocks(&self, from: u64, limit: usize) -> Result<(Vec<(u64, Arc<BlockRow>)>, Option<u64>), StorageFault> {
+    pub(crate) fn blocks(&self, from: u64, limit: usize) -> Result<Page, StorageFault> {
         let mut changed = Rows::new();
         {
             let live = self.live.lock();

@@ -12,11 +12,12 @@ use datanode_core::rows::{
     BlockRow, ContainerRow, GroupRow, block_key, number_key, open, seal, split_block_key, split_number_key,
 };
 use datanode_core::space::{Span, free};
-use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use redb::{AccessGuard, Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use tables::StorageFault;
 use types::{ContainerId, PipelineId};
 
 type Bytes = &'static [u8];
+type Entry<'a> = Result<(AccessGuard<'a, Bytes>, AccessGuard<'a, Bytes>), redb::StorageError>;
 
 const BLOCKS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("blocks");
 const CONTAINERS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("containers");
@@ -79,7 +80,7 @@ impl Index {
     pub(crate) fn containers(&self) -> Result<BTreeMap<ContainerId, ContainerRow>, StorageFault> {
         let table = self.db.begin_read().map_err(fault)?.open_table(CONTAINERS).map_err(fault)?;
         let entries = table.iter().map_err(fault)?;
-        let row = |entry: Result<(redb::AccessGuard<'_, Bytes>, redb::AccessGuard<'_, Bytes>), redb::StorageError>| {
+        let row = |entry: Entry<'_>| {
             let (key, value) = entry.map_err(fault)?;
             Ok((ContainerId(split_number_key(key.value())?), open(key.value(), value.value(), "a container's row")?))
         };
@@ -89,7 +90,7 @@ impl Index {
     pub(crate) fn groups(&self) -> Result<BTreeMap<PipelineId, GroupRow>, StorageFault> {
         let table = self.db.begin_read().map_err(fault)?.open_table(GROUPS).map_err(fault)?;
         let entries = table.iter().map_err(fault)?;
-        let row = |entry: Result<(redb::AccessGuard<'_, Bytes>, redb::AccessGuard<'_, Bytes>), redb::StorageError>| {
+        let row = |entry: Entry<'_>| {
             let (key, value) = entry.map_err(fault)?;
             Ok((PipelineId(split_number_key(key.value())?), open(key.value(), value.value(), "a pipeline's row")?))
         };
@@ -173,7 +174,7 @@ fn remove_tombstones(blocks: &mut Table<'_, Bytes, Bytes>, container: ContainerI
 
 /// Merges a span with its neighbours in the table.
 fn free_span(dead: &mut Table<'_, Bytes, Bytes>, container: ContainerId, span: Span) -> Result<Option<Span>, StorageFault> {
-    let neighbour = |entry: Option<Result<(redb::AccessGuard<'_, Bytes>, redb::AccessGuard<'_, Bytes>), redb::StorageError>>| {
+    let neighbour = |entry: Option<Entry<'_>>| {
         let Some(entry) = entry else { return Ok(None) };
         let (key, value) = entry.map_err(fault)?;
         let (_, start) = split_block_key(key.value())?;

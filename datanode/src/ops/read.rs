@@ -72,8 +72,10 @@ pub(crate) struct Reading {
     end: u64,
     disk_reads: Arc<Semaphore>,
     /// The slice behind the last one, where that had to come from the disk.
-    ahead: Option<JoinHandle<Result<Vec<u8>, ReadFault>>>,
+    ahead: Option<ReadTask>,
 }
+
+type ReadTask = JoinHandle<Result<Vec<u8>, ReadFault>>;
 
 /// A stretch of whole chunks within one extent.
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +136,7 @@ impl Reading {
                     Some(bytes) => (slice, bytes),
                     None => {
                         let slice = self.slice(self.at, DISK_SLICE)?;
-                        let reading = self.from_disk(slice);
+                        let reading = self.read_disk(slice);
                         self.ahead = self.begin_ahead(slice)?;
                         (slice, reading.await.unwrap_or_else(|error| Err(ReadFault::Ended(error.to_string()))))
                     }
@@ -151,12 +153,12 @@ impl Reading {
         Ok(Some(Bytes::from(bytes).slice(from as usize..to as usize)))
     }
 
-    fn begin_ahead(&self, before: Slice) -> Result<Option<JoinHandle<Result<Vec<u8>, ReadFault>>>, ReadFault> {
+    fn begin_ahead(&self, before: Slice) -> Result<Option<ReadTask>, ReadFault> {
         let next = before.start + before.length;
         if next >= self.end {
             return Ok(None);
         }
-        Ok(Some(self.from_disk(self.slice(next, DISK_SLICE)?)))
+        Ok(Some(self.read_disk(self.slice(next, DISK_SLICE)?)))
     }
 
     /// Whole chunks around `at`, up to about `most` bytes, not beyond what is wanted and not beyond an extent.
@@ -181,7 +183,7 @@ impl Reading {
         }
     }
 
-    fn from_disk(&self, slice: Slice) -> JoinHandle<Result<Vec<u8>, ReadFault>> {
+    fn read_disk(&self, slice: Slice) -> ReadTask {
         let (file, row, turns) = (Arc::clone(&self.file), Arc::clone(&self.row), Arc::clone(&self.disk_reads));
         tokio::spawn(async move {
             let Ok(_turn) = turns.acquire().await else { return Err(ReadFault::Ended("shut down".to_owned())) };

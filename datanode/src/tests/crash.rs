@@ -59,7 +59,7 @@ async fn small_blocks_come_back_from_the_log_when_the_power_took_their_bytes_fro
     for local in 0..20 {
         write(&client, &[&node], local, &content(local, 3000)).await.expect("written");
         if local == 9 {
-            node.flush();
+            node.flush().await;
         }
     }
     let data = dir.path().join("b/disk/containers").join(format!("{}.data", CONTAINER.0));
@@ -94,7 +94,7 @@ async fn a_stream_that_breaks_off_leaves_no_block_and_its_space_is_given_back() 
     let outcome = node.datanode.write(&node.replica(), cx(), request, stream::iter(pieces).boxed()).await;
     assert!(outcome.is_err());
     assert!(node.read(1, 0, 1).await.is_err());
-    node.flush();
+    node.flush().await;
     let blocks = std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(node.data_file()).expect("there")) * 512;
     assert!(blocks < 100_000, "{blocks} bytes are still held");
     // The number is free for a whole one.

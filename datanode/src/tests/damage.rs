@@ -1,8 +1,15 @@
 //! Bytes that changed on the disk are never given out, and the replica that holds them is reported.
 
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use datanode_api::{BlockClient, ClientConfig, Piece};
+use futures_util::TryStreamExt;
 use scm_api::ReplicaState;
+use scm_api::token::{Access, Target};
+use types::{ContainerId, PipelineId, RequestId};
 
 use super::rig::*;
 
@@ -58,6 +65,52 @@ async fn the_scrubber_finds_damage_that_nobody_reads() {
     })
     .await;
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_failed_is_out_of_service_and_the_other_goes_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let world = World::new();
+    let both = vec![dir.path().join("disk"), dir.path().join("second")];
+    let node = world.start_with("dn1", dir.path(), |config| config.disks = both).await;
+    let other = PipelineId(8);
+    world.pipeline(&[&node]).await;
+    world.pipeline_named(other, &[&node]).await;
+    let client = world.client();
+    write(&client, &[&node], 1, &content(1, 5000)).await.expect("written");
+    let elsewhere = |local, access| {
+        let mut location = location(local, &[&node], access, 1 << 20);
+        location.pipeline = other;
+        location.block.container = ContainerId(4);
+        location.token = seal(Target::Block(location.block), access, 1 << 20);
+        location
+    };
+    let store = &node.datanode.inner().store;
+    let disk = Arc::clone(&store.get(CONTAINER).expect("made").disk);
+    disk.fail("the sync failed".to_owned());
+    assert!(matches!(node.read(1, 0, 10).await, Err(why) if why.contains("the sync failed")));
+    assert!(write(&BlockClient::new(Arc::new(world.peers.clone()), impatient()), &[&node], 2, &content(2, 5000)).await.is_err());
+    for (local, size) in [(1, 5000), (2, 500_000)] {
+        let mut writer = client.writer(elsewhere(local, Access::Write), RequestId::from_u128(local.into()));
+        writer.push(&mut content(local, size)).await.expect("the other disk serves");
+        writer.finish().await.expect("the other disk serves");
+        let piece = Piece { location: elsewhere(local, Access::Read), offset: 0, length: size as u64 };
+        let stream = client.read(vec![piece], RequestId::from_u128(1)).await.expect("reads");
+        let bytes: Vec<Bytes> = stream.try_collect().await.expect("reads");
+        assert_eq!(bytes.concat(), content(local, size));
+    }
+    node.flush().await;
+    until("the failure is reported", async || {
+        let failed = world.scm.disks(node.id).iter().filter(|disk| disk.failed.as_deref() == Some("the sync failed")).count();
+        let served: Vec<_> = world.scm.pipelines(node.id).iter().map(|report| report.pipeline).collect();
+        failed == 1 && served == [other] && world.scm.report(node.id, CONTAINER).is_none()
+    })
+    .await;
+    node.stop().await;
+}
+
+fn impatient() -> ClientConfig {
+    ClientConfig { put_timeout: Duration::from_millis(500), ..ClientConfig::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

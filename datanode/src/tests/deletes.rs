@@ -31,7 +31,7 @@ async fn the_space_of_deleted_blocks_comes_back_small_ones_and_large() {
         write(&client, &[&node], local, &content(local, 5000)).await.expect("written");
     }
     write(&client, &[&node], 900, &content(900, 6_000_000)).await.expect("written");
-    node.flush();
+    node.flush().await;
     let full = held_bytes(&node);
     assert!(full > 7_000_000);
     // One by one, in an order that leaves every page to its last block.

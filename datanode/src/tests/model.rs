@@ -262,8 +262,13 @@ async fn run(dir: &Path, ops: Vec<Op>) {
     Disk::open(dir, &model.log).check(&model).await;
 }
 
+/// Enough for every change; set the variable for a night's worth.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(40)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn any_history_keeps_what_was_acknowledged_and_nothing_else(ops in ops()) {

@@ -289,6 +289,10 @@ impl World {
 
     /// Makes these the members of [`PIPELINE`], and waits until it has a leader.
     pub(super) async fn pipeline(&self, nodes: &[&Node]) {
+        self.pipeline_named(PIPELINE, nodes).await;
+    }
+
+    pub(super) async fn pipeline_named(&self, id: PipelineId, nodes: &[&Node]) {
         let member = |node: &&Node| PipelineMember {
             member: node.member,
             datanode: node.id,
@@ -297,11 +301,12 @@ impl World {
         };
         let members: Vec<PipelineMember> = nodes.iter().map(member).collect();
         for node in nodes {
-            self.scm.order(node.id, Order::CreatePipeline { pipeline: PIPELINE, members: members.clone() });
+            self.scm.order(node.id, Order::CreatePipeline { pipeline: id, members: members.clone() });
         }
         until("the pipeline has a leader", async || {
-            nodes.iter().all(|node| !self.scm.pipelines(node.id).is_empty())
-                && nodes.iter().any(|node| self.scm.pipelines(node.id).iter().any(|pipeline| pipeline.is_leader))
+            let of = |node: &Node| self.scm.pipelines(node.id).into_iter().find(|report| report.pipeline == id);
+            nodes.iter().all(|node| of(node).is_some())
+                && nodes.iter().any(|node| of(node).is_some_and(|report| report.is_leader))
         })
         .await;
     }
@@ -358,10 +363,9 @@ impl Node {
         self.stop().await;
     }
 
-    pub(super) fn flush(&self) {
-        use raft_node::StateMachine;
+    pub(super) async fn flush(&self) {
         let pipeline = self.datanode.inner().pipelines.get(PIPELINE).expect("a member");
-        pipeline.machine.flush().expect("flushes");
+        pipeline.group.compact().await.expect("flushes");
     }
 
     /// Reads through the datanode itself.

@@ -89,7 +89,8 @@ async fn a_replica_that_failed_is_asked_last_the_next_time() {
     fake.set(1, Mood::Away);
     let client = fake.client();
     for _ in 0..3 {
-        client.read(vec![piece(0, 10)], RequestId::from_u128(1)).await.expect("another has it");
+        let stream = client.read(vec![piece(0, 10)], RequestId::from_u128(1)).await;
+        drop(stream.expect("another has it"));
     }
     let asked: Vec<u64> = fake.state().calls.iter().map(|(datanode, _)| datanode.0).collect();
     assert_eq!(asked, [1, 2, 2, 2]);
