@@ -1,25 +1,24 @@
 //! Freed blocks go to the SCM, and then out of the deleted table.
 
-use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use om_core::{RemoveReclaimed, pending};
-use rpc::CallContext;
-use runtime::{Entropy, Pace, PassError, PassStatus, Reconcile};
-use scm_api::{DeleteBlocks, Scm};
+use runtime::{Pace, PassError, PassStatus, Reconcile};
+use scm_api::DeleteBlocks;
 use serde::Serialize;
-use types::{Millis, RequestId, Timestamp};
+use types::{Millis, Timestamp};
 
 use super::{PATIENCE, propose};
 use crate::Config;
+use crate::blocks::ScmSide;
 use crate::service::Log;
 
 /// The SCM first, durably, and only then the row: a crash between hands the blocks over twice, which the SCM bears; the other
 /// order would lose them.
 pub(crate) struct KeyDeletion {
     log: Log,
-    scm: Arc<dyn Scm>,
-    entropy: Arc<dyn Entropy>,
+    side: ScmSide,
     grace: Millis,
 }
 
@@ -33,8 +32,8 @@ pub(crate) struct Report {
 const BATCH: usize = 1_000;
 
 impl KeyDeletion {
-    pub(crate) fn new(config: &Config, log: Log, scm: Arc<dyn Scm>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { log, scm, entropy, grace: config.reclaim_after.into() }
+    pub(crate) fn new(config: &Config, log: Log, side: ScmSide) -> Self {
+        Self { log, side, grace: config.reclaim_after.into() }
     }
 }
 
@@ -50,8 +49,8 @@ impl Reconcile for KeyDeletion {
             return Ok(PassStatus { pace: Pace::Rest, report: Report::default() });
         }
         let report = Report { rows: found.rows.len(), blocks: found.blocks.len() };
-        let cx = CallContext::local(RequestId::from_u128(self.entropy.u128()), PATIENCE);
-        let handed_over = self.scm.delete_blocks(cx, DeleteBlocks { blocks: found.blocks }).await;
+        let cx = self.side.call(Instant::now() + PATIENCE);
+        let handed_over = self.side.scm.delete_blocks(cx, DeleteBlocks { blocks: found.blocks }).await;
         handed_over.map_err(|error| PassError::Failed(format!("handing blocks to the SCM: {error}")))?;
         propose(&self.log, RemoveReclaimed { rows: found.rows }).await?;
         metrics::counter!("om_blocks_reclaimed_total").increment(report.blocks as u64);

@@ -3,14 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
-use runtime::{Clock, Entropy, Shutdown};
-use scm_api::{LocateContainers, Scm};
+use scm_api::LocateContainers;
 use types::{ContainerId, Millis, PipelineId, Replica, Timestamp};
 
-use super::{SCM_PATIENCE, scm_call};
+use super::{SCM_PATIENCE, ScmSide};
 use crate::Config;
 
 #[derive(Debug, Clone)]
@@ -25,10 +24,7 @@ pub(crate) struct Located {
 pub(crate) struct Locations(Arc<Inner>);
 
 struct Inner {
-    scm: Arc<dyn Scm>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    shutdown: Shutdown,
+    side: ScmSide,
     fresh: Millis,
     stale: Millis,
     known: Mutex<HashMap<ContainerId, Known>>,
@@ -58,16 +54,9 @@ struct Look {
 }
 
 impl Locations {
-    pub(crate) fn new(
-        config: &Config,
-        scm: Arc<dyn Scm>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-        shutdown: Shutdown,
-    ) -> Self {
-        let millis = |span: Duration| span.into();
-        let (fresh, stale) = (millis(config.locations_fresh), millis(config.locations_stale));
-        Self(Arc::new(Inner { scm, clock, entropy, shutdown, fresh, stale, known: Mutex::default() }))
+    pub(crate) fn new(config: &Config, side: ScmSide) -> Self {
+        let (fresh, stale) = (config.locations_fresh.into(), config.locations_stale.into());
+        Self(Arc::new(Inner { side, fresh, stale, known: Mutex::default() }))
     }
 
     /// What a lease tells of its container.
@@ -86,7 +75,7 @@ impl Locations {
         let Look { mut found, missing, renew } = self.look(containers, anew);
         if !renew.is_empty() {
             let locations = self.clone();
-            self.0.shutdown.spawn_until(async move {
+            self.0.side.shutdown.spawn_until(async move {
                 if locations.ask(&renew, Instant::now() + SCM_PATIENCE).await.is_err() {
                     locations.give_up_renewing(&renew);
                 }
@@ -110,7 +99,7 @@ impl Locations {
     }
 
     fn look(&self, containers: &BTreeSet<ContainerId>, anew: bool) -> Look {
-        let now = self.0.clock.now();
+        let now = self.0.side.clock.now();
         let mut look = Look::default();
         let mut known = self.0.known.lock();
         for container in containers {
@@ -130,7 +119,7 @@ impl Locations {
 
     async fn ask(&self, containers: &[ContainerId], deadline: Instant) -> Result<Vec<(ContainerId, Located)>, String> {
         let request = LocateContainers { containers: containers.to_vec() };
-        let answer = self.0.scm.locate_containers(scm_call(&*self.0.entropy, deadline), request).await;
+        let answer = self.0.side.scm.locate_containers(self.0.side.call(deadline), request).await;
         let answer = answer.map_err(|error| format!("asking the SCM where blocks are: {error}"))?;
         metrics::counter!("om_containers_located_total").increment(containers.len() as u64);
         let located: Vec<(ContainerId, Located)> = answer
@@ -145,7 +134,7 @@ impl Locations {
     }
 
     fn remember(&self, located: impl IntoIterator<Item = (ContainerId, Located)>) {
-        let now = self.0.clock.now();
+        let now = self.0.side.clock.now();
         let mut known = self.0.known.lock();
         for (container, located) in located {
             known.insert(container, Known { located, at: now, is_renewing: false });

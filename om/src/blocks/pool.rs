@@ -7,11 +7,10 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use rpc::CallError;
-use runtime::{Clock, Entropy, Shutdown};
-use scm_api::{LeaseBlocks, Scm};
+use scm_api::LeaseBlocks;
 use types::{BlockId, ContainerId, Millis, PipelineId, Replica, Replication, Timestamp};
 
-use super::{Locations, SCM_PATIENCE, scm_call};
+use super::{Locations, SCM_PATIENCE, ScmSide};
 use crate::Config;
 
 /// A block that nobody else was or will be given.
@@ -32,11 +31,8 @@ pub(crate) struct NoBlocks(pub(crate) String);
 pub(crate) struct BlockPool(Arc<Inner>);
 
 struct Inner {
-    scm: Arc<dyn Scm>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    side: ScmSide,
     locations: Locations,
-    shutdown: Shutdown,
     lease_batch: u32,
     lease_batch_max: u32,
     stocks: Mutex<BTreeMap<Replication, Stock>>,
@@ -90,20 +86,10 @@ impl Stock {
 }
 
 impl BlockPool {
-    pub(crate) fn new(
-        config: &Config,
-        scm: Arc<dyn Scm>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-        locations: Locations,
-        shutdown: Shutdown,
-    ) -> Self {
+    pub(crate) fn new(config: &Config, side: ScmSide, locations: Locations) -> Self {
         Self(Arc::new(Inner {
-            scm,
-            clock,
-            entropy,
+            side,
             locations,
-            shutdown,
             lease_batch: config.lease_batch,
             lease_batch_max: config.lease_batch_max,
             stocks: Mutex::default(),
@@ -149,7 +135,7 @@ impl BlockPool {
     }
 
     fn with_stock<R>(&self, replication: Replication, work: impl FnOnce(&mut Stock, Timestamp) -> R) -> R {
-        let now = self.0.clock.now();
+        let now = self.0.side.clock.now();
         let mut stocks = self.0.stocks.lock();
         let stock = stocks.entry(replication).or_insert_with(|| Stock {
             leases: VecDeque::new(),
@@ -173,7 +159,7 @@ impl BlockPool {
         });
         if is_low {
             let pool = self.clone();
-            self.0.shutdown.spawn_until(async move {
+            self.0.side.shutdown.spawn_until(async move {
                 let _one_at_a_time = pool.0.refilling.lock().await;
                 if let Err(error) = pool.refill(replication, 0, &[], Instant::now() + SCM_PATIENCE).await {
                     tracing::warn!(%error, "leasing blocks ahead of need");
@@ -203,7 +189,7 @@ impl BlockPool {
             stock.batch
         });
         let request = LeaseBlocks { replication, count: batch.max(needed), exclude: exclude.to_vec() };
-        let leased = self.0.scm.lease_blocks(scm_call(&*self.0.entropy, deadline), request).await;
+        let leased = self.0.side.scm.lease_blocks(self.0.side.call(deadline), request).await;
         let leased = leased.map_err(|error| match error {
             CallError::Rejected(rejected) => NoBlocks(rejected.to_string()),
             other => NoBlocks(other.to_string()),

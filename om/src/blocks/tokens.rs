@@ -6,21 +6,16 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use runtime::{Clock, Entropy, Shutdown};
-use scm_api::Scm;
 use scm_api::token::{Access, BlockToken, Target, TokenKey, TokenKeys};
 use types::{BlockId, Millis, Timestamp};
 
-use super::{SCM_PATIENCE, scm_call};
+use super::{SCM_PATIENCE, ScmSide};
 
 #[derive(Clone)]
 pub(crate) struct Tokens(Arc<Inner>);
 
 struct Inner {
-    scm: Arc<dyn Scm>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    shutdown: Shutdown,
+    side: ScmSide,
     keys: Mutex<Keys>,
     fetching: tokio::sync::Mutex<()>,
 }
@@ -57,8 +52,8 @@ impl Sealer {
 }
 
 impl Tokens {
-    pub(crate) fn new(scm: Arc<dyn Scm>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, shutdown: Shutdown) -> Self {
-        Self(Arc::new(Inner { scm, clock, entropy, shutdown, keys: Mutex::default(), fetching: tokio::sync::Mutex::default() }))
+    pub(crate) fn new(side: ScmSide) -> Self {
+        Self(Arc::new(Inner { side, keys: Mutex::default(), fetching: tokio::sync::Mutex::default() }))
     }
 
     /// Waits for the SCM only where no key is at hand.
@@ -75,13 +70,13 @@ impl Tokens {
     }
 
     fn sealer_now(&self) -> Option<Sealer> {
-        let now = self.0.clock.now();
+        let now = self.0.side.clock.now();
         let mut keys = self.0.keys.lock();
         let sealer = keys.keys.sealing(now).map(|key| Sealer { key: key.clone(), now })?;
         if now.since(keys.fetched) >= FRESH && !keys.is_fetching {
             keys.is_fetching = true;
             let tokens = self.clone();
-            self.0.shutdown.spawn_until(async move {
+            self.0.side.shutdown.spawn_until(async move {
                 if let Err(error) = tokens.fetch(Instant::now() + SCM_PATIENCE).await {
                     tracing::warn!(%error, "fetching token keys");
                 }
@@ -92,11 +87,11 @@ impl Tokens {
     }
 
     async fn fetch(&self, deadline: Instant) -> Result<(), String> {
-        let fetched = self.0.scm.token_keys(scm_call(&*self.0.entropy, deadline), ()).await;
+        let fetched = self.0.side.scm.token_keys(self.0.side.call(deadline), ()).await;
         let fetched = fetched.map_err(|error| format!("asking the SCM for token keys: {error}"))?;
         let mut keys = self.0.keys.lock();
         keys.keys = fetched;
-        keys.fetched = self.0.clock.now();
+        keys.fetched = self.0.side.clock.now();
         Ok(())
     }
 }

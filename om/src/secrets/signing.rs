@@ -47,7 +47,10 @@ fn hmac(key: &[u8], text: &str) -> Zeroizing<[u8; 32]> {
 
 /// Derived keys of late. An entry is of one secret version, so a new secret never meets an old key.
 #[derive(Default)]
-pub(crate) struct SigningKeys(Mutex<HashMap<(AccessKeyId, u64, Scope), Zeroizing<[u8; 32]>>>);
+pub(crate) struct SigningKeys(Mutex<HashMap<Of, Zeroizing<[u8; 32]>>>);
+
+/// What a key was derived for: access key, version of its secret, scope.
+type Of = (AccessKeyId, u64, Scope);
 
 /// About 2 MB.
 const MOST_KEYS: usize = 10_000;

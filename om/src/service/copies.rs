@@ -1,7 +1,7 @@
 //! Copying an object on its blocks.
 
 use om_api as api;
-use om_core::authorise::{Action, Identity};
+use om_core::authorise::{Action, Identity, Resource};
 use om_core::rows::BucketRow;
 use om_core::{CopyAttributes, CopySource};
 use rpc::{CallContext, CallError};
@@ -40,7 +40,7 @@ pub(super) fn enter_both<R: CopyRefusal>(
     let Some(source) = find_bucket(tables, source_bucket)? else {
         return Err(Stop::Rejected(R::no_such_source_bucket()));
     };
-    allow(&identity, Action::GetObject, om_core::authorise::Resource::Object(&source, source_key))?;
+    allow(&identity, Action::GetObject, Resource::Object(&source, source_key))?;
     Ok((identity, bucket, source))
 }
 

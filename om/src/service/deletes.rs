@@ -1,11 +1,11 @@
 //! Deleting objects, one and many.
 
 use om_api as api;
-use om_core::authorise::{Action, Resource};
+use om_core::authorise::{Action, Resource, authorise};
 use rpc::{CallContext, CallError};
 
 use super::OmService;
-use super::calls::{Kind, allow, enter, scoped};
+use super::calls::{Kind, Stop, allow, enter, find_bucket, identity, scoped};
 use crate::convert::{IntoApi, IntoCore};
 
 impl OmService {
@@ -42,13 +42,13 @@ impl OmService {
         let (bucket, refused) = self
             .log
             .read(cx.deadline, |tables| {
-                let identity = super::calls::identity::<api::DeleteKeysRejected>(tables, &request.by)?;
-                let Some(bucket) = super::calls::find_bucket(tables, &request.bucket)? else {
-                    return Err(super::calls::Stop::Rejected(api::DeleteKeysRejected::NoSuchBucket));
+                let identity = identity::<api::DeleteKeysRejected>(tables, &request.by)?;
+                let Some(bucket) = find_bucket(tables, &request.bucket)? else {
+                    return Err(Stop::Rejected(api::DeleteKeysRejected::NoSuchBucket));
                 };
                 let may_delete = |deletion: &api::KeyDeletion| {
                     let resource = Resource::Object(&bucket, &deletion.key);
-                    om_core::authorise::authorise(&identity, Action::DeleteObject, resource).err()
+                    authorise(&identity, Action::DeleteObject, resource).err()
                 };
                 let refused: Vec<_> = request.deletions.iter().map(may_delete).collect();
                 // Whoever may delete none of them learns no more than that.

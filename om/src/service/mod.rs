@@ -1,6 +1,7 @@
 //! The service: each call authorised, read from or proposed to the replicated namespace.
 
 mod admin;
+mod asks;
 mod buckets;
 mod calls;
 mod copies;
@@ -14,6 +15,7 @@ mod writes;
 use std::fmt;
 use std::sync::Arc;
 
+use om_api as api;
 use om_api::Om;
 use om_core::accounts;
 use raft_node::Group;
@@ -21,9 +23,10 @@ use rpc::{CallContext, CallError, Never};
 use runtime::{Clock, Entropy, Reconcilers, Shutdown};
 use scm_api::Scm;
 use tables::StorageFault;
+use types::{BlockLocation, RaftStatus};
 
 use crate::background::{KeyDeletion, OpenKeyCleanup, UploadCleanup};
-use crate::blocks::{BlockPool, Locations, Tokens};
+use crate::blocks::{BlockPool, Locations, ScmSide, Tokens};
 use crate::ids::ObjectIds;
 use crate::machine::OmMachine;
 use crate::secrets::{SealError, SecretSeal, SigningKeys};
@@ -82,18 +85,18 @@ impl OmService {
             seal.verify_check(&check.sealed).map_err(|_: SealError| StartError::WrongMasterKey)?;
         }
         let log = Log::new(group.clone(), machine);
-        let (clock_, entropy_, shutdown_) = (|| Arc::clone(&clock), || Arc::clone(&entropy), || shutdown.clone());
-        let locations = Locations::new(&config, Arc::clone(&scm), clock_(), entropy_(), shutdown_());
-        let pool = BlockPool::new(&config, Arc::clone(&scm), clock_(), entropy_(), locations.clone(), shutdown_());
-        let tokens = Tokens::new(Arc::clone(&scm), clock_(), entropy_(), shutdown_());
+        let side = ScmSide { scm, clock: Arc::clone(&clock), entropy: Arc::clone(&entropy), shutdown: shutdown.clone() };
+        let locations = Locations::new(&config, side.clone());
+        let pool = BlockPool::new(&config, side.clone(), locations.clone());
+        let tokens = Tokens::new(side.clone());
 
-        let background = Reconcilers::new(clock_(), shutdown_());
-        background.start(KeyDeletion::new(&config, log.clone(), scm, entropy_()), config.reclaim_every);
+        let background = Reconcilers::new(Arc::clone(&clock), shutdown.clone());
+        background.start(KeyDeletion::new(&config, log.clone(), side), config.reclaim_every);
         background.start(OpenKeyCleanup::new(&config, log.clone()), config.cleanup_every);
         background.start(UploadCleanup::new(&config, log.clone()), config.cleanup_every);
 
         Ok(Arc::new(Self {
-            ids: ObjectIds::new(group, shutdown_()),
+            ids: ObjectIds::new(group, shutdown),
             config,
             log,
             clock,
@@ -109,20 +112,21 @@ impl OmService {
     }
 }
 
-/// Each method by its name in the module of its subject, measured.
+/// Each method by its name in the module of its subject: checked at the door, and measured.
 macro_rules! methods {
     ($($method:ident($request:ty) -> $reply:ty, rejects $rejection:ty;)*) => {
         #[rpc::async_trait]
         impl Om for OmService {
             $(async fn $method(&self, cx: CallContext, request: $request) -> Result<$reply, CallError<$rejection>> {
-                calls::measured(stringify!($method), self.$method(cx, request)).await
+                let call = async {
+                    asks::check(&cx, &request).map_err(CallError::NotApplied)?;
+                    self.$method(cx, request).await
+                };
+                calls::measured(stringify!($method), call).await
             })*
         }
     };
 }
-
-use om_api as api;
-use types::{BlockLocation, RaftStatus};
 
 methods! {
     signing_key(api::SigningKeyRequest) -> api::SigningKey, rejects api::SigningKeyRejected;

@@ -1,7 +1,7 @@
 //! Multipart uploads.
 
 use om_api as api;
-use om_core::authorise::{Action, Identity};
+use om_core::authorise::{Action, Identity, Resource};
 use om_core::listing::{self, UploadMarker};
 use om_core::rows::{BucketRow, CompletedRow, UploadKey, UploadRow};
 use om_core::{CopySource, namespace};
@@ -110,7 +110,7 @@ impl OmService {
                 let identity = identity::<Rejected>(tables, &request.by)?;
                 // A bucket that is gone, or another by now, is told from the session's own id: the session ends with it.
                 if let Some(bucket) = find_bucket(tables, &request.bucket)?.filter(|bucket| bucket.id == session.bucket) {
-                    let resource = om_core::authorise::Resource::Object(&bucket, &request.key);
+                    let resource = Resource::Object(&bucket, &request.key);
                     allow(&identity, Action::PutObject, resource)?;
                     return Ok(Some(UploadKey { bucket: bucket.id, key: request.key.clone(), upload: request.upload }));
                 }

@@ -1,8 +1,8 @@
 //! What an operator sees, and may do by hand.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use raft_node::MembershipError;
+use raft_node::{MembershipError, ProposeError};
 use rpc::{CallError, Never};
 use scm_api::{
     ContainerInfo, ContainerPage, ContainerPageRequest, DatanodeInfo, PipelineInfo, SafeMode as SafeModeInfo, ScmOverview,
@@ -21,6 +21,9 @@ use crate::background;
 use crate::convert::{container_state, datanode_state, pipeline_state, replica_state};
 use crate::leader::{SafeMode, Soft};
 use crate::log::storage_fault;
+
+/// Longer than an election takes.
+const TRANSFER_TRY: Duration = Duration::from_secs(3);
 
 /// A page that an operator can read, and a reply of a bounded size.
 const PAGE_MAX: u32 = 1000;
@@ -144,15 +147,25 @@ impl ScmService {
         deadline: Instant,
     ) -> Result<(), CallError<TransferRejected>> {
         let group = self.log().group();
-        let to = match request.to.or_else(|| self.furthest_follower()) {
-            Some(to) => to,
-            None => return Err(CallError::Rejected(TransferRejected::NotAVoter)),
+        let Some(to) = request.to.or_else(|| self.furthest_follower()) else {
+            return Err(CallError::Rejected(TransferRejected::NotAVoter));
         };
-        match group.transfer_leadership(to, deadline).await {
-            Ok(()) => Ok(()),
-            Err(MembershipError::NoSuchMember(_)) => Err(CallError::Rejected(TransferRejected::NotAVoter)),
-            Err(MembershipError::Propose(why)) => Err(why.into()),
-            Err(why) => Err(CallError::unavailable(why)),
+        loop {
+            // A member that is an entry behind declines, and nobody asks it again but we.
+            let try_until = deadline.min(Instant::now() + TRANSFER_TRY);
+            let failure = match group.transfer_leadership(to, try_until).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            if group.leader().is_some_and(|(leader, _)| leader == to) {
+                return Ok(());
+            }
+            match failure {
+                MembershipError::NoSuchMember(_) => return Err(CallError::Rejected(TransferRejected::NotAVoter)),
+                MembershipError::Propose(ProposeError::TooLate) if Instant::now() < deadline => {}
+                MembershipError::Propose(why) => return Err(why.into()),
+                why => return Err(CallError::unavailable(why)),
+            }
         }
     }
 

@@ -120,6 +120,10 @@ impl Model {
         (0..self.handed_out).filter(|block| !live.contains(block)).collect()
     }
 
+    pub(crate) fn forget_sessions(&mut self) {
+        self.sessions.clear();
+    }
+
     fn hand_out(&mut self, count: u64) -> Vec<u64> {
         let first = self.handed_out;
         self.handed_out += count;
@@ -187,8 +191,7 @@ impl Model {
                 self.commit(real, session, KEYS[*key], &blocks, condition, is_good, step as u64);
             }
             Op::CommitForeign { session, other, key } => {
-                let (Some(session), Some(other)) =
-                    (recent(&self.all_sessions, *session), recent(&self.all_sessions, *other))
+                let (Some(session), Some(other)) = (recent(&self.all_sessions, *session), recent(&self.all_sessions, *other))
                 else {
                     return;
                 };
@@ -326,16 +329,15 @@ impl Model {
         }
     }
 
-    fn source(&self, real: &Real, (bucket, at): (usize, usize)) -> (CopySource, Option<Object>) {
+    fn source(&self, (bucket, at): (usize, usize)) -> (CopySource, Option<Object>) {
         let bucket = self.bucket(bucket);
         let object = self.keys.get(&(bucket, KEYS[at].to_owned())).cloned();
-        let _ = real;
         let conditions = ReadConditions::default();
         (CopySource { bucket, key: key(KEYS[at]), version: None, conditions }, object)
     }
 
     fn copy(&mut self, real: &mut Real, from: (usize, usize), to: (usize, usize), replace: bool, now: Timestamp) {
-        let (source, object) = self.source(real, from);
+        let (source, object) = self.source(from);
         let bucket = self.bucket(to.0);
         let attributes = if replace { CopyAttributes::Replace(Attributes::default()) } else { CopyAttributes::Source };
         let copy = CopyKey {
@@ -393,7 +395,7 @@ impl Model {
         now: Timestamp,
     ) {
         let Some(at) = recent(&self.all_uploads, upload) else { return };
-        let (source, object) = self.source(real, from);
+        let (source, object) = self.source(from);
         let id = self.next_object();
         let copy = CopyPart {
             source,

@@ -12,23 +12,68 @@ pub(crate) enum Op {
     CreateBucket(usize),
     DeleteBucket(usize),
     PurgeOne,
-    Open { bucket: usize, blocks: u64 },
-    Extend { session: usize, blocks: u64 },
-    Close { session: usize },
+    Open {
+        bucket: usize,
+        blocks: u64,
+    },
+    Extend {
+        session: usize,
+        blocks: u64,
+    },
+    Close {
+        session: usize,
+    },
     ExpireAll,
     /// Commits the session's blocks but for the first `skip`, in reverse where `reverse`.
-    Commit { session: usize, key: usize, skip: usize, reverse: bool, condition: Condition },
+    Commit {
+        session: usize,
+        key: usize,
+        skip: usize,
+        reverse: bool,
+        condition: Condition,
+    },
     /// Commits a block of another session.
-    CommitForeign { session: usize, other: usize, key: usize },
-    Delete { bucket: usize, key: usize, condition: Condition },
-    DeleteAll { bucket: usize },
-    Copy { from: (usize, usize), to: (usize, usize), replace: bool },
-    CreateUpload { bucket: usize, key: usize },
-    CommitPart { session: usize, upload: usize, part: u16 },
-    CopyPart { from: (usize, usize), upload: usize, part: u16, range: Option<(u64, u64)> },
+    CommitForeign {
+        session: usize,
+        other: usize,
+        key: usize,
+    },
+    Delete {
+        bucket: usize,
+        key: usize,
+        condition: Condition,
+    },
+    DeleteAll {
+        bucket: usize,
+    },
+    Copy {
+        from: (usize, usize),
+        to: (usize, usize),
+        replace: bool,
+    },
+    CreateUpload {
+        bucket: usize,
+        key: usize,
+    },
+    CommitPart {
+        session: usize,
+        upload: usize,
+        part: u16,
+    },
+    CopyPart {
+        from: (usize, usize),
+        upload: usize,
+        part: u16,
+        range: Option<(u64, u64)>,
+    },
     /// With the parts whose bit is set.
-    Complete { upload: usize, parts: u8 },
-    Abort { upload: usize },
+    Complete {
+        upload: usize,
+        parts: u8,
+    },
+    Abort {
+        upload: usize,
+    },
     ForgetCompleted,
     Reclaim,
 }

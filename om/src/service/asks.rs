@@ -1,0 +1,62 @@
+//! On whose behalf a request is made, asked of every request before anything else.
+
+use om_api as api;
+use rpc::{CallContext, NotApplied, Peer};
+
+/// A request as the check at the door sees it.
+pub(super) trait Asks {
+    /// None where a request is made on nobody's behalf: the caller's certificate is then all there is to it.
+    fn by(&self) -> Option<&api::Requester>;
+}
+
+macro_rules! asks {
+    (by: $($named:ident),* $(,)?; nobody: $($nobody:ty),* $(,)?) => {
+        $(impl Asks for api::$named {
+            fn by(&self) -> Option<&api::Requester> { Some(&self.by) }
+        })*
+        $(impl Asks for $nobody {
+            fn by(&self) -> Option<&api::Requester> { None }
+        })*
+    };
+}
+
+asks! {
+    by: CreateBucket, DeleteBucket, GetBucket, ListBuckets, OpenKey, AllocateBlocks, CommitKey, LookupKey, DeleteKey, DeleteKeys,
+        CopyKey, ListKeys, CreateUpload, OpenPart, CommitPart, CopyPart, ListParts, CompleteUpload, AbortUpload, ListUploads,
+        CreateSecret, RevokeSecret, ListUsers;
+    nobody: (), api::SigningKeyRequest, api::AbandonKey, api::EnsureUser, api::TransferLeadership
+}
+
+impl Asks for api::Requester {
+    fn by(&self) -> Option<&api::Requester> {
+        Some(self)
+    }
+}
+
+/// Trioxide itself asks within this process alone: whoever calls from outside speaks for a client, whatever the message says.
+pub(super) fn check(cx: &CallContext, request: &impl Asks) -> Result<(), NotApplied> {
+    match (&cx.peer, request.by()) {
+        (Peer::Node { .. }, Some(api::Requester::System)) => {
+            Err(NotApplied::Refused(format!("{:?} may not ask as the system", cx.peer)))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rpc::PeerRole;
+    use std::time::Duration;
+    use types::RequestId;
+
+    #[test]
+    fn nobody_outside_asks_as_the_system() {
+        let local = CallContext::local(RequestId::from_u128(1), Duration::from_secs(1));
+        let gateway = Peer::Node { role: PeerRole::Gateway, name: "g1".into() };
+        let remote = CallContext { peer: gateway, ..local.clone() };
+        assert_eq!(check(&local, &api::Requester::System), Ok(()));
+        assert!(matches!(check(&remote, &api::Requester::System), Err(NotApplied::Refused(_))));
+        assert_eq!(check(&remote, &api::Requester::Anonymous), Ok(()));
+    }
+}
