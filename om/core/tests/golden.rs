@@ -1,0 +1,260 @@
+//! The bytes of commands and rows, as logs and tables hold them. A line that changes is a log that no longer reads: give the
+//! new form a new number and keep the old one.
+
+use om_core::rows::*;
+use om_core::*;
+use types::*;
+
+const COMMANDS: &str = include_str!("../testdata/commands.hex");
+const ROWS: &str = include_str!("../testdata/rows.hex");
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn user() -> UserId {
+    UserId("ada".into())
+}
+
+fn key() -> ObjectKey {
+    ObjectKey::parse("a/b").expect("legal")
+}
+
+fn session() -> Session {
+    Session { object: ObjectId(0x0100_0001), bucket: BucketId(7), opened: Timestamp(1_700_000_000_000) }
+}
+
+fn block() -> BlockId {
+    BlockId { container: ContainerId(3), local: 1000 }
+}
+
+fn etag() -> ETag {
+    ETag { md5: Md5([0xab; 16]), parts: Some(2) }
+}
+
+fn checksum() -> Checksum {
+    Checksum::new(ChecksumAlgorithm::Crc32c, &[1, 2, 3, 4]).expect("four bytes")
+}
+
+fn object_checksum() -> Option<ObjectChecksum> {
+    Some(ObjectChecksum { checksum: checksum(), kind: ChecksumType::Composite })
+}
+
+fn attributes() -> Attributes {
+    Attributes {
+        headers: vec![(SystemHeader::ContentType, "text/plain".into())],
+        metadata: vec![("colour".into(), "red".into())],
+        tags: vec![("k".into(), "v".into())],
+    }
+}
+
+fn part() -> PartNumber {
+    PartNumber::new(2).expect("legal")
+}
+
+fn upload_at() -> UploadKey {
+    UploadKey { bucket: BucketId(7), key: key(), upload: UploadId::from_u128(0x1234) }
+}
+
+fn deletion() -> KeyDeletion {
+    KeyDeletion { key: key(), version: Some(VersionId::NULL), condition: WriteCondition::IfMatch(etag()) }
+}
+
+fn source() -> CopySource {
+    let conditions = ReadConditions {
+        if_match: Some(vec![etag()]),
+        if_none_match: None,
+        if_modified_since: Some(Timestamp(1)),
+        if_unmodified_since: None,
+    };
+    CopySource { bucket: BucketId(7), key: key(), version: None, conditions }
+}
+
+fn pair() -> SealedPair {
+    SealedPair { access_key: AccessKeyId("AK".into()), sealed: vec![9, 8, 7], secret_version: 5 }
+}
+
+const NOW: Timestamp = Timestamp(1_700_000_000_001);
+
+fn commands() -> Vec<Command> {
+    let blocks = vec![CommittedBlock { block: block(), length: 10 }];
+    vec![
+        ReserveIds {}.into(),
+        SetSealCheck { check: SealCheck { sealed: vec![1, 2] } }.into(),
+        CreateBucket {
+            volume: VolumeName::s3v(),
+            name: BucketName::parse("photos").expect("legal"),
+            owner: user(),
+            location: Some("eu".into()),
+            replication: Replication::Three,
+            limit: 100,
+            now: NOW,
+        }
+        .into(),
+        DeleteBucket { bucket: BucketId(7) }.into(),
+        PurgeBucket { bucket: BucketId(7), limit: 10, now: NOW }.into(),
+        OpenSession { session: session(), blocks: vec![block()] }.into(),
+        ExtendSession { session: session(), blocks: vec![block()], now: NOW }.into(),
+        CloseSession { session: session(), now: NOW }.into(),
+        ExpireSessions { objects: vec![ObjectId(1)], opened_before: Timestamp(2), now: NOW }.into(),
+        CommitKey {
+            session: session(),
+            key: key(),
+            blocks: blocks.clone(),
+            etag: etag(),
+            checksum: object_checksum(),
+            attributes: attributes(),
+            storage_class: Some("STANDARD".into()),
+            condition: WriteCondition::IfAbsent,
+            owner: Some(user()),
+            now: NOW,
+        }
+        .into(),
+        DeleteKey { bucket: BucketId(7), deletion: deletion(), now: NOW }.into(),
+        DeleteKeys { bucket: BucketId(7), deletions: vec![deletion()], now: NOW }.into(),
+        CopyKey {
+            source: source(),
+            bucket: BucketId(7),
+            key: key(),
+            attributes: CopyAttributes::Replace(attributes()),
+            storage_class: None,
+            condition: WriteCondition::IfNoneMatch(etag()),
+            object: ObjectId(9),
+            owner: None,
+            max_size: 5 << 30,
+            now: NOW,
+        }
+        .into(),
+        RemoveReclaimed { rows: vec![ReclaimKey { freed: NOW, log: LogIndex(4), ordinal: 1 }] }.into(),
+        CreateUpload {
+            at: upload_at(),
+            initiator: Some(user()),
+            attributes: attributes(),
+            storage_class: None,
+            checksum: Some((ChecksumAlgorithm::Sha256, ChecksumType::FullObject)),
+            now: NOW,
+        }
+        .into(),
+        CommitPart {
+            session: session(),
+            at: upload_at(),
+            part: part(),
+            blocks,
+            etag: etag(),
+            checksum: Some(checksum()),
+            now: NOW,
+        }
+        .into(),
+        CopyPart {
+            source: source(),
+            range: Some(namespace::ByteRange::Span(1, 2)),
+            at: upload_at(),
+            part: part(),
+            object: ObjectId(9),
+            max_size: 5 << 30,
+            now: NOW,
+        }
+        .into(),
+        CompleteUpload {
+            at: upload_at(),
+            parts: vec![CompletedPart { number: part(), etag: etag(), object: ObjectId(8) }],
+            etag: etag(),
+            checksum: object_checksum(),
+            condition: WriteCondition::IfPresent,
+            object: ObjectId(9),
+            min_part_size: 5 << 20,
+            max_size: 5 << 40,
+            now: NOW,
+        }
+        .into(),
+        AbortUpload { at: upload_at(), now: NOW }.into(),
+        ForgetCompleted { completed_before: NOW, limit: 10 }.into(),
+        EnsureUser {
+            user: user(),
+            display_name: "Ada".into(),
+            email: Some("ada@example.com".into()),
+            is_admin: true,
+            pair: Some(pair()),
+            now: NOW,
+        }
+        .into(),
+        CreateSecret { user: user(), pair: pair(), now: NOW }.into(),
+        RevokeSecret { user: user() }.into(),
+    ]
+}
+
+fn rows() -> Vec<(&'static str, Vec<u8>)> {
+    let pieces = vec![Piece { block: block(), offset: 5, length: 10 }];
+    let upload = UploadRow {
+        initiator: user(),
+        owner: user(),
+        initiated: NOW,
+        attributes: attributes(),
+        storage_class: None,
+        checksum: Some((ChecksumAlgorithm::Crc32, ChecksumType::Composite)),
+    };
+    let answer = KeyCommitted { etag: etag(), modified: NOW, version: Some(VersionId(3)), size: 10, checksum: object_checksum() };
+    let head = KeyHead {
+        object: ObjectId(9),
+        sequence: Sequence(4096),
+        version: VersionId::NULL,
+        size: 10,
+        etag: etag(),
+        modified: NOW,
+        owner: user(),
+        storage_class: Some("GLACIER".into()),
+        checksum: object_checksum(),
+    };
+    let parts = vec![PartEntry { number: part(), size: 10, checksum: Some(checksum()) }];
+    let body = KeyBody { attributes: attributes(), pieces: pieces.clone(), parts };
+    let bucket = BucketRow {
+        id: BucketId(7),
+        volume: VolumeName::s3v(),
+        name: BucketName::parse("photos").expect("legal"),
+        owner: user(),
+        created: NOW,
+        location: None,
+        layout: BucketLayout::ObjectStore,
+        replication: Replication::One,
+        versioning: Versioning::Unversioned,
+    };
+    let part = PartRow { object: ObjectId(9), size: 10, etag: etag(), checksum: None, modified: NOW, pieces };
+    let account = UserRow { id: user(), display_name: "Ada".into(), email: None, is_admin: false, created: NOW };
+    let access_key = AccessKeyRow { user: user(), sealed: vec![9, 8, 7], secret_version: 5, created: NOW };
+    vec![
+        ("volume", ::tables::encode(&VolumeRow { owner: user(), created: NOW })),
+        ("bucket", ::tables::encode(&bucket)),
+        ("key", ::tables::encode(&KeyRow { head, body })),
+        ("session", ::tables::encode(&SessionRow { bucket: BucketId(7), opened: NOW, blocks: vec![block()] })),
+        ("upload", ::tables::encode(&upload)),
+        ("part", ::tables::encode(&part)),
+        ("completed", ::tables::encode(&CompletedRow { upload, answer, completed: NOW })),
+        ("reclaim", ::tables::encode(&ReclaimRow { blocks: vec![block()] })),
+        ("user", ::tables::encode(&account)),
+        ("access-key", ::tables::encode(&access_key)),
+    ]
+}
+
+#[test]
+fn commands_are_the_bytes_that_logs_hold() {
+    let lines: Vec<String> =
+        commands().iter().map(|command| format!("{} {}", command.name(), hex(&::tables::encode(command)))).collect();
+    assert_eq!(lines, COMMANDS.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn commands_of_logs_read_back() {
+    let decode = |line: &str| {
+        let digits = line.split(' ').nth(1).expect("a name and digits");
+        let bytes: Vec<u8> =
+            (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal")).collect();
+        ::tables::decode::<Command>(&bytes, "command").expect("a command of an earlier release")
+    };
+    assert_eq!(COMMANDS.lines().map(decode).collect::<Vec<_>>(), commands());
+}
+
+#[test]
+fn rows_are_the_bytes_that_tables_hold() {
+    let lines: Vec<String> = rows().iter().map(|(name, bytes)| format!("{name} {}", hex(bytes))).collect();
+    assert_eq!(lines, ROWS.lines().collect::<Vec<_>>());
+}
