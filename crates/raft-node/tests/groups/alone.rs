@@ -194,9 +194,9 @@ async fn proposals_that_cannot_be_taken_say_that_nothing_happened() {
     let late = Instant::now() - Duration::from_millis(1);
     assert_eq!(member.group.propose(None, b"a=b".to_vec(), late).await, Err(ProposeError::TooLate));
     assert_eq!(member.word("a"), None);
-    let group = member.group.clone();
-    member.stop().await;
-    assert!(matches!(group.propose(None, b"a=b".to_vec(), soon()).await, Err(ProposeError::Stopped(_))));
+    member.shutdown.start();
+    assert!(member.shutdown.drained(Duration::from_secs(10)).await);
+    assert!(matches!(member.group.propose(None, b"a=b".to_vec(), soon()).await, Err(ProposeError::Stopped(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
