@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 
+use futures_util::Stream;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::{LogState, RaftLogReader};
 use tokio::sync::oneshot;
@@ -68,6 +69,26 @@ impl RaftLogReader<TypeConfig> for LogStore {
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<RaftEntry>> {
         let end = self.wal.limit(self.group, start, end, Self::MESSAGE_BYTES);
         self.try_get_log_entries(start..end).await
+    }
+
+    /// Piece by piece: what was committed at once may be more than fits well in memory.
+    async fn entries_stream<R>(&mut self, range: R) -> impl Stream<Item = io::Result<RaftEntry>> + Send
+    where
+        R: RangeBounds<u64> + Clone + Debug + Send,
+    {
+        let (from, end) = bounds(&range);
+        let start = (self.clone(), from, Vec::new().into_iter());
+        futures_util::stream::try_unfold(start, move |(mut store, mut from, mut ready)| async move {
+            loop {
+                if let Some(entry) = ready.next() {
+                    return Ok(Some((entry, (store, from, ready))));
+                }
+                let entries = if from < end { store.limited_get_log_entries(from, end).await? } else { Vec::new() };
+                let Some(last) = entries.last() else { return Ok(None) };
+                from = last.log_id.index + 1;
+                ready = entries.into_iter();
+            }
+        })
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<RaftVote>> {

@@ -275,7 +275,7 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         };
         let this = &*self;
         let calls = input.enumerate().map(move |(number, rpc)| async move {
-            let last = rpc.entries.last().map(|entry| entry.log_id.clone()).or_else(|| rpc.prev_log_id.clone());
+            let last = rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id);
             let turn = stream.map(|stream| Turn { stream, number: number as u64 });
             let appended = this.append(&rpc, turn, within).await;
             (rpc.prev_log_id, last, appended)
@@ -286,7 +286,7 @@ impl RaftNetworkV2<TypeConfig> for Connection {
             let (previous, last, appended) = answers.next().await?;
             let (result, goes_on) = match appended {
                 // What follows one that was not taken whole would be refused.
-                Ok(AppendEntriesResponse::PartialSuccess(upto)) => (Ok(Ok(upto.clone())), upto == last),
+                Ok(AppendEntriesResponse::PartialSuccess(upto)) => (Ok(Ok(upto)), upto == last),
                 Ok(appended) => {
                     let result = appended.into_stream_result(previous, last);
                     let taken = result.is_ok();

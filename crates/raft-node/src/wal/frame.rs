@@ -1,15 +1,17 @@
 //! One record of the log as bytes.
 //!
 //! ```text
-//!  0  payload length  u32       16  group   u64
-//!  4  crc32c          u32       24  index   u64   (entries; elsewhere 0)
-//!  8  kind            u8        32  term    u64
-//!  9  flags           u8        40  leader  u64
-//! 10  run             u16       48  payload, then zeros to a multiple of 8
-//! 12  batch           u32
+//!  0  payload length  u32       24  index   u64   (entries; elsewhere 0)
+//!  4  header crc32c   u32       32  term    u64
+//!  8  kind            u8        40  leader  u64
+//!  9  flags           u8        48  payload crc32c  u32
+//! 10  run             u16       52  zero            u32
+//! 12  batch           u32       56  payload, then zeros to a multiple of 8
+//! 16  group           u64
 //! ```
-//! All little-endian. The checksum covers the segment's salt, the length, and everything from the kind on: bytes of the
-//! segment's former life never parse. `run` counts the openings of the log while this segment was the last, `batch` the syncs
+//! All little-endian. The header's checksum covers the segment's salt and the whole header, the payload's checksum with it: bytes
+//! of the segment's former life never parse, and whether a header stands somewhere is told without reading a payload, whatever
+//! bytes people have put into theirs. `run` counts the openings of the log while this segment was the last, `batch` the syncs
 //! within the segment; together they tell a torn tail from damage (see `recovery`).
 
 use bytes::Bytes;
@@ -18,7 +20,7 @@ use types::GroupId;
 
 use crate::LogPosition;
 
-pub(super) const HEADER: usize = 48;
+pub(super) const HEADER: usize = 56;
 /// Set on the last frame before a sync.
 const LAST_IN_BATCH: u8 = 1;
 const ENTRY: u8 = 1;
@@ -114,8 +116,8 @@ impl Codec {
         Self { salted: crc32c::crc32c(&salt.to_le_bytes()) }
     }
 
-    fn checksum(self, length: &[u8], rest: &[u8]) -> u32 {
-        crc32c::crc32c_append(crc32c::crc32c_append(self.salted, length), rest)
+    fn header_checksum(self, header: &[u8; HEADER]) -> u32 {
+        crc32c::crc32c_append(crc32c::crc32c_append(self.salted, &header[..4]), &header[8..])
     }
 
     pub(super) fn put_entry(self, buffer: &mut Vec<u8>, moment: Moment, group: GroupId, at: LogPosition, payload: &[u8]) {
@@ -128,31 +130,33 @@ impl Codec {
     }
 
     fn put(self, buffer: &mut Vec<u8>, moment: Moment, kind: u8, group: GroupId, at: LogPosition, payload: &[u8]) {
-        let start = buffer.len();
-        buffer.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-        buffer.extend_from_slice(&[0; 4]);
-        buffer.extend_from_slice(&[kind, 0]);
-        buffer.extend_from_slice(&moment.run.to_le_bytes());
-        buffer.extend_from_slice(&moment.batch.to_le_bytes());
-        for number in [group.0, at.index, at.term, at.leader] {
-            buffer.extend_from_slice(&number.to_le_bytes());
+        let mut header = [0; HEADER];
+        header[..4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+        header[8] = kind;
+        header[10..12].copy_from_slice(&moment.run.to_le_bytes());
+        header[12..16].copy_from_slice(&moment.batch.to_le_bytes());
+        for (place, number) in [16, 24, 32, 40].into_iter().zip([group.0, at.index, at.term, at.leader]) {
+            header[place..place + 8].copy_from_slice(&number.to_le_bytes());
         }
+        header[48..52].copy_from_slice(&crc32c::crc32c(payload).to_le_bytes());
+        self.stamp(&mut header);
+        let end = buffer.len() + framed_length(payload.len());
+        buffer.extend_from_slice(&header);
         buffer.extend_from_slice(payload);
-        self.stamp(buffer, start, HEADER + payload.len());
-        buffer.resize(start + framed_length(payload.len()), 0);
+        buffer.resize(end, 0);
     }
 
     /// Marks the frame at `start` as the last before a sync.
     pub(super) fn mark_last(self, buffer: &mut [u8], start: usize) {
-        let Some(length) = buffer.get(start..).and_then(|frame| frame.first_chunk::<4>()) else { return };
-        let length = HEADER + u32::from_le_bytes(*length) as usize;
-        buffer[start + 9] |= LAST_IN_BATCH;
-        self.stamp(buffer, start, length);
+        if let Some(header) = buffer.get_mut(start..).and_then(|frame| frame.first_chunk_mut::<HEADER>()) {
+            header[9] |= LAST_IN_BATCH;
+            self.stamp(header);
+        }
     }
 
-    fn stamp(self, buffer: &mut [u8], start: usize, length: usize) {
-        let sum = self.checksum(&buffer[start..start + 4], &buffer[start + 8..start + length]);
-        buffer[start + 4..start + 8].copy_from_slice(&sum.to_le_bytes());
+    fn stamp(self, header: &mut [u8; HEADER]) {
+        let sum = self.header_checksum(header);
+        header[4..8].copy_from_slice(&sum.to_le_bytes());
     }
 
     /// The frame at the start of `bytes`, if there is one.
@@ -161,15 +165,13 @@ impl Codec {
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| header[at + i]));
         let half = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| header[at + i]));
         let kind = header[8];
-        if kind != ENTRY && kind != NOTE {
+        if (kind != ENTRY && kind != NOTE) || self.header_checksum(header) != half(4) {
             return None;
         }
-        let length = HEADER.checked_add(half(0) as usize)?;
-        let body = bytes.get(8..length)?;
-        if self.checksum(&header[..4], body) != half(4) {
+        let payload = bytes.get(HEADER..HEADER.checked_add(half(0) as usize)?)?;
+        if crc32c::crc32c(payload) != half(48) {
             return None;
         }
-        let payload = &bytes[HEADER..length];
         let record = if kind == ENTRY {
             let at = LogPosition { index: word(24), term: word(32), leader: word(40) };
             Record::Entry(at, Bytes::copy_from_slice(payload))

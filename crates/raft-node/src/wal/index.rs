@@ -80,9 +80,9 @@ impl GroupLog {
 
     /// Where a run of entries from `from` ends that has about so many bytes; it has one entry at least.
     pub(super) fn limit(&self, from: u64, end: u64, bytes: usize) -> u64 {
-        let mut left = bytes as u64;
-        let fits = self.range(from, end).take_while(|(index, slot)| {
-            let fits = *index == from || u64::from(slot.length) <= left;
+        let (mut left, mut is_first) = (bytes as u64, true);
+        let fits = self.range(from, end).take_while(|(_, slot)| {
+            let fits = std::mem::take(&mut is_first) || u64::from(slot.length) <= left;
             left = left.saturating_sub(u64::from(slot.length));
             fits
         });

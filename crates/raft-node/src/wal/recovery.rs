@@ -85,7 +85,7 @@ fn open_segments(dir: &Path) -> Result<Vec<Segment>, OpenError> {
             return Err(damaged(dir, &path, 0, "the segment before it is missing".to_owned()));
         }
         let opened = Segment::open(path.clone(), sequence).map_err(OpenError::io("opening", &path))?;
-        segments.push(opened.ok_or_else(|| damaged(dir, &path, 0, "its header is bad".to_owned()))?);
+        segments.push(opened.ok_or_else(|| damaged(dir, &path, 0, "its header is bad, or of another version".to_owned()))?);
     }
     Ok(segments)
 }

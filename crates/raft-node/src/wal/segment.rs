@@ -15,7 +15,7 @@ use super::frame::Codec;
 /// The first frame stands here. A page, so that no write of frames touches the header's.
 pub(super) const FIRST_FRAME: u64 = 4096;
 const MAGIC: [u8; 8] = *b"TRIOXWAL";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 40;
 const ZEROS: usize = 1 << 20;
 
