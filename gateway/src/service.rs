@@ -108,7 +108,7 @@ async fn respond(shared: &Arc<Shared>, ids: CallIds, request: http::Request<Inco
     };
     record.bytes_in = body.received();
     body.drain(drain, DRAIN_TIME).await;
-    Outcome { result, reusable: body.is_at_end() }
+    Outcome { result, reusable: body.is_reusable() }
 }
 
 /// One way to tell where the body ends, in the one form that everybody reads alike.

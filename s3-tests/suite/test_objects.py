@@ -207,6 +207,16 @@ def test_continue_is_said_before_the_body_and_only_to_those_let_in(server, signe
                 assert head.startswith(b"HTTP/1.1 403"), head
 
 
+def test_an_answer_instead_of_continue_ends_the_connection(server, signer, bucket):
+    """aws-cli misreads whatever follows on it, and hangs. An empty body is never asked for, so its answer comes instead, too."""
+    for key, body, signing, status in (("empty", b"", signer, 200), ("k", b"body", signer.but(secret_key="wrong"), 403)):
+        request = signing.sign(Request("PUT", path_of(bucket, key), headers=[("Expect", "100-continue")], body=body), server.endpoint)
+        with Connection(server.endpoint) as connection:
+            connection.send(request.head_bytes())
+            response = connection.read_response()
+            assert (response.status, response.header("connection")) == (status, "close"), str(response)
+
+
 def test_a_connection_serves_one_request_after_another(server, signer, bucket):
     with Connection(server.endpoint) as connection:
         for i in range(20):

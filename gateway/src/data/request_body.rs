@@ -61,9 +61,16 @@ impl RequestBody {
         }
     }
 
-    /// Whether another request can follow on the connection.
-    pub(crate) fn is_at_end(&self) -> bool {
+    /// Whether the body was read to its end.
+    fn is_at_end(&self) -> bool {
         self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    /// Whether another request can follow on the connection. Not if the client asked whether to go on and got the answer instead:
+    /// aws-cli then takes the next answer's status line for a header and waits for a body that never ends. The same where there
+    /// was no body to go on with, since nobody is told to go on with nothing.
+    pub(crate) fn is_reusable(&self) -> bool {
+        self.is_at_end() && !(self.expects_continue && self.received == 0)
     }
 
     /// Reads what is left, if it is known to be little, so that the connection can be used again. A client that waits for us to
