@@ -40,7 +40,7 @@ impl Default for Config {
             max_connections: 10_000,
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
-            drain_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
             om_timeout: Duration::from_secs(15),
             upload_memory: 128 << 20,
             // Half of what the client would take by itself: many uploads share the memory here.

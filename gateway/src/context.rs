@@ -9,13 +9,13 @@ use gateway_core::{S3Error, S3ErrorCode};
 use om_api::{Denied, DisplayUser, Om, Requester};
 use rpc::CallContext;
 use runtime::{Clock, Entropy};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use types::RequestId;
 
 use crate::audit::AuditSink;
 use crate::authenticator::{Authentication, Authenticator};
 use crate::config::Config;
-use crate::data::{RequestBody, UploadCache};
+use crate::data::{RequestBody, UploadCache, UploadMemory};
 
 /// What all requests share.
 pub(crate) struct Shared {
@@ -26,8 +26,7 @@ pub(crate) struct Shared {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) addressing: gateway_core::request::Addressing,
-    /// In units of [`MEMORY_UNIT`].
-    pub(crate) upload_memory: Arc<Semaphore>,
+    pub(crate) upload_memory: UploadMemory,
     pub(crate) uploads: UploadCache,
     pub(crate) audit: Arc<dyn AuditSink>,
     /// Names this gateway in `x-amz-id-2`.
@@ -38,13 +37,6 @@ impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").field("config", &self.config).finish_non_exhaustive()
     }
-}
-
-/// A semaphore counts in `u32`; bytes would not fit.
-const MEMORY_UNIT: usize = 4096;
-
-pub(crate) fn memory_units(bytes: usize) -> usize {
-    bytes.div_ceil(MEMORY_UNIT)
 }
 
 /// The ids of the calls that one request makes. Each call has its own, since a role answers a repeated id from memory; all
@@ -125,16 +117,10 @@ impl OpContext {
 
     /// Memory for an upload of this size, waited for as long as the client's body may stand still.
     pub(crate) async fn upload_room(&self, size: Option<u64>) -> Result<OwnedSemaphorePermit, S3Error> {
-        /// What an upload holds apart from its bytes.
-        const AT_LEAST: usize = 64 << 10;
-        let config = &self.shared.config;
-        let most = config.one_upload();
-        let bytes = size.and_then(|size| usize::try_from(size).ok()).map_or(most, |size| size.saturating_add(AT_LEAST)).min(most);
-        let units = u32::try_from(memory_units(bytes)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.shared.upload_memory).acquire_many_owned(units);
-        match tokio::time::timeout(config.idle_timeout, room).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(S3ErrorCode::SlowDown.into()),
+        let room = self.shared.upload_memory.room(size);
+        match tokio::time::timeout(self.shared.config.idle_timeout, room).await {
+            Ok(Some(permit)) => Ok(permit),
+            Ok(None) | Err(_) => Err(S3ErrorCode::SlowDown.into()),
         }
     }
 

@@ -76,13 +76,14 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     }
     compose::until_writable(om.as_ref(), entropy.as_ref(), READY_WITHIN).await?;
 
-    let gateway = gateway::Gateway::new(
+    let gateway = gateway::Gateway::with_audit(
         compose::gateway_config(&config)?,
         Arc::clone(&om) as Arc<dyn om_api::Om>,
         datanode,
         Arc::clone(&clock),
         Arc::clone(&entropy),
         shutdown.clone(),
+        compose::audit(&config)?,
     );
     let admin = Arc::new(Admin {
         ready: Arc::clone(&ready),

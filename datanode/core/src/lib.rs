@@ -8,3 +8,6 @@ pub mod replay;
 pub mod report;
 pub mod rows;
 pub mod space;
+
+#[cfg(test)]
+mod fixtures;

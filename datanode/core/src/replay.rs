@@ -118,6 +118,10 @@ impl Replay {
             // It came too late: deleted, or here already.
             Some(_) => return,
         }
+        // Other bytes were written under this number before, and are not the ones that were committed.
+        if let Some(before) = self.written.remove(&local) {
+            self.unclaimed.extend(before.extents.iter().map(Extent::span));
+        }
         self.blocks.insert(local, row);
     }
 
@@ -163,12 +167,13 @@ impl Replay {
 
     /// The bytes, for an index that is there: committed blocks too count as written only, the log commits them again.
     pub fn tail(mut self) -> Tail {
-        let abandoned = self.unclaimed();
-        for (local, row) in self.blocks {
+        for (local, row) in std::mem::take(&mut self.blocks) {
             if row.state == BlockState::Stored {
-                self.written.entry(local).or_insert(BlockRow { state: BlockState::Written, index: 0, ..row });
+                let late = self.written.insert(local, BlockRow { state: BlockState::Written, index: 0, ..row });
+                self.unclaimed.extend(late.iter().flat_map(|late| late.extents.iter().map(Extent::span)));
             }
         }
+        let abandoned = self.unclaimed();
         Tail { written: self.written, abandoned, progress: self.progress }
     }
 }
@@ -293,6 +298,24 @@ mod tests {
         let rebuilt = file.replay.rebuilt().expect("a file record");
         assert_eq!((rebuilt.row.blocks, rebuilt.row.missing), (1, 0));
         assert_eq!(rebuilt.blocks[&5].state, BlockState::Stored);
+    }
+
+    #[test]
+    fn what_was_committed_wins_over_what_was_written_before_and_after() {
+        let history = || {
+            let mut file = File::new();
+            let before = file.stream(5, &[100])[0];
+            let committed = file.put(Body::Inline(InlineBody { local: 5, sums: vec![1; 4], index: 3 }), 50);
+            let after = file.stream(5, &[200])[0];
+            (file.replay, before, committed, after)
+        };
+        let (replay, _, committed, _) = history();
+        let rebuilt = replay.rebuilt().expect("a file record");
+        assert_eq!((rebuilt.blocks[&5].state, rebuilt.blocks[&5].extents[0].record), (BlockState::Stored, committed));
+        let (replay, before, committed, after) = history();
+        let tail = replay.tail();
+        assert_eq!(tail.written[&5].extents[0].record, committed);
+        assert_eq!(tail.abandoned.iter().map(|span| span.start).collect::<Vec<_>>(), [before, after]);
     }
 
     #[test]

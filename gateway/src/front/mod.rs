@@ -21,8 +21,8 @@ use tracing::{debug, info, warn};
 use crate::audit::{AuditLog, AuditSink};
 use crate::authenticator::Authenticator;
 use crate::config::Config;
-use crate::context::{Shared, memory_units};
-use crate::data::UploadCache;
+use crate::context::Shared;
+use crate::data::{UploadCache, UploadMemory};
 use crate::service;
 
 pub(crate) use counted::CountedBody;
@@ -81,7 +81,7 @@ impl Gateway {
         let shared = Shared {
             blocks: BlockClient::new(datanodes, config.blocks.clone()),
             addressing: Addressing::new(&config.domains),
-            upload_memory: Arc::new(Semaphore::new(memory_units(config.upload_memory).min(Semaphore::MAX_PERMITS))),
+            upload_memory: UploadMemory::new(&config),
             uploads: UploadCache::default(),
             host_id: format!("{:032x}", entropy.u128()),
             om,
@@ -100,7 +100,15 @@ impl Gateway {
     }
 
     /// Accepts until shutdown starts, then lets requests under way end, at most for the drain timeout.
+    ///
+    /// The work is a task of the shutdown's: whoever drops this future finds it among those that [`Shutdown::drained`] waits
+    /// for, and no request is cut off.
     pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
+        let shutdown = self.shutdown.clone();
+        shutdown.spawn(self.run(listener)).await.unwrap_or_else(|ended| Err(std::io::Error::other(ended)))
+    }
+
+    async fn run(self, listener: TcpListener) -> std::io::Result<()> {
         let connections = Arc::new(Semaphore::new(self.shared.config.max_connections.min(Semaphore::MAX_PERMITS)));
         let graceful = GracefulShutdown::new();
         let server = self.http();

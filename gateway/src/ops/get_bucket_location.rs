@@ -22,10 +22,10 @@ impl Operation for GetBucketLocation {
 
     async fn run(self, cx: &mut OpContext) -> Result<String, S3Error> {
         let info = get_bucket(cx, &self.bucket).await?;
-        Ok(info.location.unwrap_or_else(|| cx.region().to_owned()))
+        Ok(xml::location_constraint(info.location.as_deref(), cx.region()))
     }
 
-    fn render(location: String) -> Reply {
-        reply::xml(StatusCode::OK, xml::location_constraint(&location))
+    fn render(document: String) -> Reply {
+        reply::xml(StatusCode::OK, document)
     }
 }

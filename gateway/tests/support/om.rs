@@ -431,7 +431,7 @@ impl Om for MemoryOm {
 
     async fn open_part(&self, cx: CallContext, request: OpenPart) -> Result<OpenedKey, CallError<OpenPartRejected>> {
         let mut state = self.checked(&cx, &request.by).map_err(refused(OpenPartRejected::Denied))?;
-        if !state.uploads.get(&request.upload).is_some_and(|upload| upload.key == request.key.as_str()) {
+        if state.uploads.get(&request.upload).is_none_or(|upload| upload.key != request.key.as_str()) {
             return reject(OpenPartRejected::NoSuchUpload);
         }
         Ok(state.open(request.size))

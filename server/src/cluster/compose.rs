@@ -96,6 +96,15 @@ pub(crate) fn gateway_config(config: &Config) -> Result<gateway::Config, gateway
     Ok(settings)
 }
 
+/// Where each request's line goes: standard output, a file, or nowhere (`log.audit`).
+pub(crate) fn audit(config: &Config) -> io::Result<Arc<dyn gateway::AuditSink>> {
+    Ok(match config.log.audit.as_deref() {
+        None => Arc::new(gateway::AuditLog::stdout()?),
+        Some("off") => Arc::new(gateway::NoAudit),
+        Some(path) => Arc::new(gateway::AuditLog::file(Path::new(path))?),
+    })
+}
+
 /// The configured members of a replicated role.
 #[derive(Debug)]
 pub(crate) struct Members(BTreeMap<String, Endpoint>);

@@ -260,13 +260,14 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
     let (admin_om, admin_scm) = (start.om_client(&admin_pool)?, start.scm_client(&admin_pool)?);
 
     let blocks = Arc::new(HttpBlocks::new(Arc::new(compose::TlsDial::new(tls))));
-    let gateway = gateway::Gateway::new(
+    let gateway = gateway::Gateway::with_audit(
         compose::gateway_config(&start.config)?,
         Arc::clone(&om),
         blocks,
         clock,
         Arc::clone(&entropy),
         shutdown.clone(),
+        compose::audit(&start.config)?,
     );
     let operations = Operations { om: admin_om, scm: admin_scm, authenticator: gateway.authenticator() };
     let admin = start.admin(Some(operations));

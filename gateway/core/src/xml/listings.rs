@@ -129,7 +129,8 @@ impl ListObjectsResult<'_> {
         let encode = |name: &str| scope.encoding.encode(name);
         XmlOut::with_root("ListBucketResult", |out| {
             out.text("Name", self.bucket);
-            out.text("Prefix", &encode(&scope.prefix));
+            // The one name that the first version leaves as it is; clients do not decode it there.
+            out.text("Prefix", &scope.prefix);
             out.text("Marker", &encode(&self.request.marker));
             // Without a delimiter clients go on from the last key that they saw.
             if let Some(last) = self.last.as_deref().filter(|_| scope.delimiter.is_some()) {
@@ -375,6 +376,14 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn the_first_version_leaves_its_prefix_as_it_is() {
+        let query = Query::parse("prefix=%0A%20&marker=%20&encoding-type=url").expect("legal");
+        let request = ListObjects::parse(&query).expect("legal");
+        let result = ListObjectsResult { bucket: "b", request: &request, listed: Listed::default(), last: None };
+        assert!(body(&result.to_xml()).starts_with("<Name>b</Name><Prefix>\n </Prefix><Marker>%20</Marker>"));
     }
 
     #[test]

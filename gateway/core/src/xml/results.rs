@@ -12,9 +12,11 @@ pub(super) fn write_etag(out: &mut XmlOut, etag: &ETag) {
     out.value("ETag", format_args!("&quot;{etag}&quot;"));
 }
 
-/// `GetBucketLocation`: empty stands for us-east-1.
-pub fn location_constraint(location: &str) -> String {
-    XmlOut::with_root("LocationConstraint", |out| out.raw_text(if location == "us-east-1" { "" } else { location }))
+/// `GetBucketLocation`: what the bucket was made with. Made with nothing it is where the service is, and for us-east-1, the
+/// oldest region, that is written as nothing.
+pub fn location_constraint(asked: Option<&str>, region: &str) -> String {
+    let location = asked.unwrap_or(if region == "us-east-1" { "" } else { region });
+    XmlOut::with_root("LocationConstraint", |out| out.raw_text(location))
 }
 
 pub fn initiate_multipart_upload_result(bucket: &str, key: &str, upload: UploadId) -> String {
@@ -162,9 +164,15 @@ mod tests {
     }
 
     #[test]
-    fn the_location_of_us_east_1_is_empty() {
-        assert_eq!(body(&location_constraint("us-east-1")), "</LocationConstraint>");
-        assert_eq!(body(&location_constraint("eu-west-1")), "eu-west-1</LocationConstraint>");
+    fn a_location_is_given_back_and_the_oldest_region_is_no_word() {
+        for (asked, region, text) in [
+            (None, "us-east-1", ""),
+            (None, "eu-west-1", "eu-west-1"),
+            (Some("us-east-1"), "us-east-1", "us-east-1"),
+            (Some("label"), "us-east-1", "label"),
+        ] {
+            assert_eq!(body(&location_constraint(asked, region)), format!("{text}</LocationConstraint>"));
+        }
     }
 
     #[test]
