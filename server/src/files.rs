@@ -1,8 +1,8 @@
 //! Small files that must survive power loss: written beside, synced, renamed, and the folder synced.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Readable by the owner alone, for half of these files are secrets.
@@ -30,9 +30,14 @@ pub(crate) fn secret(path: &Path, entropy: &dyn runtime::Entropy) -> io::Result<
     }
 }
 
+/// A folder for this user alone, unless it is there already: then its owner has decided.
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 /// Locks a data folder for this process; two on one folder would destroy each other's work.
 pub(crate) fn lock(data: &Path) -> io::Result<File> {
-    fs::create_dir_all(data)?;
+    private_folder(data)?;
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(data.join("lock"))?;
     file.try_lock().map_err(|error| match error {
         fs::TryLockError::WouldBlock => io::Error::other(format!("{} is in use by another process", data.display())),

@@ -108,7 +108,7 @@ pub(crate) async fn enter_as_scm(
         None => {
             let ca = ClusterCa::generate(ClusterId::from_u128(entropy.u128()), clock.now())?;
             let io = |source| EnterError::Io { what: "keeping the authority", source };
-            std::fs::create_dir_all(contact.folder).map_err(io)?;
+            crate::files::private_folder(contact.folder).map_err(io)?;
             crate::files::write_durably(&authority_path, ca.to_pem().as_bytes()).map_err(io)?;
             let identity = ca.issue(PeerRole::Scm, contact.name, clock.now(), ClusterCa::MEMBER_VALIDITY)?;
             identity.store(contact.folder)?;
