@@ -39,6 +39,9 @@ pub struct Config {
     /// The most that one block takes. Large enough for an object of ordinary size to need one, small enough for a failed write
     /// to cost little.
     pub block_size: u64,
+    /// Writes up to this size go ahead before the log holds their session: a leader that dies at that moment leaves their few
+    /// blocks behind for good. Larger ones wait, together with others, for one sync.
+    pub small_write: u64,
     /// The most that one PUT, one part or one copy may have, as S3 limits them.
     pub max_put: u64,
     /// The most that an object may have.
@@ -83,6 +86,7 @@ impl Config {
             master_key,
             replication,
             block_size: 128 * MIB,
+            small_write: 64 * KIB,
             max_put: 5 * GIB,
             max_object: 5 * TIB,
             min_part: 5 * MIB,

@@ -12,6 +12,9 @@ pub enum OpenError {
     /// Bytes that were synced are not what was written. Nothing was changed.
     #[error("{}: damaged at byte {offset}: {what}; look at it with `trioxide repair wal --dir {}`", file.display(), dir.display())]
     Damaged { dir: PathBuf, file: PathBuf, offset: u64, what: String },
+    /// A file of the log is gone. What stands behind the gap is newer, so nothing is cut off here.
+    #[error("{}: the segment of the log before this one is missing", path.display())]
+    MissingSegment { path: PathBuf },
     /// The parts do not belong together: a log without its state, a state without its log, another member's directory.
     #[error("{group} in {}: {what}", dir.display())]
     Mismatch { dir: PathBuf, group: GroupId, what: String },

@@ -11,7 +11,8 @@ use futures_util::FutureExt;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardReason, ForwardToLeader, InitializeError, LinearizableReadError, RaftError};
 use openraft::metrics::RaftServerMetrics;
-use openraft::{Instant as _, ReadPolicy, ServerState};
+use openraft::raft::linearizable_read::LinearizerOption;
+use openraft::{Instant as _, ServerState};
 use runtime::{Entropy, Shutdown, SystemEntropy};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout_at;
@@ -259,9 +260,9 @@ impl Group {
     pub async fn read_barrier(&self, deadline: Instant) -> Result<(), ProposeError> {
         let until = tokio::time::Instant::from_std(deadline);
         let patience = self.patience(deadline);
-        let mut policy = ReadPolicy::LeaseRead;
+        let lease = LinearizerOption::new(Some(self.0.config.timings.read_lease()), true);
         loop {
-            let refused = match timeout_at(until, self.0.raft.ensure_linearizable(policy.clone())).await {
+            let refused = match timeout_at(until, self.0.raft.ensure_linearizable(lease.clone())).await {
                 Ok(Ok(_)) => return Ok(()),
                 Ok(Err(refused)) => refused,
                 Err(_) => return Err(ProposeError::TooLate),
@@ -277,7 +278,6 @@ impl Group {
                     if Instant::now() >= patience {
                         return Err(ProposeError::NotLeader(None));
                     }
-                    policy = ReadPolicy::ReadIndex;
                     tokio::time::sleep(pause()).await;
                 }
                 RaftError::Fatal(why) => return Err(ProposeError::Stopped(why.to_string())),

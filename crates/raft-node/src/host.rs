@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::RwLock;
@@ -25,6 +25,14 @@ pub struct Timings {
     /// A member that hears nothing from a leader for a time between these stands for election. A leader that hears nothing from a
     /// majority for the longer one takes no more writes.
     pub election: std::ops::Range<Duration>,
+}
+
+impl Timings {
+    /// For so long after a majority was heard of no other member can lead, with room for clocks that run at different rates: those
+    /// that stay up have promised more, and one that was restarted helps nobody to lead before the shorter election time is over.
+    pub(crate) fn read_lease(&self) -> Duration {
+        self.election.start * 2 / 3
+    }
 }
 
 impl Default for Timings {
@@ -171,13 +179,17 @@ impl RaftHost {
         }
         let progress = self.begin_log(group, me, &machine).await?;
         let host = &*self.0;
+        let vote = host.wal.head(group).and_then(|head| head.vote);
+        let promised = vote.is_some_and(|vote| vote.term > 0 && vote.leader != me.0);
+        let silence = if promised { host.config.timings.election.start } else { Duration::ZERO };
+        let silent_until = Instant::now() + silence;
         let adapter = MachineAdapter::new(machine, progress, host.config.compaction.flush_bytes);
         let network = Network::new(group, Arc::clone(&host.transport), host.config.timings.election.end);
         let log = LogStore::new(host.wal.clone(), group);
         let raft = Raft::new(me.0, Arc::clone(&host.raft_config), network.clone(), log, adapter.clone());
         let raft = raft.await.map_err(|error| OpenError::Raft(error.to_string()))?;
         adapter.set_running();
-        let entry = GroupEntry::new(me.0, raft.clone(), Arc::clone(adapter.machine()));
+        let entry = GroupEntry::new(me.0, raft.clone(), Arc::clone(adapter.machine()), silent_until);
         host.entries.write().insert(group, Arc::new(entry));
         let started = Group::start(group, raft, adapter, host.wal.clone(), network, host.config.clone(), host.failure.clone());
         started.stand_if_alone().await;

@@ -24,6 +24,10 @@ use crate::{CallContext, CallFault, Caller, Connect, MethodId, NotApplied, Reply
 /// patience that a stopped leader costs one try. Later tries of the same call get more, so that what needs longer ends too.
 const FIRST_TRY: Duration = Duration::from_secs(2);
 
+/// A try whose outcome is unknown is made again for so long after the call began, and no longer: services know again what they
+/// answered once, but not for ever, and a try that comes later than that would be carried out a second time.
+pub const RETRY_WITHIN: Duration = Duration::from_secs(8);
+
 /// Between rounds over the members. An election takes a few hundred milliseconds.
 const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
@@ -141,7 +145,8 @@ impl Journey {
 
 #[async_trait]
 impl Caller for LeaderCaller {
-    async fn call(&self, method: MethodId, cx: CallContext, request: Bytes) -> Result<Reply, CallFault> {
+    async fn call(&self, method: MethodId, mut cx: CallContext, request: Bytes) -> Result<Reply, CallFault> {
+        let retry_until = Instant::now() + RETRY_WITHIN;
         let mut journey = Journey::new(self.members.len());
         let mut at = self.leader.load(Ordering::Relaxed);
         while let Some((_, caller)) = self.members.get(at) {
@@ -159,6 +164,9 @@ impl Caller for LeaderCaller {
                 Next::Follow(leader) => self.position(&leader).unwrap_or(elsewhere),
                 Next::Rotate => elsewhere,
             };
+            if journey.maybe_applied.is_some() {
+                cx.deadline = cx.deadline.min(retry_until);
+            }
             if let Some(pause) = journey.pause() {
                 let pause = jittered(pause, &*self.entropy);
                 if pause >= cx.remaining() {

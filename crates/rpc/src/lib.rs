@@ -24,7 +24,7 @@ mod wire;
 pub use async_trait::async_trait;
 pub use call::{CallContext, CallError, CallFault, Never, NotApplied, Peer};
 pub use connect::Connect;
-pub use leader::LeaderCaller;
+pub use leader::{LeaderCaller, RETRY_WITHIN};
 pub use pki::PeerRole;
 pub use pool::{Expecting, Pool, PoolOptions};
 pub use server::{Limits, Services, serve};

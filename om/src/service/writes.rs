@@ -81,7 +81,12 @@ impl OmService {
         let object = self.ids.next(deadline).await.map_err(|error| NoSession::Call(error.into()))?;
         let (handed_out, blocks) = self.lease(bucket.replication, count, &[], caller, deadline).await?;
         let session = Session { object, bucket: bucket.id, opened: self.clock.now() };
-        self.log.propose_unawaited(OpenSession { session, blocks: handed_out }).map_err(NoSession::Call)?;
+        let noted = OpenSession { session, blocks: handed_out };
+        let noted = match size {
+            Some(size) if size <= self.config.small_write => self.log.propose_unawaited(noted),
+            _ => self.log.propose(None, noted, deadline).await.map_err(|error| error.map_rejection(|never| match never {})),
+        };
+        noted.map_err(NoSession::Call)?;
         Ok(api::OpenedKey { session: session.into_api(), blocks, block_size: self.config.block_size })
     }
 
@@ -134,7 +139,9 @@ impl OmService {
         let count = request.count.clamp(1, MOST_BLOCKS);
         let leased = self.lease(replication, count, &request.exclude, &caller, cx.deadline).await;
         let (handed_out, blocks) = leased.map_err(|error| error.into_call(Rejected::NoBlocks))?;
-        self.log.propose_unawaited(ExtendSession { session, blocks: handed_out, now: self.clock.now() })?;
+        let extension = ExtendSession { session, blocks: handed_out, now: self.clock.now() };
+        let extended = self.log.propose(None, extension, cx.deadline).await;
+        extended.map_err(|error| error.map_rejection(|never| match never {}))?;
         Ok(blocks)
     }
 

@@ -5,6 +5,8 @@ mod log_store;
 mod machine;
 mod network;
 mod service;
+#[cfg(test)]
+mod tests;
 mod turns;
 mod types;
 mod wire;

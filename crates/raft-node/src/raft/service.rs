@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -35,6 +36,9 @@ pub(crate) struct GroupEntry {
     /// The snapshot being received. Held while a frame is taken in, so that frames are taken one at a time.
     pub(crate) incoming: Mutex<Option<Incoming>>,
     turns: Turns,
+    /// This member may have promised a leader a lease before it was restarted, and does not know when: until that must have run
+    /// out it helps nobody else to lead.
+    silent_until: Instant,
 }
 
 pub(crate) struct Incoming {
@@ -123,6 +127,10 @@ impl RaftService {
     async fn ballot(&self, body: &[u8], pre_vote: bool) -> Result<Reply, CallFault> {
         let ballot: Ballot = decode(body)?;
         let entry = self.addressed(ballot.to)?;
+        if !ballot.transfer && Instant::now() < entry.silent_until {
+            let vote = to_vote(&entry.raft.metrics().borrow_watched().vote);
+            return answer(&Voted { vote, granted: false, last: None });
+        }
         let request = VoteRequest {
             vote: from_vote(ballot.vote),
             last_log_id: ballot.last.map(from_position),
@@ -157,7 +165,7 @@ impl RaftService {
         }
         let already = incoming.as_ref().is_some_and(|incoming| incoming.transfer == begin.transfer);
         if !already {
-            // The former transfer goes first: both would build the same file.
+            // The former transfer goes first: two files under construction would take the room of two.
             *incoming = None;
             let machine = Arc::clone(&entry.machine);
             let sink = tokio::task::spawn_blocking(move || machine.install()).await.map_err(unknown)?;
@@ -223,8 +231,8 @@ impl RaftService {
 }
 
 impl GroupEntry {
-    pub(crate) fn new(me: u64, raft: Raft, machine: Arc<dyn StateMachine>) -> Self {
-        Self { me, raft, machine, incoming: Mutex::new(None), turns: Turns::default() }
+    pub(crate) fn new(me: u64, raft: Raft, machine: Arc<dyn StateMachine>, silent_until: Instant) -> Self {
+        Self { me, raft, machine, incoming: Mutex::new(None), turns: Turns::default(), silent_until }
     }
 
     /// Takes no more messages.

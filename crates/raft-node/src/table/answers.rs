@@ -1,8 +1,8 @@
 //! Requests applied once: the answers given to the last of them, as rows, so that every member and every snapshot has the same.
 //!
 //! Reserved table 255: slot (log index mod [`SLOTS`], 2 bytes, big-endian) → request id, index, answer. A slot taken again
-//! forgets its former request; one that is retried after [`SLOTS`] later entries would be applied again, so callers bound their
-//! retries by a deadline that is far shorter.
+//! forgets its former request; one that is retried after [`SLOTS`] later entries would be applied again, so callers end their
+//! retries soon ([`rpc::RETRY_WITHIN`]).
 
 use std::collections::HashMap;
 
@@ -13,8 +13,8 @@ use types::{LogIndex, RequestId};
 
 pub(super) const ANSWERS: Table = Table { id: 255, name: "answers" };
 
-/// At 10,000 commands a second the last 0.8 s, at 100 the last 80; at most some megabytes of rows.
-pub(super) const SLOTS: u64 = 8192;
+/// What a group can take within [`rpc::RETRY_WITHIN`] at 8,000 commands a second; some ten megabytes of rows when full.
+pub(super) const SLOTS: u64 = 1 << 16;
 
 #[derive(Encode, Decode)]
 struct AnswerRow {

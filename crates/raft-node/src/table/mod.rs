@@ -86,6 +86,8 @@ struct Shared {
     /// Of the applied state; used by `apply` alone and replaced by an install, which never meet.
     answers: Mutex<Answers>,
     unflushed: AtomicU64,
+    /// Snapshots taken in since the start, finished or not: names their files.
+    transfers: AtomicU64,
     stats: Stats,
     faults: Faults,
 }
@@ -108,7 +110,7 @@ impl<C> fmt::Debug for TableMachine<C> {
 impl<C: Core> TableMachine<C> {
     /// Opens the tables in the redb file at `path`, or makes them.
     pub fn open(path: &Path, core: C, options: TableOptions) -> Result<Arc<Self>, OpenError> {
-        snapshot::discard(&snapshot::incoming_path(path))?;
+        snapshot::discard_incoming(path)?;
         let store = Store::open(path, options.cache_bytes)?;
         let pinned = store.pin()?;
         let view = View {
@@ -125,6 +127,7 @@ impl<C: Core> TableMachine<C> {
             flushing: Mutex::new(()),
             answers: Mutex::default(),
             unflushed: AtomicU64::new(0),
+            transfers: AtomicU64::new(0),
             stats: Stats::default(),
             faults: Faults::default(),
         };

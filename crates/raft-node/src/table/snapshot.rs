@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tables::StorageFault;
@@ -61,27 +62,57 @@ impl SnapshotSource for TableSource {
 /// Builds a second file beside the present one and puts it in its place at the end.
 pub(super) struct TableSink {
     shared: Arc<Shared>,
-    incoming: PathBuf,
+    incoming: Incoming,
     store: Store,
     filling: Filling,
 }
 
-pub(super) fn incoming_path(path: &Path) -> PathBuf {
-    path.with_extension("incoming")
+/// A file under construction, of this transfer alone: the former transfer may still be putting its own in place. It goes with its
+/// owner, unless it got the name it was made for.
+struct Incoming(PathBuf);
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if let Err(error) = discard(&self.0) {
+            tracing::warn!(%error, "a file of a snapshot is left over");
+        }
+    }
+}
+
+const UNDER_CONSTRUCTION: &str = "incoming";
+
+impl Incoming {
+    fn beside(path: &Path, number: u64) -> Self {
+        Self(path.with_extension(format!("{number}.{UNDER_CONSTRUCTION}")))
+    }
 }
 
 impl TableSink {
     pub(super) fn begin(shared: Arc<Shared>) -> Result<Self, StorageFault> {
-        let incoming = incoming_path(&shared.path);
-        discard(&incoming)?;
-        let store = Store::open(&incoming, shared.options.cache_bytes)?;
+        let incoming = Incoming::beside(&shared.path, shared.transfers.fetch_add(1, Ordering::Relaxed));
+        let store = Store::open(&incoming.0, shared.options.cache_bytes)?;
         let filling = store.fill()?;
         Ok(Self { shared, incoming, store, filling })
     }
 }
 
-/// Removes what an interrupted transfer left.
-pub(super) fn discard(incoming: &Path) -> Result<(), StorageFault> {
+/// Removes what a former run left of interrupted transfers.
+pub(super) fn discard_incoming(path: &Path) -> Result<(), StorageFault> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let fault = |error: std::io::Error| StorageFault(format!("reading {}: {error}", folder.display()));
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    for entry in std::fs::read_dir(folder).map_err(fault)? {
+        let found = entry.map_err(fault)?.path();
+        let name = found.file_name().unwrap_or_default().to_string_lossy();
+        let number = name.strip_prefix(&*stem).and_then(|rest| rest.strip_suffix(UNDER_CONSTRUCTION));
+        if number.is_some_and(|number| number.trim_matches('.').bytes().all(|byte| byte.is_ascii_digit())) {
+            discard(&found)?;
+        }
+    }
+    Ok(())
+}
+
+fn discard(incoming: &Path) -> Result<(), StorageFault> {
     match std::fs::remove_file(incoming) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(StorageFault(format!("removing {}: {error}", incoming.display())))
@@ -108,8 +139,8 @@ impl SnapshotSink for TableSink {
         filling.commit(&progress)?;
         // No flush may write into the old file once the new one has its name.
         let _no_flush = shared.flushing.lock();
-        let at = |what: &str, error: std::io::Error| StorageFault(format!("{what} {}: {error}", incoming.display()));
-        std::fs::rename(&incoming, &shared.path).map_err(|error| at("renaming", error))?;
+        let at = |what: &str, error: std::io::Error| StorageFault(format!("{what} {}: {error}", incoming.0.display()));
+        std::fs::rename(&incoming.0, &shared.path).map_err(|error| at("renaming", error))?;
         let synced = crate::wal::sync_parent(&shared.path);
         shared.faults.note(synced.map_err(|error| at("syncing the folder of", error)))?;
         let replaced = shared.replace(store);

@@ -69,10 +69,13 @@ impl Store {
         let file = synced.map_err(|error| StorageFault(format!("opening {}: {error}", path.display())))?;
         guarded("opening the tables", || {
             let database = redb::Builder::new().set_cache_size(cache_bytes).create_file(file)?;
-            let transaction = begin(&database)?;
-            transaction.open_table(ROWS)?;
-            transaction.open_table(META)?;
-            transaction.commit()?;
+            // Written only where they are missing: on a full disk what is there must still open.
+            if !has_tables(&database)? {
+                let transaction = begin(&database)?;
+                transaction.open_table(ROWS)?;
+                transaction.open_table(META)?;
+                transaction.commit()?;
+            }
             Ok(Self { database })
         })
     }
@@ -114,6 +117,15 @@ impl Store {
     /// Begins to fill an empty store with rows in key order.
     pub(super) fn fill(&self) -> Result<Filling, StorageFault> {
         Ok(Filling(guarded("beginning to fill the tables", || begin(&self.database))?))
+    }
+}
+
+fn has_tables(database: &Database) -> Result<bool, redb::Error> {
+    let transaction = database.begin_read()?;
+    match transaction.open_table(ROWS).map(drop).and_then(|()| transaction.open_table(META).map(drop)) {
+        Ok(()) => Ok(true),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

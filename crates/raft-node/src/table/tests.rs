@@ -165,7 +165,31 @@ fn an_abandoned_snapshot_leaves_the_state_and_no_file() {
     assert_eq!(rows(&target), [pair("ours", "1")]);
     drop(target);
     assert_eq!(rows(&open(&there)), [pair("ours", "1")]);
-    assert!(!there.path().join("rows.incoming").exists());
+    let files: Vec<_> =
+        std::fs::read_dir(there.path()).expect("a folder").map(|file| file.expect("a file").file_name()).collect();
+    assert_eq!(files, ["rows.redb"]);
+}
+
+#[test]
+fn a_snapshot_that_is_put_in_place_while_the_next_arrives_keeps_its_own_file() {
+    let (here, there) = (TempDir::new().expect("a folder"), TempDir::new().expect("a folder"));
+    let source = open(&here);
+    apply(&source, 9, None, "put 1 theirs 1");
+    let target = open(&there);
+    let begin = || {
+        let (progress, mut frames) = source.snapshot().expect("pins");
+        let mut sink = target.install().expect("begins");
+        sink.frame(&frames.next_frame().expect("reads").expect("one")).expect("takes");
+        (progress, sink)
+    };
+    let (progress, first) = begin();
+    let (_, second) = begin();
+    first.finish(progress).expect("is put in place");
+    drop(second);
+    apply(&target, 10, None, "put 1 later 1");
+    target.flush().expect("flushes");
+    drop(target);
+    assert_eq!(rows(&open(&there)), [pair("later", "1"), pair("theirs", "1")]);
 }
 
 #[test]

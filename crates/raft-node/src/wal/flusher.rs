@@ -324,13 +324,16 @@ impl Writer {
         Ok(())
     }
 
-    /// A segment without a live entry: kept for use as a later one, or deleted while somebody still reads it.
+    /// A segment without a live entry: kept for use as a later one, or deleted. What is older goes first, so that the segments on
+    /// disk are always without a gap: a spare keeps its name until it is used.
     fn retire(&mut self, segment: Arc<Segment>) {
+        if let Some(older) = self.preparer.spare.take() {
+            self.preparer.delete(&older);
+        }
         match Arc::try_unwrap(segment) {
-            Ok(segment) if segment.size >= self.options.segment_bytes && self.preparer.spare.is_none() => {
-                self.preparer.spare = Some(segment);
-            }
+            Ok(segment) if segment.size >= self.options.segment_bytes => self.preparer.spare = Some(segment),
             Ok(segment) => self.preparer.delete(&segment),
+            // Somebody still reads it.
             Err(segment) => self.preparer.delete(&segment),
         }
     }

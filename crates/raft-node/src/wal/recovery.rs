@@ -82,7 +82,7 @@ fn open_segments(dir: &Path) -> Result<Vec<Segment>, OpenError> {
         if let Some(before) = segments.last()
             && before.sequence + 1 != sequence
         {
-            return Err(damaged(dir, &path, 0, "the segment before it is missing".to_owned()));
+            return Err(OpenError::MissingSegment { path });
         }
         let opened = Segment::open(path.clone(), sequence).map_err(OpenError::io("opening", &path))?;
         segments.push(opened.ok_or_else(|| damaged(dir, &path, 0, "its header is bad, or of another version".to_owned()))?);

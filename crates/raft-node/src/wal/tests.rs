@@ -162,6 +162,48 @@ fn segments_are_used_again_once_nothing_in_them_matters() {
 }
 
 #[test]
+fn whatever_is_freed_at_once_the_segments_left_have_no_gap() {
+    let dir = TempDir::new().expect("a folder");
+    let mut next = 0;
+    for freed in [2, 5, 3, 1, 4] {
+        let wal = open(&dir);
+        if next == 0 {
+            start(&wal, GROUP);
+        }
+        let before = segments(&dir).len();
+        while segments(&dir).len() < before + freed {
+            append(&wal, GROUP, next..next + 20);
+            next += 20;
+        }
+        synced(|done| wal.purge(GROUP, at(next - 2), done));
+        // The one behind writes nothing more than its note, so no spare is used up.
+        synced(|done| wal.purge(GROUP, at(next - 2), done));
+        let left = segments(&dir);
+        assert!(left.len() <= 4, "{left:?}");
+        drop(wal);
+        assert_eq!(indexes(&open(&dir), GROUP), [next - 1], "after {freed}");
+    }
+}
+
+#[test]
+fn a_missing_segment_is_told_and_no_repair_takes_what_is_behind_it() {
+    let dir = TempDir::new().expect("a folder");
+    let wal = open(&dir);
+    start(&wal, GROUP);
+    let mut next = 0;
+    while segments(&dir).len() < 4 {
+        append(&wal, GROUP, next..next + 20);
+        next += 20;
+    }
+    drop(wal);
+    let all = segments(&dir);
+    std::fs::remove_file(&all[1]).expect("there");
+    assert!(matches!(Wal::open(dir.path(), small()), Err(OpenError::MissingSegment { .. })));
+    assert!(matches!(repair_wal(dir.path(), true), Err(OpenError::MissingSegment { .. })));
+    assert_eq!(segments(&dir).len(), all.len() - 1);
+}
+
+#[test]
 fn a_removed_group_leaves_nothing_and_may_come_back_empty() {
     let dir = TempDir::new().expect("a folder");
     let wal = open(&dir);
@@ -330,7 +372,7 @@ fn damage_in_an_earlier_segment_and_a_missing_one_are_refused() {
 
     let second = std::fs::read(&paths[1]).expect("reads");
     std::fs::remove_file(&paths[1]).expect("removes");
-    assert!(matches!(Wal::open(dir.path(), small()), Err(OpenError::Damaged { .. })), "a missing segment");
+    assert!(matches!(Wal::open(dir.path(), small()), Err(OpenError::MissingSegment { .. })), "a missing segment");
     std::fs::write(&paths[1], second).expect("writes");
 
     change(&paths[1], 13, |byte| byte ^ 1);

@@ -9,7 +9,7 @@ use crate::blocks::Freed;
 use crate::rows::{self, Session, SessionRow, session_key};
 use crate::tables::OPEN_KEYS;
 
-/// Like [`OpenSession`](super::OpenSession), the client does not wait for it.
+/// Only a large write needs more, so it waits for this to be in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct ExtendSession {
     #[n(0)]

@@ -8,7 +8,7 @@ use super::{Never, Outcome};
 use crate::rows::{self, Session, SessionRow, session_key};
 use crate::tables::OPEN_KEYS;
 
-/// Notes which blocks were handed out for a write. The client does not wait for it: the commit stands behind it in the log.
+/// Notes which blocks were handed out for a write. A small write does not wait for it: the commit stands behind it in the log.
 ///
 /// A leader that dies may take the entry with it, within the milliseconds before a majority had it. The commit then finds no
 /// session and is rejected, and the client writes again. Accepting it on the word of the gateway would need every session's end
