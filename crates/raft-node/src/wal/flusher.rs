@@ -1,29 +1,48 @@
 //! The one thread that writes the log.
 //!
 //! It takes everything that is queued, writes it with one call, syncs once and only then completes the operations, in order. While
-//! a sync is under way the next batch collects: the more load, the more entries share a sync.
+//! a sync is under way the next batch collects: the more load, the more entries share a sync. On a disk whose syncs are short
+//! little would collect, so where the last batch shows that many write at once the next waits a moment for them to come back;
+//! a writer who is alone never waits.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
+use parking_lot::MutexGuard;
 use types::GroupId;
 
 use super::frame::{GroupHead, Moment, Note, framed_length};
 use super::index::{Index, Place};
 use super::recovery::{Tail, note_in_head};
 use super::segment::{FIRST_FRAME, Segment};
-use super::{Change, Done, Operation, Shared, WalOptions};
+use super::{Change, Done, Operation, Shared, State, WalOptions};
 use crate::LogPosition;
 
 /// Room kept for the seal at a segment's end.
 const SEAL_ROOM: u64 = 96;
 
+/// With fewer operations in a batch there is nobody worth waiting for. With so many it is worth waiting a sync's length, with
+/// more in proportion: so a batch of 32 writers takes all of them, and few writers wait little.
+const MANY: u32 = 3;
+/// However long this disk's syncs are.
+const LINGER_MAX: Duration = Duration::from_millis(3);
+
 pub(super) struct Flusher {
     shared: Arc<Shared>,
     writer: Writer,
+    last: Batch,
+    before_last: Batch,
+}
+
+/// What a batch told about the load.
+#[derive(Clone, Copy, Default)]
+struct Batch {
+    operations: usize,
+    took: Duration,
 }
 
 /// Written frames' places, to be noted once they are synced.
@@ -41,14 +60,16 @@ struct Taken {
 
 impl Flusher {
     pub(super) fn new(shared: Arc<Shared>, writer: Writer) -> Self {
-        Self { shared, writer }
+        Self { shared, writer, last: Batch::default(), before_last: Batch::default() }
     }
 
     /// Works until the log is closed or a write fails.
     pub(super) fn run(mut self) {
         while let Some(taken) = self.take() {
             let Taken { mut operations, committed, unused, carried } = taken;
+            let began = Instant::now();
             let outcome = self.write(&operations, &committed, &carried);
+            self.before_last = std::mem::replace(&mut self.last, Batch { operations: operations.len(), took: began.elapsed() });
             match outcome {
                 Ok(placed) => {
                     self.settle(placed, &unused);
@@ -64,6 +85,7 @@ impl Flusher {
         while state.queue.is_empty() && !state.closing {
             self.shared.queued.wait(&mut state);
         }
+        self.linger(&mut state);
         if state.queue.is_empty() && state.committed.is_empty() {
             return None;
         }
@@ -72,6 +94,22 @@ impl Flusher {
         let carried = self.to_carry(&state.index, unused.len());
         let operations = std::mem::take(&mut state.queue);
         Some(Taken { operations, committed: std::mem::take(&mut state.committed), unused, carried })
+    }
+
+    /// Until as many are back as wrote a moment ago, but not for long.
+    fn linger(&self, state: &mut MutexGuard<'_, State>) {
+        let many = u32::try_from(self.last.operations).unwrap_or(u32::MAX);
+        if many <= MANY {
+            return;
+        }
+        let until = Instant::now() + (self.last.took * many / MANY).min(LINGER_MAX);
+        state.wanted = self.last.operations + self.before_last.operations;
+        while state.queue.len() < state.wanted && !state.closing {
+            if self.shared.queued.wait_until(state, until).timed_out() {
+                break;
+            }
+        }
+        state.wanted = 1;
     }
 
     /// What must move so that the oldest segment can be used again: a group that is seldom purged must not keep all that others

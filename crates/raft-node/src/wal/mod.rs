@@ -100,6 +100,8 @@ struct Shared {
 struct State {
     index: Index,
     queue: VecDeque<Operation>,
+    /// The writing thread need not be woken for fewer operations.
+    wanted: usize,
     /// Commit points to write along with the next operation; none of them is worth a sync of its own.
     committed: BTreeMap<GroupId, LogPosition>,
     closing: bool,
@@ -157,7 +159,7 @@ impl Wal {
         let started = Preparer::start(dir.to_path_buf()).and_then(|p| Writer::start(options, tail, last, heads, p));
         let mut writer = started.map_err(OpenError::io("writing to the log in", dir))?;
         index.segments.extend(writer.entered().into_iter().map(|segment| (segment.sequence, segment)));
-        let state = State { index, queue: VecDeque::new(), committed: BTreeMap::new(), closing: false, failed: None };
+        let state = State { index, queue: VecDeque::new(), wanted: 1, committed: BTreeMap::new(), closing: false, failed: None };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             queued: Condvar::new(),
@@ -286,8 +288,11 @@ impl Wal {
         match outcome {
             Ok(change) => {
                 state.queue.push_back(Operation { group, change, done });
+                let is_enough = state.queue.len() >= state.wanted;
                 drop(state);
-                self.0.shared.queued.notify_one();
+                if is_enough {
+                    self.0.shared.queued.notify_one();
+                }
             }
             Err(why) => {
                 drop(state);
