@@ -276,7 +276,7 @@ impl Pipelines {
         blocking(move || {
             let _flush = disk.commit.lock();
             disk.check()?;
-            disk.index.commit(changes).map(|_| ()).map_err(|fault| disk.fault(fault))
+            disk.commit_index(changes).map(|_| ())
         })
         .await
     }

@@ -20,7 +20,7 @@ use types::{ClusterId, DatanodeId, Endpoint, GroupId, LogIndex, MemberId};
 
 use super::rig::{CONTAINER, PIPELINE, content};
 use crate::container::{Container, Incoming};
-use crate::disk::Index;
+use crate::disk::{DiskError, Index, Need};
 use crate::ops::read::Reading;
 use crate::pipeline::PipelineMachine;
 use crate::store::Store;
@@ -63,13 +63,13 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 /// A log entry with content of its own.
 #[derive(Debug, Clone)]
-enum Entry {
+pub(super) enum Entry {
     Put { local: u64, content: Bytes, is_inline: bool },
     Close,
 }
 
 #[derive(Debug, Default)]
-struct Model {
+pub(super) struct Model {
     log: Vec<Entry>,
     committed: BTreeMap<u64, Bytes>,
     missing: BTreeSet<u64>,
@@ -77,19 +77,25 @@ struct Model {
     is_closed: bool,
 }
 
-struct Disk<'a> {
+pub(super) struct Disk<'a> {
     dir: &'a Path,
-    store: Arc<Store>,
-    machine: PipelineMachine,
+    pub(super) store: Arc<Store>,
+    pub(super) machine: PipelineMachine,
     /// The file's bytes as of the last sync.
     synced: Vec<u8>,
 }
 
 impl<'a> Disk<'a> {
-    fn open(dir: &'a Path, log: &[Entry]) -> Self {
+    pub(super) fn open(dir: &'a Path, log: &[Entry]) -> Self {
+        Self::open_with(dir, log, |_| {})
+    }
+
+    pub(super) fn open_with(dir: &'a Path, log: &[Entry], configure: impl FnOnce(&mut Config)) -> Self {
         let endpoint = Endpoint("here:1".into());
         let mut config = Config::new("dn", vec![dir.to_path_buf()], endpoint.clone(), endpoint);
         config.reserve_bytes = Some(0);
+        config.ballast_bytes = Some(0);
+        configure(&mut config);
         let store = Arc::new(Store::open(&config, Arc::new(SeededEntropy::new(1))).expect("opens"));
         store.set_owner(ClusterId::from_u128(1), DatanodeId(1)).expect("written");
         let disk = Arc::clone(&store.disks[0]);
@@ -111,11 +117,15 @@ impl<'a> Disk<'a> {
         std::fs::read(self.dir.join("containers/3.data")).unwrap_or_default()
     }
 
-    fn container(&self) -> Arc<Container> {
-        self.store.get_or_create(&self.store.disks[0], CONTAINER, PIPELINE).expect("made")
+    pub(super) fn container(&self) -> Arc<Container> {
+        self.store.get_or_create(&self.store.disks[0], Need::Data, CONTAINER, PIPELINE).expect("made")
     }
 
-    fn apply(&self, index: u64, entry: &Entry) -> CommandAnswer {
+    pub(super) fn apply(&self, index: u64, entry: &Entry) -> CommandAnswer {
+        self.try_apply(index, entry).expect("applies")
+    }
+
+    pub(super) fn try_apply(&self, index: u64, entry: &Entry) -> Result<CommandAnswer, DiskError> {
         let sums;
         let command = match entry {
             Entry::Put { local, content, is_inline } => {
@@ -130,7 +140,7 @@ impl<'a> Disk<'a> {
             }
             Entry::Close => PipelineCommand::CloseContainer(CONTAINER),
         };
-        self.machine.apply_commands(&[(LogIndex(index), Some(command))]).expect("applies")[0]
+        self.machine.apply_commands(&[(LogIndex(index), Some(command))]).map(|answers| answers[0])
     }
 
     fn flush(&mut self, model: &Model) {
@@ -147,7 +157,7 @@ impl<'a> Disk<'a> {
         self.synced = self.file_bytes();
     }
 
-    async fn read(&self, local: u64) -> Result<Option<Vec<u8>>, String> {
+    pub(super) async fn read(&self, local: u64) -> Result<Option<Vec<u8>>, String> {
         let Some(container) = self.store.get(CONTAINER) else { return Ok(None) };
         let row = container.lookup(local).expect("reads");
         let Some(row) = row.filter(|row| row.state == BlockState::Stored) else { return Ok(None) };
@@ -252,7 +262,7 @@ async fn run(dir: &Path, ops: Vec<Op>) {
     disk.flush(&model);
     disk.check(&model).await;
     drop(disk);
-    let dump = || Index::open(&dir.join("index.redb"), 1 << 20).expect("opens").dump();
+    let dump = || Index::open(&dir.join("index.redb"), 1 << 20, &Arc::default()).expect("opens").dump();
     let before = dump();
     rebuild_index(dir).expect("rebuilt");
     let rows = |rows: Vec<(&'static str, Vec<u8>, Vec<u8>)>| -> Vec<_> {

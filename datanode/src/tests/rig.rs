@@ -270,6 +270,7 @@ impl World {
         config.heartbeat_every = Duration::from_millis(20);
         config.scrub_bytes_per_second = 0;
         config.reserve_bytes = Some(0);
+        config.ballast_bytes = Some(0);
         configure(&mut config);
         let parts = Parts {
             raft,
