@@ -160,7 +160,14 @@ impl Container {
         let found = replay.tail();
         self.live.lock().tail = Some(tail.max(FIRST_RECORD_AT));
         let turn = self.turn();
-        let mut dead = found.abandoned;
+        let mut dead = Vec::new();
+        for (local, span) in found.abandoned {
+            let known = turn.lookup(local).map_err(|fault| self.disk.fault(fault))?;
+            // What the index knows has been whole: it was damaged since, and is not ours to give back.
+            if known.is_none_or(|row| row.extents.iter().all(|extent| extent.record != span.start)) {
+                dead.push(span);
+            }
+        }
         for (local, row) in found.written {
             let known = turn.lookup(local).map_err(|fault| self.disk.fault(fault))?;
             match known.as_deref() {
@@ -437,7 +444,7 @@ pub(crate) fn rebuild(path: &std::path::Path) -> io::Result<Option<Rebuilt>> {
     let salt = Salt(body.salt);
     let mut replay = Replay::default();
     if let Some((header, body)) = file::read_record(&file, Salt::NONE, 0)? {
-        replay.record(header.layout, body, |_| true);
+        replay.record(header.layout, body, |_, _| true);
     }
     scan::scan(&file, salt, FIRST_RECORD_AT, Trust::AfterProgress, &mut replay)?;
     Ok(replay.rebuilt())

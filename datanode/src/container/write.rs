@@ -144,7 +144,8 @@ impl Incoming {
         accept.unwrap_or_else(|error| Err(DiskError::Failed(error.to_string())))
     }
 
-    fn complete(&mut self) -> Result<ChunkChecksums, DiskError> {
+    /// Writes all that is still to be written. It says that the block is whole, but nothing has been synced.
+    pub(crate) fn complete(&mut self) -> Result<ChunkChecksums, DiskError> {
         self.summer.end();
         self.end_extent()?;
         let extents = self.full.iter().map(|extent| extent.record).collect();
