@@ -36,6 +36,7 @@ pub(crate) struct Pipeline {
     pub(crate) id: PipelineId,
     pub(crate) disk: Arc<Disk>,
     pub(crate) group: Group,
+    pub(crate) machine: PipelineMachine,
     members: Vec<GroupMember>,
 }
 
@@ -174,8 +175,8 @@ impl Pipelines {
         let (me, members) = (row.me, row.members.clone());
         let machine = PipelineMachine::new(pipeline, Arc::clone(&disk), Arc::clone(&self.store), row, self.services.clone())
             .map_err(|fault| disk.fault(fault))?;
-        let group = self.host.start_group(group_of(pipeline), me, Arc::new(machine)).await?;
-        let started = Arc::new(Pipeline { id: pipeline, disk, group, members });
+        let group = self.host.start_group(group_of(pipeline), me, Arc::new(machine.clone())).await?;
+        let started = Arc::new(Pipeline { id: pipeline, disk, group, machine, members });
         self.running.write().insert(pipeline, Arc::clone(&started));
         Ok(started)
     }
