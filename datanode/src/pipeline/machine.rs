@@ -21,7 +21,7 @@ use tracing::{debug, error};
 use types::{ContainerId, LogIndex, PipelineId};
 
 use super::apply::Plan;
-use super::snapshot::{Sink, Source};
+use super::snapshot::{Sink, Source, Unavailable};
 use crate::container::Container;
 use crate::disk::{Disk, DiskError, Need};
 use crate::store::Store;
@@ -202,7 +202,11 @@ impl StateMachine for PipelineMachine {
 
     fn snapshot(&self) -> Result<(Progress, Box<dyn SnapshotSource>), StorageFault> {
         let progress = self.applied.lock().clone();
-        self.flush_as(&progress).map_err(|error| StorageFault(error.to_string()))?;
+        if let Err(error) = self.flush_as(&progress) {
+            // A fault would end the process, and with it the disks that serve. Who asked is told so instead, and asks again.
+            self.health()?;
+            return Ok((progress, Box::new(Unavailable(StorageFault(error.to_string())))));
+        }
         Ok((progress, Box::new(Source::new(self.store.of_pipeline(self.pipeline)))))
     }
 

@@ -88,6 +88,15 @@ impl SnapshotSource for Source {
     }
 }
 
+/// The snapshot of a state that cannot be made durable.
+pub(super) struct Unavailable(pub(super) StorageFault);
+
+impl SnapshotSource for Unavailable {
+    fn next_frame(&mut self) -> Result<Option<Bytes>, StorageFault> {
+        Err(self.0.clone())
+    }
+}
+
 /// Collects a snapshot, and makes it the state at its end.
 pub(super) struct Sink {
     machine: PipelineMachine,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::model::{Disk, Entry};
-use super::rig::content;
+use super::rig::{PIPELINE, World, content, until, write};
 use crate::disk::{DiskError, EIO, ENOSPC, Index, Room, Step};
 
 fn put(local: u64, length: usize) -> Entry {
@@ -165,4 +165,31 @@ async fn a_committed_block_without_space_is_missing_here_and_even_its_file_says_
     crate::rebuild_index(dir.path()).expect("rebuilt");
     let disk = Disk::open(dir.path(), &[]);
     assert_eq!(disk.container().row().missing, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipeline_that_stopped_for_want_of_space_goes_on_when_there_is_some() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let world = World::new();
+    let node = world.start("dn1", dir.path()).await;
+    world.pipeline(&[&node]).await;
+    write(&world.client(), &[&node], 1, &content(1, 5000)).await.expect("written");
+    let store = &node.datanode.inner().store;
+    store.disks[0].room.faults.every(Step::Write, ENOSPC);
+    assert!(write(&world.client(), &[&node], 2, &content(2, 5000)).await.is_err());
+    assert_eq!(node.read(1, 0, 5000).await, Ok(content(1, 5000).to_vec()), "it can be read");
+    until("it has stopped", async || {
+        node.datanode.inner().pipelines.get(PIPELINE).is_none_or(|pipeline| pipeline.machine.failure().is_some())
+    })
+    .await;
+    // Ended now, the log would take with it what it alone holds.
+    assert!(node.datanode.inner().pipelines.destroy(PIPELINE).await.is_err());
+    store.disks[0].room.faults.clear();
+    until("it goes on, with what was committed", async || {
+        node.read(2, 0, 5000).await.is_ok_and(|bytes| bytes == content(2, 5000))
+    })
+    .await;
+    assert_eq!(node.read(1, 0, 5000).await, Ok(content(1, 5000).to_vec()));
+    until("it takes blocks", async || write(&world.client(), &[&node], 3, &content(3, 5000)).await.is_ok()).await;
+    node.stop().await;
 }
