@@ -19,6 +19,9 @@ pub struct Config {
     pub rack: Option<String>,
     /// Kept free on each disk, so that deletes stay possible; a twentieth of the disk and at most 1 GiB if not set.
     pub reserve_bytes: Option<u64>,
+    /// Held on each disk for the moment when it is full all the same; a thousandth of the disk, but 64 MiB to 1 GiB, if not
+    /// set. None if zero.
+    pub ballast_bytes: Option<u64>,
     /// Memory for each disk's index.
     pub index_cache_bytes: usize,
     /// Blocks being streamed in at one time; each holds about two megabytes.
@@ -53,6 +56,7 @@ impl Config {
             rpc_endpoint,
             rack: None,
             reserve_bytes: None,
+            ballast_bytes: None,
             index_cache_bytes: 32 << 20,
             write_streams: 64,
             disk_reads: 32,

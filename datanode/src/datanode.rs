@@ -132,7 +132,7 @@ impl Datanode {
         });
         inner.pipelines.load().await.map_err(|error| StartError::Pipelines(error.to_string()))?;
         inner.pipelines.caught_up(CATCH_UP).await;
-        services.start(Fetch { datanode: Arc::clone(&inner) }, FETCH_PAUSE);
+        services.start(Fetch::new(Arc::clone(&inner)), FETCH_PAUSE);
         if inner.config.scrub_bytes_per_second > 0 {
             services.start(Scrub::new(Arc::clone(&inner)), scrub::PAUSE);
         }

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use types::{ClusterId, ContainerId, DatanodeId, PipelineId};
 
 use crate::container::{Container, Flushed, flush};
-use crate::disk::{Changes, Disk, DiskError};
+use crate::disk::{Changes, Disk, DiskError, Need};
 use crate::{Config, StartError};
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Store {
         let mut disks = Vec::new();
         let mut containers = BTreeMap::new();
         for path in &config.disks {
-            let disk = Arc::new(Disk::open(path, entropy.u128(), config.index_cache_bytes, config.reserve_bytes)?);
+            let disk = Arc::new(Disk::open(path, entropy.u128(), config)?);
             let fault = |fault| StartError::Disk { path: path.clone(), fault };
             let found = open_containers(&disk).map_err(|error| fault(StorageFault(error.to_string())))?;
             info!(disk = %path.display(), containers = found.len(), "opened disk");
@@ -85,6 +85,7 @@ impl Store {
     pub(crate) fn get_or_create(
         &self,
         disk: &Arc<Disk>,
+        need: Need,
         container: ContainerId,
         pipeline: PipelineId,
     ) -> Result<Arc<Container>, DiskError> {
@@ -99,7 +100,7 @@ impl Store {
         let Some((cluster, _)) = disk.owner() else { return Err(DiskError::Failed("the disk has no owner yet".to_owned())) };
         let mut salt = [0; 16];
         self.entropy.fill(&mut salt);
-        let made = Container::create(disk, cluster, container, pipeline, salt)?;
+        let made = Container::create(disk, need, cluster, container, pipeline, salt)?;
         info!(%container, %pipeline, disk = %disk.root.display(), "made container");
         self.containers.write().insert(container, Arc::clone(&made));
         Ok(made)
@@ -139,7 +140,7 @@ impl Store {
         {
             let _flush = disk.commit.lock();
             let changes = Changes { dropped: vec![container], ..Changes::default() };
-            disk.index.commit(changes).map_err(|fault| disk.fault(fault))?;
+            disk.commit_index(changes)?;
         }
         self.containers.write().remove(&container);
         disk.dirty.lock().remove(&container);
@@ -148,10 +149,25 @@ impl Store {
         Ok(())
     }
 
-    /// Where the next pipeline or copy goes: a disk that serves, with the fewest of `load`, then the most room.
+    /// Where the next pipeline or copy goes: a disk that serves and is not full, with the fewest of `load`, then the most room.
     pub(crate) fn choose_disk(&self, load: impl Fn(&Disk) -> usize) -> Option<Arc<Disk>> {
         let fit = self.disks.iter().filter(|disk| disk.failure().is_none());
-        fit.min_by_key(|disk| (load(disk), std::cmp::Reverse(disk.space().remaining))).cloned()
+        let preference = |disk: &&Arc<Disk>| {
+            let remaining = disk.space().remaining;
+            (remaining == 0, load(disk), std::cmp::Reverse(remaining))
+        };
+        fit.min_by_key(preference).cloned()
+    }
+
+    /// Holds ballast again where it was given up and there is space for it. Blocks.
+    pub(crate) fn restore_ballast(&self) {
+        for disk in self.disks.iter().filter(|disk| disk.failure().is_none()) {
+            disk.room.ballast.restore();
+        }
+    }
+
+    pub(crate) fn lacks_ballast(&self) -> bool {
+        self.disks.iter().any(|disk| disk.room.ballast.is_released())
     }
 }
 
@@ -186,7 +202,7 @@ fn open_containers(disk: &Arc<Disk>) -> Result<Vec<Arc<Container>>, DiskError> {
     // A file that came (back) under the same name stays.
     dropped.retain(|id| !found.iter().any(|container| container.id == *id));
     if !dropped.is_empty() {
-        disk.index.commit(Changes { dropped, ..Changes::default() }).map_err(|fault| disk.fault(fault))?;
+        disk.commit_index(Changes { dropped, ..Changes::default() })?;
     }
     Ok(found)
 }

@@ -225,15 +225,24 @@ impl RaftHost {
         }
     }
 
-    /// Stops a group, if it runs, and forgets its log. The machine's own storage is the caller's to delete, afterwards.
-    pub async fn remove_group(&self, group: GroupId) -> Result<(), OpenError> {
-        let mut groups = self.0.groups.lock().await;
+    /// Stops a group, if it runs. Its log stays: the group can be started again from it.
+    pub async fn stop_group(&self, group: GroupId) {
+        self.stop_one(&mut *self.0.groups.lock().await, group).await;
+    }
+
+    async fn stop_one(&self, groups: &mut HashMap<GroupId, Group>, group: GroupId) {
         if let Some(entry) = self.0.entries.write().remove(&group) {
             entry.close();
         }
         if let Some(running) = groups.remove(&group) {
             running.shutdown().await;
         }
+    }
+
+    /// Stops a group, if it runs, and forgets its log. The machine's own storage is the caller's to delete, afterwards.
+    pub async fn remove_group(&self, group: GroupId) -> Result<(), OpenError> {
+        let mut groups = self.0.groups.lock().await;
+        self.stop_one(&mut groups, group).await;
         if self.0.wal.head(group).is_none() {
             return Ok(());
         }

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use crate::record::{
-    Body, CommitBody, ContainerState, DeleteBody, FIRST_RECORD_AT, FileBody, InlineBody, Layout, MissingBody, ProgressBody, Salt,
-    StateBody, WrittenBody,
+    Body, CommitBody, ContainerState, DeleteBody, ExtentBody, FIRST_RECORD_AT, FileBody, InlineBody, Layout, MissingBody,
+    ProgressBody, Salt, StateBody, WrittenBody,
 };
 use crate::rows::{BlockRow, BlockState, ContainerRow, Extent};
 use crate::space::Span;
@@ -23,11 +23,13 @@ pub struct Replay {
     /// Whole, and not committed as far as the file has been read.
     written: BTreeMap<u64, BlockRow>,
     /// Extents that no block has claimed yet, by where their records begin.
-    extents: BTreeMap<u64, (Extent, u64, Vec<u8>)>,
+    extents: BTreeMap<u64, (Extent, ExtentBody)>,
     /// What the file says is free.
     free: Vec<Span>,
-    /// What nothing points at, whether or not the file says so.
-    unclaimed: Vec<Span>,
+    /// The same for all of the file, known ahead: begins and ends of stretches that do not touch.
+    freed: BTreeMap<u64, u64>,
+    /// What nothing points at, whether or not the file says so, and whose block it was.
+    unclaimed: Vec<(u64, Span)>,
     progress: Option<ProgressBody>,
     end: u64,
 }
@@ -49,30 +51,52 @@ pub struct Rebuilt {
 pub struct Tail {
     /// Whole blocks that may yet be committed.
     pub written: BTreeMap<u64, BlockRow>,
-    /// Records that nothing can come to point at.
-    pub abandoned: Vec<Span>,
+    /// Records of blocks that nothing in the file can come to point at. The index may: then their bytes were damaged since.
+    pub abandoned: Vec<(u64, Span)>,
     pub progress: Option<ProgressBody>,
 }
 
 impl Replay {
-    /// Takes the next record. `payload_is_whole` is asked about an inline block's bytes where they may not have been synced.
-    pub fn record(&mut self, layout: Layout, body: Body, payload_is_whole: impl FnOnce(&InlineBody) -> bool) {
+    /// Says ahead what the whole file says is free. No record there makes a block: its bytes may never have reached the disk, and
+    /// the block that counts stands further on.
+    pub fn expect_free(&mut self, mut spans: Vec<Span>) {
+        spans.sort_unstable();
+        for span in spans {
+            match self.freed.last_entry() {
+                Some(mut last) if span.start <= *last.get() => {
+                    let end = span.end.max(*last.get());
+                    last.insert(end);
+                }
+                _ => {
+                    self.freed.insert(span.start, span.end);
+                }
+            }
+        }
+    }
+
+    fn is_freed(&self, at: u64) -> bool {
+        self.freed.range(..=at).next_back().is_some_and(|(_, end)| at < *end)
+    }
+
+    /// Takes the next record. `is_whole` is asked whether an extent's bytes are what its checksums say, where they may not have
+    /// been synced: for a block that came with its commit at once, for a streamed one when its record says that it is whole.
+    pub fn record(&mut self, layout: Layout, body: Body, mut is_whole: impl FnMut(&Extent, &[u8]) -> bool) {
         self.end = self.end.max(layout.end());
         let extent = Extent { record: layout.at, payload_at: layout.payload_at, length: layout.payload };
         match body {
             Body::File(file) => self.file = Some(file),
+            Body::Extent(_) | Body::Inline(_) if self.is_freed(layout.at) => {}
             Body::Extent(body) => {
-                self.extents.insert(layout.at, (extent, body.offset, body.sums));
+                self.extents.insert(layout.at, (extent, body));
             }
-            Body::Inline(body) if payload_is_whole(&body) => {
-                let InlineBody { local, sums, index } = body;
+            Body::Inline(InlineBody { local, sums, index }) if is_whole(&extent, &sums) => {
                 self.commit(
                     local,
                     BlockRow { state: BlockState::Stored, length: layout.payload.into(), index, extents: vec![extent], sums },
                 );
             }
-            Body::Inline(_) => self.unclaimed.push(extent.span()),
-            Body::Written(body) => self.written(body),
+            Body::Inline(body) => self.unclaimed.push((body.local, extent.span())),
+            Body::Written(body) => self.written(body, is_whole),
             Body::Commit(CommitBody { local, index }) => {
                 if let Some(row) = self.written.remove(&local) {
                     self.commit(local, BlockRow { state: BlockState::Stored, index, ..row });
@@ -88,27 +112,31 @@ impl Replay {
         }
     }
 
-    fn written(&mut self, body: WrittenBody) {
+    fn written(&mut self, body: WrittenBody, mut is_whole: impl FnMut(&Extent, &[u8]) -> bool) {
         let claimed: Vec<_> = body.extents.iter().filter_map(|at| self.extents.remove(at)).collect();
         let mut row =
             BlockRow { state: BlockState::Written, length: body.length, index: 0, extents: Vec::new(), sums: Vec::new() };
         let mut offset = 0;
-        for (extent, at, sums) in &claimed {
-            if *at != offset {
+        for (extent, part) in &claimed {
+            if part.offset != offset || !is_whole(extent, &part.sums) {
                 break;
             }
             offset += u64::from(extent.length);
             row.extents.push(*extent);
-            row.sums.extend_from_slice(sums);
+            row.sums.extend_from_slice(&part.sums);
         }
         if row.extents.len() < body.extents.len() || offset != body.length {
-            // Some extent's record is damaged, or punched out: the block is not whole any more.
+            // Some extent's record is damaged or punched out, or its bytes did not reach the disk: the block is not whole.
             self.extents.extend(claimed.into_iter().map(|claimed| (claimed.0.record, claimed)));
             return;
         }
         if let Some(before) = self.written.insert(body.local, row) {
-            self.unclaimed.extend(before.extents.iter().map(Extent::span));
+            self.abandon(body.local, &before);
         }
+    }
+
+    fn abandon(&mut self, local: u64, row: &BlockRow) {
+        self.unclaimed.extend(row.extents.iter().map(|extent| (local, extent.span())));
     }
 
     fn commit(&mut self, local: u64, row: BlockRow) {
@@ -120,7 +148,7 @@ impl Replay {
         }
         // Other bytes were written under this number before, and are not the ones that were committed.
         if let Some(before) = self.written.remove(&local) {
-            self.unclaimed.extend(before.extents.iter().map(Extent::span));
+            self.abandon(local, &before);
         }
         self.blocks.insert(local, row);
     }
@@ -136,8 +164,9 @@ impl Replay {
     }
 
     /// Extents that no block has come to claim, among others.
-    fn unclaimed(&self) -> Vec<Span> {
-        self.unclaimed.iter().copied().chain(self.extents.values().map(|(extent, ..)| extent.span())).collect()
+    fn unclaimed(&self) -> Vec<(u64, Span)> {
+        let unclaimed = self.extents.values().map(|(extent, body)| (body.local, extent.span()));
+        self.unclaimed.iter().copied().chain(unclaimed).collect()
     }
 
     /// Everything, for an index that is made anew. Nothing if the file has no header.
@@ -145,7 +174,7 @@ impl Replay {
         let file = self.file.take()?;
         let state = self.state.take().unwrap_or(StateBody { state: ContainerState::Open, commit_index: 0, is_damaged: false });
         let is_known = |span: &Span| self.free.iter().any(|free| free.start <= span.start && span.end <= free.end);
-        let unclaimed: Vec<Span> = self.unclaimed().into_iter().filter(|span| !is_known(span)).collect();
+        let unclaimed = self.unclaimed().into_iter().map(|(_, span)| span).filter(|span| !is_known(span)).collect::<Vec<_>>();
         let mut dead = self.free;
         dead.extend(unclaimed);
         dead.sort_unstable();
@@ -168,9 +197,10 @@ impl Replay {
     /// The bytes, for an index that is there: committed blocks too count as written only, the log commits them again.
     pub fn tail(mut self) -> Tail {
         for (local, row) in std::mem::take(&mut self.blocks) {
-            if row.state == BlockState::Stored {
-                let late = self.written.insert(local, BlockRow { state: BlockState::Written, index: 0, ..row });
-                self.unclaimed.extend(late.iter().flat_map(|late| late.extents.iter().map(Extent::span)));
+            if row.state == BlockState::Stored
+                && let Some(late) = self.written.insert(local, BlockRow { state: BlockState::Written, index: 0, ..row })
+            {
+                self.abandon(local, &late);
             }
         }
         let abandoned = self.unclaimed();
@@ -181,18 +211,20 @@ impl Replay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{ExtentBody, RECORD_ALIGN};
+    use crate::record::RECORD_ALIGN;
     use types::{ClusterId, ContainerId, PipelineId};
 
     /// A file being written: places records one behind the other.
     struct File {
         replay: Replay,
         at: u64,
+        /// The record whose bytes are not on the disk.
+        torn: Option<u64>,
     }
 
     impl File {
         fn new() -> Self {
-            let mut file = Self { replay: Replay::default(), at: 0 };
+            let mut file = Self { replay: Replay::default(), at: 0, torn: None };
             let body = FileBody {
                 format: 1,
                 cluster: ClusterId::from_u128(1),
@@ -207,7 +239,8 @@ mod tests {
 
         fn put(&mut self, body: Body, payload: u32) -> u64 {
             let layout = Layout { at: self.at, body: 8, payload_at: RECORD_ALIGN as u32, payload };
-            self.replay.record(layout, body, |_| true);
+            let torn = self.torn;
+            self.replay.record(layout, body, |extent, _| Some(extent.record) != torn);
             self.at = layout.end();
             layout.at
         }
@@ -245,6 +278,31 @@ mod tests {
         let rebuilt = file.replay.rebuilt().expect("a file record");
         assert_eq!(rebuilt.blocks[&5].extents[0].record, second[0]);
         assert_eq!(rebuilt.dead.iter().map(|span| span.start).collect::<Vec<_>>(), first);
+    }
+
+    #[test]
+    fn a_streamed_block_whose_bytes_did_not_reach_the_disk_is_none() {
+        let mut file = File::new();
+        let first = file.stream(5, &[100])[0];
+        file.torn = Some(file.at);
+        let torn = file.stream(5, &[65536, 10]);
+        let tail = file.replay.tail();
+        assert_eq!(tail.written[&5].extents[0].record, first, "what was whole before stays");
+        assert_eq!(
+            tail.abandoned.iter().map(|(local, span)| (*local, span.start)).collect::<Vec<_>>(),
+            [(5, torn[0]), (5, torn[1])]
+        );
+    }
+
+    #[test]
+    fn what_was_freed_makes_no_block_and_does_not_stand_in_the_way_of_one() {
+        let mut file = File::new();
+        let torn = Span { start: FIRST_RECORD_AT, end: FIRST_RECORD_AT + 192 };
+        file.replay.expect_free(vec![torn, Span { start: 4000, end: 4100 }]);
+        file.put(Body::Inline(InlineBody { local: 5, sums: vec![1; 4], index: 3 }), 100);
+        let again = file.put(Body::Inline(InlineBody { local: 5, sums: vec![1; 4], index: 3 }), 100);
+        let rebuilt = file.replay.rebuilt().expect("a file record");
+        assert_eq!(rebuilt.blocks[&5].extents[0].record, again);
     }
 
     #[test]
@@ -315,7 +373,7 @@ mod tests {
         let (replay, before, committed, after) = history();
         let tail = replay.tail();
         assert_eq!(tail.written[&5].extents[0].record, committed);
-        assert_eq!(tail.abandoned.iter().map(|span| span.start).collect::<Vec<_>>(), [before, after]);
+        assert_eq!(tail.abandoned.iter().map(|(_, span)| span.start).collect::<Vec<_>>(), [before, after]);
     }
 
     #[test]

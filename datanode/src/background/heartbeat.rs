@@ -98,7 +98,12 @@ impl Beat {
 
     async fn beat(&mut self, id: DatanodeId) {
         let datanode = Arc::clone(&self.datanode);
-        datanode.pipelines.yield_failed().await;
+        if datanode.store.lacks_ballast() {
+            let store = Arc::clone(&datanode.store);
+            // Without it the disk is reported as full; nothing more hangs on it.
+            let _ = tokio::task::spawn_blocking(move || store.restore_ballast()).await;
+        }
+        datanode.pipelines.tend().await;
         self.since_full += 1;
         if datanode.report_in_full.swap(false, Ordering::AcqRel) || self.since_full >= FULL_EVERY {
             self.book.tell_everything();

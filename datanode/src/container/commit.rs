@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use datanode_core::record::{Body, Draft, FreeBody};
+use datanode_core::record::{Body, ContainerState, Draft, FreeBody};
 use datanode_core::rows::GroupRow;
 use datanode_core::space::Span;
+use tracing::warn;
 use types::{ContainerId, PipelineId};
 
-use super::{Container, file, progress_draft};
-use crate::disk::{Changes, Disk, DiskError};
+use super::{Container, drop_tombstones, progress_draft};
+use crate::disk::{Changes, Disk, DiskError, Need, is_full};
 
 /// What a flush did, for the metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(crate) struct Flushed {
 ///
 /// The files are synced before the index speaks of their bytes. The record of the progress goes into the file that is synced
 /// last: found after a crash, it proves the others.
+///
+/// One that fails changes nothing: what it took from memory is there again for the next.
 pub(crate) fn flush(
     disk: &Disk,
     container: impl Fn(ContainerId) -> Option<Arc<Container>>,
@@ -41,35 +44,89 @@ pub(crate) fn flush(
             }
         }
     }
+    let mut parts = Vec::with_capacity(dirty.len());
+    let stored = store(disk, &mut dirty, group, &mut parts);
+    let (flushed, punch) = match stored {
+        Ok(stored) => stored,
+        Err(error) => {
+            for part in parts {
+                part.take_back();
+            }
+            // Also those whose part was not begun.
+            disk.dirty.lock().extend(dirty.iter().map(|container| container.id));
+            return Err(error);
+        }
+    };
+    for part in parts {
+        part.container.live.lock().flushing.clear();
+    }
+    for (id, span) in punch {
+        let Some(container) = dirty.iter().find(|container| container.id == id) else { continue };
+        match container.file()?.punch(span) {
+            Err(error) if is_full(&error) => warn!(container = %id, ?span, "no space to give space back; it stays in use"),
+            punched => punched.map_err(|error| disk.fails("punching a container's file", &error))?,
+        }
+    }
+    Ok(flushed)
+}
+
+/// Writes and commits; adds to `parts` what was begun with each container, so that it can be taken back.
+fn store(
+    disk: &Disk,
+    dirty: &mut [Arc<Container>],
+    group: Option<(PipelineId, &GroupRow)>,
+    parts: &mut Vec<Part>,
+) -> Result<(Flushed, Vec<(ContainerId, Span)>), DiskError> {
     let is_own = |container: &Container| group.is_some_and(|(pipeline, _)| container.pipeline() == pipeline);
-    dirty.sort_by_key(|container: &Arc<Container>| is_own(container));
+    dirty.sort_by_key(|container| is_own(container));
     let mut changes = Changes::default();
-    let mut records = Vec::with_capacity(dirty.len());
     for (i, container) in dirty.iter().enumerate() {
         let own = group.filter(|_| i + 1 == dirty.len() && is_own(container));
         let draft = own.map(|(pipeline, row)| progress_draft(pipeline, row));
-        records.push(container.begin_flush(draft, &mut changes)?);
+        parts.push(container.begin_flush(draft, &mut changes)?);
     }
-    for (container, (drafts, at)) in dirty.iter().zip(records) {
+    for Part { container, records, at, .. } in parts.iter() {
         let file = container.file()?;
-        let records: Vec<(Draft, &[u8])> = drafts.into_iter().map(|draft| (draft, [].as_slice())).collect();
-        file::write_records(&file, container.salt, &records, at)
+        let records: Vec<(Draft, &[u8])> = records.iter().map(|draft| (draft.clone(), [].as_slice())).collect();
+        file.write_records(Need::Upkeep, container.salt, &records, *at)
             .map_err(|error| disk.fails("writing to a container's file", &error))?;
         let synced = container.syncer.sync_blocking(&file);
         synced.map_err(|why| disk.fail(format!("syncing a container's file: {why}")))?;
     }
     changes.groups.extend(group.map(|(pipeline, row)| (pipeline, Some(row.clone()))));
     let flushed = Flushed { containers: dirty.len(), rows: changes.blocks.len() };
-    let punch = disk.index.commit(changes).map_err(|fault| disk.fault(fault))?;
-    for container in &dirty {
-        container.live.lock().flushing.clear();
-    }
-    for (id, span) in punch {
-        if let Some(container) = dirty.iter().find(|container| container.id == id) {
-            file::punch(&*container.file()?, span).map_err(|error| disk.fails("punching a container's file", &error))?;
+    Ok((flushed, disk.commit_index(changes)?))
+}
+
+/// A container's part in a flush: what was taken from its memory, and what goes to its file.
+#[derive(Debug)]
+struct Part {
+    container: Arc<Container>,
+    records: Vec<Draft>,
+    /// Where they go.
+    at: u64,
+    dead: Vec<Span>,
+    drops_tombstones: bool,
+}
+
+impl Part {
+    /// The flush failed: the next one has to bring what this one would have brought.
+    fn take_back(self) {
+        let mut live = self.container.live.lock();
+        if live.is_gone {
+            return;
         }
+        let mut rows = std::mem::take(&mut live.flushing);
+        if live.row.state != ContainerState::Open {
+            drop_tombstones(&mut rows);
+        }
+        // What has changed since then is newer.
+        rows.append(&mut live.dirty);
+        live.dirty = rows;
+        live.dead.extend(self.dead);
+        live.drops_tombstones |= self.drops_tombstones;
+        self.container.mark_dirty(&mut live);
     }
-    Ok(flushed)
 }
 
 /// Spans in one record, which stays far below the longest.
@@ -78,33 +135,36 @@ const SPANS_A_RECORD: usize = 4096;
 impl Container {
     /// Hands over what is to be written, and keeps it readable until the flush is over; tells which records go where before the
     /// sync. Waits for its turn, so that no record before the end of the file is still on its way there.
-    fn begin_flush(&self, progress: Option<Draft>, changes: &mut Changes) -> Result<(Vec<Draft>, u64), DiskError> {
+    fn begin_flush(self: &Arc<Self>, progress: Option<Draft>, changes: &mut Changes) -> Result<Part, DiskError> {
         let _turn = self.turn();
         let mut live = self.live.lock();
         if live.is_gone {
-            return Ok((Vec::new(), 0));
+            let container = Arc::clone(self);
+            return Ok(Part { container, records: Vec::new(), at: 0, dead: Vec::new(), drops_tombstones: false });
         }
-        let dead: Vec<Span> = live.dead.drain(..).collect();
         let free = |spans: &[Span]| {
             let spans = spans.iter().map(|span| (span.start, span.end)).collect();
             Draft::new(&Body::Free(FreeBody { spans }), 0)
         };
-        let drafts: Vec<Draft> = dead.chunks(SPANS_A_RECORD).map(free).chain(progress).collect();
-        let at = match drafts.as_slice() {
+        let records: Vec<Draft> = live.dead.chunks(SPANS_A_RECORD).map(free).chain(progress).collect();
+        let at = match records.as_slice() {
             [] => 0,
-            drafts => self.reserve(&mut live, drafts.iter().map(Draft::span).sum())?,
+            records => self.reserve(&mut live, records.iter().map(Draft::span).sum())?,
         };
+        // Nothing fails from here on.
         live.is_dirty = false;
         live.flushing = std::mem::take(&mut live.dirty);
         changes.blocks.extend(live.flushing.iter().map(|(local, row)| (self.id, *local, row.clone())));
-        changes.dead.extend(dead.into_iter().map(|span| (self.id, span)));
-        if std::mem::take(&mut live.drops_tombstones) {
+        let dead = std::mem::take(&mut live.dead);
+        changes.dead.extend(dead.iter().map(|span| (self.id, *span)));
+        let drops_tombstones = std::mem::take(&mut live.drops_tombstones);
+        if drops_tombstones {
             changes.without_tombstones.push(self.id);
         }
         if let Some(indexed_to) = live.unfinished.values().min().copied().or(live.tail) {
             live.row.indexed_to = indexed_to;
         }
         changes.containers.push((self.id, live.row.clone()));
-        Ok((drafts, at))
+        Ok(Part { container: Arc::clone(self), records, at, dead, drops_tombstones })
     }
 }

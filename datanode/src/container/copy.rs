@@ -1,19 +1,19 @@
 //! A container's file that is made from another datanode's copy: written under a temporary name, put in place when it is whole.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use datanode_core::record::{
-    Body, CommitBody, ContainerState, Draft, ExtentBody, FIRST_RECORD_AT, InlineBody, RECORD_ALIGN, Salt, StateBody, WrittenBody,
+    Body, CommitBody, ContainerState, Draft, ExtentBody, FIRST_RECORD_AT, FileBody, InlineBody, RECORD_ALIGN, Salt, StateBody,
+    WrittenBody,
 };
 use datanode_core::rows::BlockRow;
 use types::{ClusterId, ContainerId, PipelineId};
 
-use super::{Container, create_file, rebuild};
-use crate::disk::{Changes, Disk, DiskError};
+use super::{Container, DataFile, FORMAT, create_file, rebuild};
+use crate::disk::{Changes, Disk, DiskError, Need};
 
 /// Written at a time.
 const BUFFER: usize = 4 << 20;
@@ -25,7 +25,7 @@ pub(crate) struct CopyFile {
     disk: Arc<Disk>,
     container: ContainerId,
     path: PathBuf,
-    file: File,
+    file: DataFile,
     salt: Salt,
     /// Where the buffer's first byte goes.
     at: u64,
@@ -41,7 +41,8 @@ impl CopyFile {
         salt: [u8; 16],
     ) -> Result<Self, DiskError> {
         let path = disk.temporary_path(container);
-        let file = create_file(&path, cluster, container, pipeline, salt)
+        let body = FileBody { format: FORMAT, cluster, container, pipeline, salt };
+        let file = create_file(&path, &disk.room, Need::Data, body)
             .map_err(|error| disk.fails("creating a container's file", &error))?;
         Ok(Self {
             disk: Arc::clone(disk),
@@ -68,7 +69,7 @@ impl CopyFile {
 
     fn write(&mut self) -> Result<(), DiskError> {
         self.disk.check_room(self.buffer.len() as u64)?;
-        let written = self.file.write_all_at(&self.buffer, self.at);
+        let written = self.file.write_at(Need::Data, &self.buffer, self.at);
         written.map_err(|error| self.disk.fails("writing to a container's file", &error))?;
         self.disk.count_written(self.buffer.len() as u64);
         self.at += self.buffer.len() as u64;
@@ -103,7 +104,7 @@ impl CopyFile {
         let commit = |changes| {
             let _flush = disk.commit.lock();
             disk.check()?;
-            disk.index.commit(changes).map(|_| ()).map_err(|fault| disk.fault(fault))
+            disk.commit_index(changes).map(|_| ())
         };
         // Rows of blocks without their container's row are nothing; what a crash left of them goes first.
         commit(Changes { dropped: vec![self.container], ..Changes::default() })?;

@@ -14,9 +14,8 @@ mod sync;
 mod write;
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Arc, OnceLock};
 
 use datanode_core::record::{
@@ -29,10 +28,10 @@ use parking_lot::{Mutex, MutexGuard};
 use tables::StorageFault;
 use types::{ClusterId, ContainerId, PipelineId};
 
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, Need, Room};
 pub(crate) use commit::{Flushed, flush};
 pub(crate) use copy::CopyFile;
-pub(crate) use file::{read, read_cached};
+pub(crate) use file::{DataFile, read, read_cached};
 use scan::Trust;
 use sync::Syncer;
 pub(crate) use write::{Accepted, Incoming};
@@ -46,7 +45,7 @@ pub(crate) struct Container {
     pub(crate) disk: Arc<Disk>,
     salt: Salt,
     /// Opened at first use: a disk may hold more containers than a process may hold files.
-    file: OnceLock<Arc<File>>,
+    file: OnceLock<Arc<DataFile>>,
     syncer: Arc<Syncer>,
     turn: Mutex<()>,
     live: Mutex<Live>,
@@ -132,12 +131,14 @@ impl Container {
     /// A new file. Its name is durable when this returns.
     pub(crate) fn create(
         disk: &Arc<Disk>,
+        need: Need,
         cluster: ClusterId,
         id: ContainerId,
         pipeline: PipelineId,
         salt: [u8; 16],
     ) -> Result<Arc<Self>, DiskError> {
-        let file = create_file(&disk.container_path(id), cluster, id, pipeline, salt)
+        let body = FileBody { format: FORMAT, cluster, container: id, pipeline, salt };
+        let file = create_file(&disk.container_path(id), &disk.room, need, body)
             .map_err(|error| disk.fails("creating a container's file", &error))?;
         disk.sync_containers_dir()?;
         let container = Arc::new(Self::new(Arc::clone(disk), id, ContainerRow::new(pipeline, Salt(salt))));
@@ -159,7 +160,14 @@ impl Container {
         let found = replay.tail();
         self.live.lock().tail = Some(tail.max(FIRST_RECORD_AT));
         let turn = self.turn();
-        let mut dead = found.abandoned;
+        let mut dead = Vec::new();
+        for (local, span) in found.abandoned {
+            let known = turn.lookup(local).map_err(|fault| self.disk.fault(fault))?;
+            // What the index knows has been whole: it was damaged since, and is not ours to give back.
+            if known.is_none_or(|row| row.extents.iter().all(|extent| extent.record != span.start)) {
+                dead.push(span);
+            }
+        }
         for (local, row) in found.written {
             let known = turn.lookup(local).map_err(|fault| self.disk.fault(fault))?;
             match known.as_deref() {
@@ -173,7 +181,7 @@ impl Container {
                 // Fetched after the last flush.
                 Some(old) if old.state == BlockState::Missing && old.has_content(row.length, &row.sums) => {
                     let stored = BlockRow { state: BlockState::Stored, index: old.index, ..row };
-                    self.append(&[(Draft::new(&stored.commit_record(local), 0), &[])])?;
+                    self.append(Need::Upkeep, &[(Draft::new(&stored.commit_record(local), 0), &[])])?;
                     turn.set(local, Some(old), Some(stored));
                 }
                 Some(_) => dead.extend(row.extents.iter().map(Extent::span)),
@@ -184,11 +192,11 @@ impl Container {
     }
 
     /// The file, open for reading and writing.
-    pub(crate) fn file(&self) -> Result<Arc<File>, DiskError> {
+    pub(crate) fn file(&self) -> Result<Arc<DataFile>, DiskError> {
         if let Some(file) = self.file.get() {
             return Ok(Arc::clone(file));
         }
-        let opened = File::options().read(true).write(true).open(self.disk.container_path(self.id));
+        let opened = DataFile::open(&self.disk.container_path(self.id), &self.disk.room);
         let opened = opened.map_err(|error| self.disk.fails("opening a container's file", &error))?;
         Ok(Arc::clone(self.file.get_or_init(|| Arc::new(opened))))
     }
@@ -272,7 +280,7 @@ impl Container {
     }
 
     /// Writes records at the end of the file, not synced, and tells where they are.
-    pub(crate) fn append(&self, records: &[(Draft, &[u8])]) -> Result<Vec<u64>, DiskError> {
+    pub(crate) fn append(&self, need: Need, records: &[(Draft, &[u8])]) -> Result<Vec<u64>, DiskError> {
         if records.is_empty() {
             return Ok(Vec::new());
         }
@@ -280,7 +288,7 @@ impl Container {
         let file = self.file()?;
         let length = records.iter().map(|(draft, _)| draft.span()).sum();
         let at = self.reserve(&mut self.live.lock(), length)?;
-        file::write_records(&file, self.salt, records, at)
+        file.write_records(need, self.salt, records, at)
             .map_err(|error| self.disk.fails("writing to a container's file", &error))?;
         let mut positions = Vec::with_capacity(records.len());
         let mut next = at;
@@ -338,9 +346,7 @@ impl Turn<'_> {
         if state != ContainerState::Open {
             // No commit comes any more that they would have to stop.
             live.drops_tombstones = true;
-            for row in live.dirty.values_mut().filter(|row| row.as_ref().is_some_and(|row| row.state == BlockState::Tombstone)) {
-                *row = None;
-            }
+            drop_tombstones(&mut live.dirty);
         }
         self.container.mark_dirty(&mut live);
     }
@@ -351,7 +357,7 @@ impl Turn<'_> {
         if row.state == state && row.is_damaged == is_damaged {
             return Ok(());
         }
-        self.container.append(&[(self.state_record(state, row.commit_index, is_damaged), &[])])?;
+        self.container.append(Need::Upkeep, &[(self.state_record(state, row.commit_index, is_damaged), &[])])?;
         self.set_state(state, row.commit_index, is_damaged);
         Ok(())
     }
@@ -372,7 +378,7 @@ impl Turn<'_> {
             return Ok(());
         }
         let body = DeleteBody { locals: deleted.iter().map(|(local, _)| *local).collect(), leaves_tombstones };
-        self.container.append(&[(Draft::new(&Body::Delete(body), 0), &[])])?;
+        self.container.append(Need::Upkeep, &[(Draft::new(&Body::Delete(body), 0), &[])])?;
         for (local, before) in deleted {
             let after = leaves_tombstones.then(BlockRow::tombstone);
             self.set(local, before.as_deref(), after);
@@ -409,17 +415,17 @@ impl StorageFaultOrDisk {
     }
 }
 
-fn create_file(
-    path: &std::path::Path,
-    cluster: ClusterId,
-    container: ContainerId,
-    pipeline: PipelineId,
-    salt: [u8; 16],
-) -> io::Result<File> {
+/// Of a container that is not open.
+fn drop_tombstones(rows: &mut Rows) {
+    for row in rows.values_mut().filter(|row| row.as_ref().is_some_and(|row| row.state == BlockState::Tombstone)) {
+        *row = None;
+    }
+}
+
+fn create_file(path: &std::path::Path, room: &Arc<Room>, need: Need, body: FileBody) -> io::Result<DataFile> {
     // One that a crash left before its first sync may be in the way; it holds nothing that was acknowledged.
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    let body = Body::File(FileBody { format: FORMAT, cluster, container, pipeline, salt });
-    file::write_records(&file, Salt::NONE, &[(Draft::new(&body, 0), &[])], 0)?;
+    let file = DataFile::create(path, room, need)?;
+    file.write_records(need, Salt::NONE, &[(Draft::new(&Body::File(body), 0), &[])], 0)?;
     file.sync_all()?;
     Ok(file)
 }
@@ -438,7 +444,7 @@ pub(crate) fn rebuild(path: &std::path::Path) -> io::Result<Option<Rebuilt>> {
     let salt = Salt(body.salt);
     let mut replay = Replay::default();
     if let Some((header, body)) = file::read_record(&file, Salt::NONE, 0)? {
-        replay.record(header.layout, body, |_| true);
+        replay.record(header.layout, body, |_, _| true);
     }
     scan::scan(&file, salt, FIRST_RECORD_AT, Trust::AfterProgress, &mut replay)?;
     Ok(replay.rebuilt())

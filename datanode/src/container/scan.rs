@@ -5,7 +5,8 @@ use std::io;
 
 use datanode_core::record::{Body, MAGIC, RECORD_ALIGN, Salt};
 use datanode_core::replay::Replay;
-use datanode_core::rows::CHUNK_BYTES;
+use datanode_core::rows::{CHUNK_BYTES, Extent};
+use datanode_core::space::Span;
 use rustix::fs::{SeekFrom, seek};
 
 use super::file::{read, read_record};
@@ -13,10 +14,10 @@ use super::file::{read, read_record};
 /// Looked through at a time where no record is known to begin.
 const WINDOW: u64 = 256 * 1024;
 
-/// Which inline blocks' bytes are looked at.
+/// Which blocks' bytes are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// Those behind the last sync that is known of: the header may have come to the disk before the bytes.
+    /// Those behind the last sync that is known of: the record may have come to the disk before the bytes.
     AfterProgress,
     /// All: nothing here is known to have been synced.
     Nothing,
@@ -27,27 +28,38 @@ pub(crate) fn scan(file: &File, salt: Salt, from: u64, trust: Trust, replay: &mu
     let length = file.metadata()?.len();
     let synced_to = match trust {
         Trust::Nothing => 0,
-        Trust::AfterProgress => last_progress(file, salt, from, length)?,
+        Trust::AfterProgress => {
+            let ahead = look_ahead(file, salt, from, length)?;
+            replay.expect_free(ahead.free);
+            ahead.progress_at
+        }
     };
     let mut end = from;
-    walk(file, salt, from, length, |header, body| {
-        let layout = header;
+    walk(file, salt, from, length, |layout, body| {
         end = end.max(layout.end());
-        let at = layout.at + u64::from(layout.payload_at);
-        let is_whole = |sums: &[u8]| layout.at < synced_to || payload_is_whole(file, at, layout.payload, sums);
-        replay.record(layout, body, |inline| is_whole(&inline.sums));
+        // By the record that makes a block of them: extents may stand before a sync that they were not part of.
+        let is_trusted = layout.at < synced_to;
+        replay.record(layout, body, |extent, sums| is_trusted || is_whole(file, extent, sums));
     })?;
     Ok(end.max(length).next_multiple_of(RECORD_ALIGN))
 }
 
-fn last_progress(file: &File, salt: Salt, from: u64, length: u64) -> io::Result<u64> {
-    let mut last = 0;
-    walk(file, salt, from, length, |layout, body| {
-        if matches!(body, Body::Progress(_)) {
-            last = layout.at;
-        }
+/// What has to be known of all of the file before its records are taken.
+#[derive(Default)]
+struct Ahead {
+    /// Where the last record of progress stands.
+    progress_at: u64,
+    free: Vec<Span>,
+}
+
+fn look_ahead(file: &File, salt: Salt, from: u64, length: u64) -> io::Result<Ahead> {
+    let mut ahead = Ahead::default();
+    walk(file, salt, from, length, |layout, body| match body {
+        Body::Progress(_) => ahead.progress_at = layout.at,
+        Body::Free(body) => ahead.free.extend(body.spans.iter().map(|(start, end)| Span { start: *start, end: *end })),
+        _ => {}
     })?;
-    Ok(last)
+    Ok(ahead)
 }
 
 fn walk(
@@ -92,8 +104,16 @@ fn next_candidate(file: &File, mut at: u64, length: u64) -> io::Result<Option<u6
     Ok(None)
 }
 
-fn payload_is_whole(file: &File, at: u64, length: u32, sums: &[u8]) -> bool {
-    let Ok(payload) = read(file, length as usize, at) else { return false };
-    let expected = payload.chunks(CHUNK_BYTES as usize).flat_map(|chunk| datanode_api::chunk_checksum(chunk).to_le_bytes());
-    expected.eq(sums.iter().copied())
+fn is_whole(file: &File, extent: &Extent, sums: &[u8]) -> bool {
+    let (mut at, mut rest, mut sums) = (extent.payload(), u64::from(extent.length), sums.chunks_exact(4));
+    while rest > 0 {
+        let length = rest.min(CHUNK_BYTES);
+        let Ok(chunk) = read(file, length as usize, at) else { return false };
+        if sums.next() != Some(&datanode_api::chunk_checksum(&chunk).to_le_bytes()) {
+            return false;
+        }
+        at += length;
+        rest -= length;
+    }
+    sums.next().is_none()
 }

@@ -1,10 +1,11 @@
 //! One fdatasync for everybody who waits for one.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+
+use super::file::DataFile;
 
 /// Coalesces the syncs of one file: who asks while one is running shares the next.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ impl Default for Syncer {
 
 impl Syncer {
     /// Everything written to the file before the call is on the disk when it returns well.
-    pub(crate) async fn sync(self: &Arc<Self>, file: &Arc<File>) -> Result<(), Arc<str>> {
+    pub(crate) async fn sync(self: &Arc<Self>, file: &Arc<DataFile>) -> Result<(), Arc<str>> {
         let (mine, must_run) = {
             let mut state = self.state.lock();
             state.requested += 1;
@@ -49,14 +50,14 @@ impl Syncer {
     }
 
     /// The same for a thread that may block.
-    pub(crate) fn sync_blocking(&self, file: &File) -> Result<(), Arc<str>> {
+    pub(crate) fn sync_blocking(&self, file: &DataFile) -> Result<(), Arc<str>> {
         if let Err(why) = &*self.done.borrow() {
             return Err(Arc::clone(why));
         }
         sync(file).map_err(|why| self.fail(&why))
     }
 
-    fn run(&self, file: &File) {
+    fn run(&self, file: &DataFile) {
         loop {
             let upto = self.state.lock().requested;
             match sync(file) {
@@ -88,26 +89,31 @@ impl Syncer {
     }
 }
 
-fn sync(file: &File) -> Result<(), String> {
+fn sync(file: &DataFile) -> Result<(), String> {
     metrics::counter!("datanode_container_syncs").increment(1);
-    file.sync_data().map_err(|error| error.to_string())
+    file.sync().map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use crate::disk::Need;
+    use std::fs::File;
+
+    fn file(dir: &tempfile::TempDir) -> Arc<DataFile> {
+        Arc::new(DataFile::create(&dir.path().join("f"), &Arc::default(), Need::Data).expect("a file"))
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn many_callers_share_few_syncs_and_all_are_answered() {
         let dir = tempfile::tempdir().expect("a directory");
-        let file = Arc::new(File::create(dir.path().join("f")).expect("a file"));
+        let file = file(&dir);
         let syncer = Arc::new(Syncer::default());
         let calls: Vec<_> = (0..64)
             .map(|i| {
                 let (syncer, file) = (Arc::clone(&syncer), Arc::clone(&file));
                 tokio::spawn(async move {
-                    (&*file).write_all(&[i]).expect("written");
+                    file.write_at(Need::Data, &[i], u64::from(i)).expect("written");
                     syncer.sync(&file).await
                 })
             })
@@ -122,11 +128,12 @@ mod tests {
     async fn after_a_failed_sync_none_succeeds() {
         // A pipe cannot be synced.
         let (reader, _writer) = std::io::pipe().expect("a pipe");
-        let broken = Arc::new(File::from(std::os::fd::OwnedFd::from(reader)));
+        let broken = File::from(std::os::fd::OwnedFd::from(reader));
+        let broken = Arc::new(DataFile::over(broken, Arc::default()));
         let syncer = Arc::new(Syncer::default());
         assert!(syncer.sync(&broken).await.is_err());
         let dir = tempfile::tempdir().expect("a directory");
-        let good = Arc::new(File::create(dir.path().join("f")).expect("a file"));
+        let good = file(&dir);
         assert!(syncer.sync(&good).await.is_err());
         assert!(syncer.sync_blocking(&good).is_err());
     }

@@ -8,8 +8,8 @@ use datanode_core::record::{Body, CommitBody, Draft, ExtentBody, WrittenBody, ex
 use datanode_core::rows::{BlockRow, BlockState, Extent};
 use datanode_core::space::{Span, next_extent};
 
-use super::{Container, StorageFaultOrDisk, file};
-use crate::disk::DiskError;
+use super::{Container, StorageFaultOrDisk};
+use crate::disk::{DiskError, Need};
 
 /// A block that is being written. Dropped before [`Self::finish`], its space is given back.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Incoming {
             }
             let disk = &self.container.disk;
             let file = self.container.file()?;
-            file::write_pieces(&file, &now, at).map_err(|error| disk.fails("writing to a container's file", &error))?;
+            file.write_pieces(&now, at).map_err(|error| disk.fails("writing to a container's file", &error))?;
             if let Some(open) = &mut self.open {
                 open.filled += taken;
             }
@@ -131,7 +131,7 @@ impl Incoming {
         let mut bytes = Vec::with_capacity(open.payload_at as usize);
         draft.encode(self.container.salt, open.record, &mut bytes);
         let file = self.container.file()?;
-        file::write_pieces(&file, &[bytes.into()], open.record)
+        file.write_pieces(&[bytes.into()], open.record)
             .map_err(|error| self.container.disk.fails("writing to a container's file", &error))
     }
 
@@ -144,12 +144,13 @@ impl Incoming {
         accept.unwrap_or_else(|error| Err(DiskError::Failed(error.to_string())))
     }
 
-    fn complete(&mut self) -> Result<ChunkChecksums, DiskError> {
+    /// Writes all that is still to be written. It says that the block is whole, but nothing has been synced.
+    pub(crate) fn complete(&mut self) -> Result<ChunkChecksums, DiskError> {
         self.summer.end();
         self.end_extent()?;
         let extents = self.full.iter().map(|extent| extent.record).collect();
         let body = Body::Written(WrittenBody { local: self.local, length: self.length(), extents });
-        self.container.append(&[(Draft::new(&body, 0), &[])])?;
+        self.container.append(Need::Data, &[(Draft::new(&body, 0), &[])])?;
         Ok(std::mem::take(&mut self.summer).finish())
     }
 
@@ -169,7 +170,7 @@ impl Incoming {
             }
             Some(old) if old.state == BlockState::Missing && old.has_content(length, &row.sums) => {
                 let commit = Body::Commit(CommitBody { local: self.local, index: old.index });
-                container.append(&[(Draft::new(&commit, 0), &[])])?;
+                container.append(Need::Data, &[(Draft::new(&commit, 0), &[])])?;
                 Accepted::Stored
             }
             Some(_) => Accepted::Unwanted,

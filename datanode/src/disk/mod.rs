@@ -4,6 +4,7 @@
 //! <disk>/lock                    held by the process that uses it
 //!        identity                whose disk this is
 //!        index.redb              rows for every block (`datanode_core::rows`)
+//!        ballast                 space that is held for a full disk
 //!        containers/<id>.data    the blocks themselves (docs/formats/container-file.md)
 //!        containers/<id>.tmp     a copy that is being fetched; removed at start
 //! ```
@@ -11,34 +12,44 @@
 //! A write or a sync that fails takes the disk out of service for as long as the process runs: what the kernel then holds of the
 //! file is not known to anybody. No space left is no failure; it is refused, and deletes go on.
 
+mod ballast;
 mod identity;
 mod index;
+mod index_file;
 mod rebuild;
+mod room;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use datanode_core::space::Span;
 use parking_lot::{Mutex, RwLock};
 use rustix::fs::statvfs;
 use tables::StorageFault;
 use tracing::error;
 use types::{ClusterId, ContainerId, DatanodeId};
 
-use crate::StartError;
+use crate::{Config, StartError};
+use ballast::Ballast;
 pub(crate) use identity::sync_dir;
 use identity::{DiskLock, Identity};
-pub(crate) use index::{Changes, Index};
+pub(crate) use index::{Changes, Index, IndexError};
 pub use rebuild::{Rebuilt, rebuild_index};
+#[cfg(test)]
+pub(crate) use room::{EIO, ENOSPC};
+pub(crate) use room::{Need, Room, Step, is_full};
 
 #[derive(Debug)]
 pub(crate) struct Disk {
     pub(crate) root: PathBuf,
     pub(crate) index: Index,
+    pub(crate) room: Arc<Room>,
     identity: Mutex<Identity>,
     failed: RwLock<Option<String>>,
     space: Mutex<SpaceView>,
@@ -73,6 +84,8 @@ pub(crate) struct Space {
     pub(crate) used: u64,
     /// What may still be written; the reserve is not part of it.
     pub(crate) remaining: u64,
+    /// With the reserve.
+    pub(crate) available: u64,
 }
 
 /// The file system's figures are good for this long; bytes that we write meanwhile are counted.
@@ -81,7 +94,7 @@ const SPACE_GOOD_FOR: Duration = Duration::from_secs(1);
 const RESERVE_MAX: u64 = 1 << 30;
 
 impl Disk {
-    pub(crate) fn open(root: &Path, disk_id: u128, cache_bytes: usize, reserve: Option<u64>) -> Result<Self, StartError> {
+    pub(crate) fn open(root: &Path, disk_id: u128, config: &Config) -> Result<Self, StartError> {
         let io_error = |what| move |source| StartError::Io { what, path: root.to_path_buf(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root.join("containers")).map_err(io_error("creating"))?;
         let Some(lock) = DiskLock::take(root).map_err(io_error("locking"))? else {
@@ -100,17 +113,19 @@ impl Disk {
                 identity
             }
         };
-        let index = Index::open(&root.join("index.redb"), cache_bytes)
-            .map_err(|fault| StartError::Disk { path: root.to_path_buf(), fault })?;
+        let room = Arc::new(Room::new(Ballast::open(root, config.ballast_bytes)));
+        let index = Index::open(&root.join("index.redb"), config.index_cache_bytes, &room)
+            .map_err(|error| StartError::Disk { path: root.to_path_buf(), fault: error.into() })?;
         sync_dir(root).map_err(io_error("syncing"))?;
         Ok(Self {
             root: root.to_path_buf(),
             index,
+            room,
             identity: Mutex::new(identity),
             failed: RwLock::default(),
             space: Mutex::new(SpaceView { at: None, space: Space::default() }),
             written_since: AtomicU64::new(0),
-            reserve,
+            reserve: config.reserve_bytes,
             commit: Mutex::new(()),
             dirty: Mutex::default(),
             _lock: lock,
@@ -141,7 +156,10 @@ impl Disk {
     }
 
     pub(crate) fn sync_containers_dir(&self) -> Result<(), DiskError> {
-        sync_dir(&self.root.join("containers")).map_err(|error| self.fails("syncing the containers' directory", &error))
+        let sync = || sync_dir(&self.root.join("containers"));
+        self.room
+            .attempt(Step::Directory, Need::Upkeep, sync)
+            .map_err(|error| self.fails("syncing the containers' directory", &error))
     }
 
     /// Nothing while the disk serves.
@@ -165,18 +183,26 @@ impl Disk {
 
     /// What a failed write or sync means for the disk.
     pub(crate) fn fails(&self, what: &str, error: &io::Error) -> DiskError {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                // Ask the file system anew before the next write is let in.
-                self.space.lock().at = None;
-                DiskError::Full
-            }
-            _ => self.fail(format!("{what}: {error}")),
-        }
+        if room::is_full(error) { self.is_full() } else { self.fail(format!("{what}: {error}")) }
+    }
+
+    fn is_full(&self) -> DiskError {
+        // Ask the file system anew before the next write is let in.
+        self.space.lock().at = None;
+        DiskError::Full
     }
 
     pub(crate) fn fault(&self, fault: StorageFault) -> DiskError {
         self.fail(fault.0)
+    }
+
+    /// Makes changes durable; the caller holds `commit`, if others may be at it. One for which there is no space changed nothing,
+    /// or all of it: it can be made again.
+    pub(crate) fn commit_index(&self, changes: Changes) -> Result<Vec<(ContainerId, Span)>, DiskError> {
+        self.index.commit(changes).map_err(|error| match error {
+            IndexError::Full => self.is_full(),
+            IndexError::Fault(fault) => self.fault(fault),
+        })
     }
 
     pub(crate) fn space(&self) -> Space {
@@ -186,9 +212,11 @@ impl Disk {
             // A file system that does not answer is reported as full; its writes will tell what is wrong with it.
             view.space = statvfs(&self.root).map(|stat| space_of(&stat, self.reserve)).unwrap_or_default();
             view.at = Some(Instant::now());
+            self.room.ballast.release_if_low(view.space.available);
         }
         let remaining = view.space.remaining.saturating_sub(self.written_since.load(Ordering::Relaxed));
-        Space { remaining, ..view.space }
+        // Without its ballast the disk is full, whatever became free since: first the ballast is made whole.
+        Space { remaining: if self.room.ballast.is_released() { 0 } else { remaining }, ..view.space }
     }
 
     /// Refuses what would eat into the reserve.
@@ -210,5 +238,6 @@ fn space_of(stat: &rustix::fs::StatVfs, reserve: Option<u64>) -> Space {
         capacity,
         used: capacity.saturating_sub(stat.f_bfree.saturating_mul(stat.f_frsize)),
         remaining: available.saturating_sub(reserve),
+        available,
     }
 }

@@ -51,7 +51,7 @@ pub fn rebuild_index(root: &Path) -> Result<Rebuilt, StartError> {
     }
     let mut report = Rebuilt::default();
     {
-        let index = Index::open(&making, CACHE_BYTES).map_err(of_disk)?;
+        let index = Index::open(&making, CACHE_BYTES, &Arc::default()).map_err(|error| of_disk(error.into()))?;
         let mut furthest: BTreeMap<PipelineId, ProgressBody> = BTreeMap::new();
         let directory = root.join("containers");
         let mut paths = Vec::new();
@@ -70,7 +70,7 @@ pub fn rebuild_index(root: &Path) -> Result<Rebuilt, StartError> {
         };
         let groups = furthest.into_iter().map(group).collect::<Result<Vec<_>, StorageFault>>().map_err(of_disk)?;
         report.pipelines = groups.len() as u64;
-        index.commit(Changes { groups, ..Changes::default() }).map_err(of_disk)?;
+        index.commit(Changes { groups, ..Changes::default() }).map_err(|error| of_disk(error.into()))?;
     }
     let index = root.join("index.redb");
     if index.exists() {

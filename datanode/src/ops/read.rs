@@ -3,7 +3,6 @@
 //! What is in the page cache is read where the caller is polled, without a change of threads; only what must come from the
 //! disk goes to the blocking pool, with one slice read ahead.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use tokio::task::JoinHandle;
 use tracing::error;
 
 use super::refused;
-use crate::container::{Container, read, read_cached};
+use crate::container::{Container, DataFile, read, read_cached};
 use crate::datanode::Inner;
 
 /// Read at a time out of the page cache: little enough to keep a thread of the runtime for.
@@ -67,7 +66,7 @@ pub(crate) struct Reading {
     container: Arc<Container>,
     local: u64,
     row: Arc<BlockRow>,
-    file: Arc<File>,
+    file: Arc<DataFile>,
     at: u64,
     end: u64,
     disk_reads: Arc<Semaphore>,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::{not_done, refused};
 use crate::container::{Accepted, Container, Incoming};
 use crate::datanode::Inner;
-use crate::disk::DiskError;
+use crate::disk::{DiskError, Need};
 
 /// Written to the file at a time.
 const SLICE: usize = 1 << 20;
@@ -43,7 +43,8 @@ pub(crate) async fn run(
     let store = Arc::clone(&datanode.store);
     let block = request.block;
     let created =
-        tokio::task::spawn_blocking(move || store.get_or_create(&pipeline.disk, block.container, request.pipeline)).await;
+        tokio::task::spawn_blocking(move || store.get_or_create(&pipeline.disk, Need::Data, block.container, request.pipeline))
+            .await;
     let container = created.unwrap_or_else(|error| Err(DiskError::Failed(error.to_string())));
     let container = container.map_err(|error| not_done(error, WriteRejected::DiskFull))?;
     check_wanted(&container, &request)?;

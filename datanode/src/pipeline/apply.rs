@@ -11,7 +11,7 @@ use tables::StorageFault;
 use types::LogIndex;
 
 use crate::container::{Container, Turn};
-use crate::disk::DiskError;
+use crate::disk::{DiskError, Need};
 
 /// What a batch does to a container. Holds its turn from the first look to the last row.
 pub(super) struct Plan<'a> {
@@ -85,7 +85,8 @@ impl<'a> Plan<'a> {
 
     /// Tells whether some block's bytes are not here.
     pub(super) fn carry_out(mut self, answers: &mut [CommandAnswer]) -> Result<bool, DiskError> {
-        match self.container.append(&self.records) {
+        let need = if self.rows.values().any(|row| row.inline.is_some()) { Need::Data } else { Need::Upkeep };
+        match self.container.append(need, &self.records) {
             Ok(positions) => {
                 for (record, row) in self.rows.values_mut().filter_map(|row| Some((row.inline?.0, row))) {
                     if let (Some(at), Some((draft, _))) = (positions.get(record), self.records.get(record)) {
@@ -94,18 +95,7 @@ impl<'a> Plan<'a> {
                     }
                 }
             }
-            // The entries are committed whether we have room or not: the blocks are then missing here, like any whose bytes
-            // did not arrive, and come from a peer once there is room.
-            Err(DiskError::Full) => {
-                for row in self.rows.values_mut() {
-                    if let Some((_, slot)) = row.inline {
-                        row.after.state = BlockState::Missing;
-                        if let Some(answer) = answers.get_mut(slot) {
-                            *answer = CommandAnswer::DiskFull;
-                        }
-                    }
-                }
-            }
+            Err(DiskError::Full) if need == Need::Data => self.carry_out_without_content(answers)?,
             Err(error) => return Err(error),
         }
         let is_missing = self.rows.values().any(|row| row.after.state == BlockState::Missing);
@@ -118,5 +108,21 @@ impl<'a> Plan<'a> {
             self.turn.set_state(ContainerState::Closed, index.0, is_damaged);
         }
         Ok(is_missing)
+    }
+
+    /// The entries are committed whether we have room or not: the blocks are then missing here, like any whose bytes did not
+    /// arrive, and come from a peer once there is room.
+    fn carry_out_without_content(&mut self, answers: &mut [CommandAnswer]) -> Result<(), DiskError> {
+        for (local, row) in &mut self.rows {
+            let Some((record, slot)) = row.inline else { continue };
+            row.after.state = BlockState::Missing;
+            if let Some(record) = self.records.get_mut(record) {
+                *record = (Draft::new(&row.after.commit_record(*local), 0), &[]);
+            }
+            if let Some(answer) = answers.get_mut(slot) {
+                *answer = CommandAnswer::DiskFull;
+            }
+        }
+        self.container.append(Need::Upkeep, &self.records).map(|_| ())
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! A disk that fails must not take the process's other disks with it. Its pipelines then answer every entry with a failure and
 //! never flush again: the log keeps what they were told, and the SCM replaces them.
+//!
+//! The same goes for a machine that could not carry an entry out on a disk that serves, because not even its ballast left space
+//! for a few bytes. To pass the entry over would make a replica that counts as whole and is not.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use datanode_core::command::{CommandAnswer, PipelineCommand};
@@ -14,13 +17,13 @@ use parking_lot::Mutex;
 use raft_node::{Entry, Progress, SnapshotSink, SnapshotSource, StateMachine};
 use runtime::Reconcilers;
 use tables::StorageFault;
-use tracing::debug;
+use tracing::{debug, error};
 use types::{ContainerId, LogIndex, PipelineId};
 
 use super::apply::Plan;
-use super::snapshot::{Sink, Source};
+use super::snapshot::{Sink, Source, Unavailable};
 use crate::container::Container;
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, Need};
 use crate::store::Store;
 
 /// Clones are the same machine.
@@ -37,6 +40,8 @@ pub(crate) struct Inner {
     row: Mutex<GroupRow>,
     applied: Mutex<Progress>,
     applied_bytes: AtomicU64,
+    /// Why it carries out no more entries.
+    stopped: OnceLock<String>,
 }
 
 impl std::ops::Deref for PipelineMachine {
@@ -60,7 +65,20 @@ impl PipelineMachine {
             progress => tables::decode(progress, "a pipeline's progress")?,
         };
         let (row, applied) = (Mutex::new(row), Mutex::new(applied));
-        Ok(Self(Arc::new(Inner { pipeline, disk, store, services, row, applied, applied_bytes: AtomicU64::new(0) })))
+        let (applied_bytes, stopped) = (AtomicU64::new(0), OnceLock::new());
+        Ok(Self(Arc::new(Inner { pipeline, disk, store, services, row, applied, applied_bytes, stopped })))
+    }
+
+    /// Nothing while it carries entries out.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.disk.failure().or_else(|| self.stopped.get().cloned())
+    }
+
+    /// No entry is carried out any more: one was not, and those behind it may build on it.
+    pub(super) fn stop(&self, why: &DiskError) {
+        if self.stopped.set(why.to_string()).is_ok() {
+            error!(pipeline = %self.pipeline, %why, "the pipeline stops here");
+        }
     }
 
     /// Every entry up to this one is in the index: none of them comes again.
@@ -89,11 +107,18 @@ impl PipelineMachine {
         *self.applied.lock() = progress;
     }
 
+    /// Entries that were not carried out, all of them, stop the machine.
     pub(crate) fn apply_commands(
         &self,
         batch: &[(LogIndex, Option<PipelineCommand<'_>>)],
     ) -> Result<Vec<CommandAnswer>, DiskError> {
-        self.disk.check()?;
+        if let Some(why) = self.failure() {
+            return Err(DiskError::Failed(why));
+        }
+        self.carry_out(batch).inspect_err(|error| self.stop(error))
+    }
+
+    fn carry_out(&self, batch: &[(LogIndex, Option<PipelineCommand<'_>>)]) -> Result<Vec<CommandAnswer>, DiskError> {
         let mut answers = vec![CommandAnswer::Done; batch.len()];
         let mut containers: BTreeMap<ContainerId, Option<Arc<Container>>> = BTreeMap::new();
         for command in batch.iter().filter_map(|(_, command)| command.as_ref()) {
@@ -113,7 +138,7 @@ impl PipelineMachine {
                 Some(PipelineCommand::PutBlock(put)) => plans.get_mut(&put.container).map(|plan| plan.put(slot, *index, put)),
                 Some(PipelineCommand::CloseContainer(id)) => plans.get_mut(id).map(|plan| Ok(plan.close(*index))),
             };
-            // Without a plan the container is not this pipeline's, or there is no room to make it.
+            // Without a plan the container is not this pipeline's.
             answers[slot] = answer.unwrap_or(Ok(CommandAnswer::Closed)).map_err(|fault| self.disk.fault(fault))?;
         }
         let mut is_missing = false;
@@ -126,13 +151,10 @@ impl PipelineMachine {
         Ok(answers)
     }
 
-    /// The container, made if need be; nothing if it is another pipeline's, or the disk has no room for it.
+    /// The container, made if need be; nothing if it is another pipeline's.
     pub(super) fn own_container(&self, id: ContainerId) -> Result<Option<Arc<Container>>, DiskError> {
-        match self.store.get_or_create(&self.disk, id, self.pipeline) {
-            Ok(container) => Ok(Some(container).filter(|found| found.pipeline() == self.pipeline && !found.is_gone())),
-            Err(DiskError::Full) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let container = self.store.get_or_create(&self.disk, Need::Upkeep, id, self.pipeline)?;
+        Ok(Some(container).filter(|found| found.pipeline() == self.pipeline && !found.is_gone()))
     }
 }
 
@@ -180,7 +202,11 @@ impl StateMachine for PipelineMachine {
 
     fn snapshot(&self) -> Result<(Progress, Box<dyn SnapshotSource>), StorageFault> {
         let progress = self.applied.lock().clone();
-        self.flush_as(&progress).map_err(|error| StorageFault(error.to_string()))?;
+        if let Err(error) = self.flush_as(&progress) {
+            // A fault would end the process, and with it the disks that serve. Who asked is told so instead, and asks again.
+            self.health()?;
+            return Ok((progress, Box::new(Unavailable(StorageFault(error.to_string())))));
+        }
         Ok((progress, Box::new(Source::new(self.store.of_pipeline(self.pipeline)))))
     }
 

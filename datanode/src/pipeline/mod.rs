@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use datanode_core::record::ContainerState;
 use datanode_core::rows::{GroupMember, GroupRow};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use raft_node::{BootstrapError, Group, OpenError, RaftHost};
 use runtime::Reconcilers;
 use scm_api::{PipelineMember, PipelineReport};
@@ -36,6 +36,7 @@ pub(crate) struct Pipeline {
     pub(crate) id: PipelineId,
     pub(crate) disk: Arc<Disk>,
     pub(crate) group: Group,
+    pub(crate) machine: PipelineMachine,
     members: Vec<GroupMember>,
 }
 
@@ -74,6 +75,8 @@ pub(crate) enum PipelineError {
     NotAMember,
     #[error("no disk is in service")]
     NoDisk,
+    #[error("its disk cannot carry out what its log holds")]
+    Stopped,
     #[error("a task ended: {0}")]
     Ended(String),
 }
@@ -84,6 +87,8 @@ pub(crate) struct Pipelines {
     store: Arc<Store>,
     services: Reconcilers,
     running: RwLock<BTreeMap<PipelineId, Arc<Pipeline>>>,
+    /// Those whose machine carries out no more entries, and their disks. Their logs are kept.
+    stopped: Mutex<BTreeMap<PipelineId, Arc<Disk>>>,
     /// Pipelines are begun and ended one at a time.
     changing: tokio::sync::Mutex<()>,
     is_loaded: AtomicBool,
@@ -91,8 +96,8 @@ pub(crate) struct Pipelines {
 
 impl Pipelines {
     pub(crate) fn new(host: RaftHost, store: Arc<Store>, services: Reconcilers) -> Self {
-        let running = RwLock::default();
-        Self { host, store, services, running, changing: tokio::sync::Mutex::default(), is_loaded: AtomicBool::new(false) }
+        let (running, stopped, changing) = Default::default();
+        Self { host, store, services, running, stopped, changing, is_loaded: AtomicBool::new(false) }
     }
 
     /// Whether the pipelines of before the start run again: before that, one that is not here may yet be.
@@ -109,23 +114,40 @@ impl Pipelines {
     }
 
     pub(crate) fn reports(&self) -> Vec<PipelineReport> {
-        self.all().iter().filter(|pipeline| pipeline.disk.failure().is_none()).map(|pipeline| pipeline.report()).collect()
+        self.all().iter().filter(|pipeline| pipeline.machine.failure().is_none()).map(|pipeline| pipeline.report()).collect()
     }
 
-    /// Hands the lead of pipelines whose disk failed to another member: what a leader commits it should also hold.
-    pub(crate) async fn yield_failed(&self) {
+    /// Takes pipelines whose machine stopped out of their groups: what a member acknowledges it should also hold. Those that
+    /// stopped for want of space begin again, from their logs, when there is some.
+    pub(crate) async fn tend(&self) {
+        // Where one is begun or ended at this moment, the next heartbeat sees to it.
+        let Ok(_one_at_a_time) = self.changing.try_lock() else { return };
         for pipeline in self.all() {
-            if pipeline.disk.failure().is_none() || !pipeline.group.is_leader() {
-                continue;
-            }
-            let status = pipeline.group.status();
-            let others = status.members.iter().filter(|member| member.voter && member.id != status.me);
-            let Some(next) = others.max_by_key(|member| member.matched) else { continue };
-            match pipeline.group.transfer_leadership(next.id, Instant::now() + YIELD_TIMEOUT).await {
-                Ok(()) => info!(pipeline = %pipeline.id, to = %next.id, "yielded the lead"),
-                Err(error) => warn!(pipeline = %pipeline.id, %error, "cannot yield the lead"),
+            let Some(why) = pipeline.machine.failure() else { continue };
+            yield_lead(&pipeline).await;
+            self.running.write().remove(&pipeline.id);
+            self.stopped.lock().insert(pipeline.id, Arc::clone(&pipeline.disk));
+            self.host.stop_group(group_of(pipeline.id)).await;
+            warn!(pipeline = %pipeline.id, %why, "stopped");
+        }
+        let has_room = |disk: &Disk| disk.failure().is_none() && !disk.room.ballast.is_released() && disk.space().remaining > 0;
+        let waiting: Vec<_> = self.stopped.lock().iter().map(|(id, disk)| (*id, Arc::clone(disk))).collect();
+        for (pipeline, disk) in waiting.into_iter().filter(|(_, disk)| has_room(disk)) {
+            match self.resume(pipeline, &disk).await {
+                Ok(()) => info!(%pipeline, "goes on"),
+                Err(error) => warn!(%pipeline, %error, "cannot go on yet"),
             }
         }
+    }
+
+    async fn resume(&self, pipeline: PipelineId, disk: &Arc<Disk>) -> Result<(), PipelineError> {
+        let reading = Arc::clone(disk);
+        let rows = blocking(move || reading.index.groups().map_err(|fault| reading.fault(fault))).await?;
+        if let Some(row) = rows.get(&pipeline) {
+            self.start(pipeline, Arc::clone(disk), row.clone()).await?;
+        }
+        self.stopped.lock().remove(&pipeline);
+        Ok(())
     }
 
     /// Starts the pipelines that the disks know.
@@ -174,8 +196,8 @@ impl Pipelines {
         let (me, members) = (row.me, row.members.clone());
         let machine = PipelineMachine::new(pipeline, Arc::clone(&disk), Arc::clone(&self.store), row, self.services.clone())
             .map_err(|fault| disk.fault(fault))?;
-        let group = self.host.start_group(group_of(pipeline), me, Arc::new(machine)).await?;
-        let started = Arc::new(Pipeline { id: pipeline, disk, group, members });
+        let group = self.host.start_group(group_of(pipeline), me, Arc::new(machine.clone())).await?;
+        let started = Arc::new(Pipeline { id: pipeline, disk, group, machine, members });
         self.running.write().insert(pipeline, Arc::clone(&started));
         Ok(started)
     }
@@ -188,6 +210,7 @@ impl Pipelines {
         me: DatanodeId,
     ) -> Result<(), PipelineError> {
         let _one_at_a_time = self.changing.lock().await;
+        self.check_stopped(pipeline)?;
         let own = members.iter().find(|member| member.datanode == me).ok_or(PipelineError::NotAMember)?.member;
         let bootstraps = members.first().is_some_and(|first| first.datanode == me);
         let running = match self.get(pipeline) {
@@ -229,6 +252,7 @@ impl Pipelines {
     /// Leaves a pipeline: its open containers are closed as they are here, its log is forgotten.
     pub(crate) async fn destroy(&self, pipeline: PipelineId) -> Result<(), PipelineError> {
         let _one_at_a_time = self.changing.lock().await;
+        self.check_stopped(pipeline)?;
         let Some(disk) = self.disk_of(pipeline).await? else { return Ok(()) };
         // Out of the table first, so that no new write comes in; then the group, so that no entry does.
         self.running.write().remove(&pipeline);
@@ -237,6 +261,13 @@ impl Pipelines {
         self.commit(&disk, Changes { groups: vec![(pipeline, None)], ..Changes::default() }).await?;
         info!(%pipeline, "left pipeline");
         Ok(())
+    }
+
+    /// The log of one that stopped may hold the only copy of what was acknowledged: nothing is done about it before it goes on.
+    fn check_stopped(&self, pipeline: PipelineId) -> Result<(), PipelineError> {
+        let is_stopped = self.stopped.lock().contains_key(&pipeline)
+            || self.get(pipeline).is_some_and(|running| running.machine.failure().is_some());
+        if is_stopped { Err(PipelineError::Stopped) } else { Ok(()) }
     }
 
     /// The disk with the pipeline's row, whether the pipeline runs or could not be started.
@@ -276,7 +307,7 @@ impl Pipelines {
         blocking(move || {
             let _flush = disk.commit.lock();
             disk.check()?;
-            disk.index.commit(changes).map(|_| ()).map_err(|fault| disk.fault(fault))
+            disk.commit_index(changes).map(|_| ())
         })
         .await
     }
@@ -290,6 +321,21 @@ impl Pipelines {
                 warn!(pipeline = %pipeline.id, %error, "the log is not applied yet");
             }
         }
+    }
+}
+
+/// Hands the lead to another member: what a leader commits it should also hold.
+async fn yield_lead(pipeline: &Pipeline) {
+    if !pipeline.group.is_leader() {
+        return;
+    }
+    let status = pipeline.group.status();
+    let others = status.members.iter().filter(|member| member.voter && member.id != status.me);
+    let Some(next) = others.max_by_key(|member| member.matched) else { return };
+    match pipeline.group.transfer_leadership(next.id, Instant::now() + YIELD_TIMEOUT).await {
+        Ok(()) => info!(pipeline = %pipeline.id, to = %next.id, "yielded the lead"),
+        // The others elect one when they hear no more of us.
+        Err(error) => warn!(pipeline = %pipeline.id, %error, "cannot yield the lead"),
     }
 }
 

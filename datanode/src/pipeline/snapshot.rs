@@ -10,13 +10,13 @@ use bytes::Bytes;
 use datanode_core::record::{ContainerState, Draft};
 use datanode_core::rows::{BlockRow, BlockState};
 use minicbor::{Decode, Encode};
-use raft_node::{Progress, SnapshotSink, SnapshotSource};
+use raft_node::{Progress, SnapshotSink, SnapshotSource, StateMachine};
 use tables::StorageFault;
 use types::ContainerId;
 
 use super::machine::PipelineMachine;
 use crate::container::Container;
-use crate::disk::{Disk, DiskError};
+use crate::disk::{DiskError, Need};
 
 #[derive(Debug, Encode, Decode)]
 enum Frame {
@@ -85,6 +85,15 @@ impl Source {
 impl SnapshotSource for Source {
     fn next_frame(&mut self) -> Result<Option<Bytes>, StorageFault> {
         Ok(self.next()?.map(|frame| tables::encode(&frame).into()))
+    }
+}
+
+/// The snapshot of a state that cannot be made durable.
+pub(super) struct Unavailable(pub(super) StorageFault);
+
+impl SnapshotSource for Unavailable {
+    fn next_frame(&mut self) -> Result<Option<Bytes>, StorageFault> {
+        Err(self.0.clone())
     }
 }
 
@@ -163,7 +172,7 @@ fn take_over(container: &Arc<Container>, blocks: &BTreeMap<u64, FrameBlock>) -> 
         let state = if is_here { BlockState::Stored } else { BlockState::Missing };
         let extents = known.filter(|_| is_here).map(|row| row.extents.clone()).unwrap_or_default();
         let after = BlockRow { state, length: block.length, index: block.index, extents, sums: block.sums.clone() };
-        container.append(&[(Draft::new(&after.commit_record(*local), 0), &[])])?;
+        container.append(Need::Upkeep, &[(Draft::new(&after.commit_record(*local), 0), &[])])?;
         turn.set(*local, known, Some(after));
     }
     Ok(())
@@ -188,15 +197,10 @@ impl SnapshotSink for Sink {
     fn finish(self: Box<Self>, progress: Progress) -> Result<(), StorageFault> {
         match self.install(&progress) {
             Ok(()) => Ok(()),
+            // As in `apply`: it must not end the process while a disk serves.
             Err(error) => {
-                let serves = |disk: &Arc<Disk>| disk.failure().is_none();
-                // As in `apply`: a disk that failed must not end the process while another serves.
-                let machine = &self.machine;
-                if !serves(&machine.disk) && machine.store.disks.iter().any(serves) {
-                    Ok(())
-                } else {
-                    Err(StorageFault(error.to_string()))
-                }
+                self.machine.stop(&error);
+                self.machine.health()
             }
         }
     }

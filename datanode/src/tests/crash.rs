@@ -121,10 +121,10 @@ async fn a_rebuilt_index_is_the_index() {
     }
     node.stop().await;
     let disk = dir.path().join("disk");
-    let before = crate::disk::Index::open(&disk.join("index.redb"), 1 << 20).expect("opens").dump();
+    let before = crate::disk::Index::open(&disk.join("index.redb"), 1 << 20, &std::sync::Arc::default()).expect("opens").dump();
     let report = rebuild_index(&disk).expect("rebuilt");
     assert_eq!((report.containers, report.blocks, report.pipelines), (1, 25, 1));
-    let after = crate::disk::Index::open(&disk.join("index.redb"), 1 << 20).expect("opens").dump();
+    let after = crate::disk::Index::open(&disk.join("index.redb"), 1 << 20, &std::sync::Arc::default()).expect("opens").dump();
     assert_eq!(before, after);
     // And it is one to go on with.
     let node = world.start("dn1", dir.path()).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use datanode_api::{BlockClient, ClientConfig, Piece};
 use futures_util::TryStreamExt;
+use raft_node::StateMachine;
 use scm_api::ReplicaState;
 use scm_api::token::{Access, Target};
 use types::{ContainerId, PipelineId, RequestId};
@@ -99,13 +100,35 @@ async fn a_disk_that_failed_is_out_of_service_and_the_other_goes_on() {
         let bytes: Vec<Bytes> = stream.try_collect().await.expect("reads");
         assert_eq!(bytes.concat(), content(local, size));
     }
-    node.flush().await;
     until("the failure is reported", async || {
         let failed = world.scm.disks(node.id).iter().filter(|disk| disk.failed.as_deref() == Some("the sync failed")).count();
         let served: Vec<_> = world.scm.pipelines(node.id).iter().map(|report| report.pipeline).collect();
         failed == 1 && served == [other] && world.scm.report(node.id, CONTAINER).is_none()
     })
     .await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_whose_disk_fails_leaves_its_group_and_neither_flush_nor_snapshot_ends_the_process() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let world = World::new();
+    let both = vec![dir.path().join("disk"), dir.path().join("second")];
+    let node = world.start_with("dn1", dir.path(), |config| config.disks = both).await;
+    world.pipeline(&[&node]).await;
+    write(&world.client(), &[&node], 1, &content(1, 5000)).await.expect("written");
+    node.flush().await;
+    let pipeline = node.datanode.inner().pipelines.get(PIPELINE).expect("a member");
+    pipeline.disk.fail("the sync failed".to_owned());
+    // What is committed from here on is not in the disk's files.
+    let put = pipeline.group.propose(None, vec![0x82, 1, 0x81, 3], std::time::Instant::now() + Duration::from_secs(5)).await;
+    assert!(put.is_ok() || put.is_err_and(|error| error.to_string().contains("stopped")));
+    assert!(pipeline.machine.flush().is_ok());
+    let (_, mut source) = pipeline.machine.snapshot().expect("no fault");
+    assert!(source.next_frame().is_err());
+    let _ = pipeline.group.compact().await;
+    until("it has left its group", async || node.datanode.inner().pipelines.get(PIPELINE).is_none()).await;
+    assert!(tokio::time::timeout(Duration::from_millis(200), node.raft.failed()).await.is_err(), "the process goes on");
     node.stop().await;
 }
 

@@ -4,6 +4,7 @@
 mod crash;
 mod damage;
 mod deletes;
+mod full;
 mod model;
 mod pipelines;
 mod rig;

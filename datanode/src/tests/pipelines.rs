@@ -1,11 +1,12 @@
 //! Three datanodes that hold a block together.
 
 use datanode_api::{BlockAccess, ChunkChecksums, PutBlock, PutContent};
+use datanode_core::command::{self, PipelineCommand};
 use rpc::{CallError, NotApplied};
 use scm_api::token::{Access, Target};
 use scm_api::{Order, ReplicaState};
 use tempfile::TempDir;
-use types::{ContainerId, Replica};
+use types::{ContainerId, LogIndex, Replica};
 
 use super::rig::*;
 
@@ -102,6 +103,30 @@ async fn a_replica_that_missed_the_bytes_fetches_them_before_it_counts() {
     write(&client, &nodes.each_ref(), 1, &bytes).await.expect("two of three");
     until("it is fetched", async || holds(follower, 1)).await;
     assert_eq!(follower.read(1, 0, 2_000_000).await, Ok(bytes.to_vec()));
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blocks_that_nobody_has_do_not_keep_others_from_being_fetched() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let world = World::new();
+    let nodes = three(&world, &dir).await;
+    let pipeline_of = |node: &Node| node.datanode.inner().pipelines.get(PIPELINE).expect("a member");
+    let follower = nodes.iter().find(|node| !pipeline_of(node).group.is_leader()).expect("two follow");
+    let pipeline = pipeline_of(follower);
+    // More than a pass tries.
+    for local in 0..300 {
+        let put = command::PutBlock { container: CONTAINER, local, length: 1, sums: [0; 4].as_slice().into(), content: None };
+        let command = (LogIndex(1), Some(PipelineCommand::PutBlock(put)));
+        pipeline.machine.apply_commands(&[command]).expect("applied");
+    }
+    world.peers.detach(&follower.endpoint);
+    write(&world.client(), &nodes.each_ref(), 1000, &content(1000, 200_000)).await.expect("written by the others");
+    until("it is fetched", async || {
+        follower.datanode.services().nudge(crate::FETCH_SERVICE);
+        follower.read(1000, 0, 200_000).await.is_ok_and(|bytes| bytes == content(1000, 200_000))
+    })
+    .await;
     stop(nodes).await;
 }
 

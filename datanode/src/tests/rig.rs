@@ -270,9 +270,10 @@ impl World {
         config.heartbeat_every = Duration::from_millis(20);
         config.scrub_bytes_per_second = 0;
         config.reserve_bytes = Some(0);
+        config.ballast_bytes = Some(0);
         configure(&mut config);
         let parts = Parts {
-            raft,
+            raft: raft.clone(),
             scm: Arc::clone(&self.scm) as Arc<dyn Scm>,
             peers: Arc::new(self.peers.clone()),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
@@ -284,7 +285,7 @@ impl World {
         self.peers.attach(&endpoint, &datanode);
         let (_, id) = datanode.identity().expect("registered");
         let dir = dir.to_path_buf();
-        Node { datanode, id, member: MemberId(id.0), endpoint, rpc_endpoint, shutdown, world: self.clone(), dir }
+        Node { datanode, raft, id, member: MemberId(id.0), endpoint, rpc_endpoint, shutdown, world: self.clone(), dir }
     }
 
     /// Makes these the members of [`PIPELINE`], and waits until it has a leader.
@@ -325,6 +326,7 @@ impl World {
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) datanode: Arc<Datanode>,
+    pub(super) raft: RaftHost,
     pub(super) id: DatanodeId,
     pub(super) member: MemberId,
     pub(super) endpoint: Endpoint,

@@ -67,6 +67,9 @@ impl Group {
         let _one_at_a_time = self.0.compacting.lock().await;
         let stopped = |why: String| ProposeError::Stopped(why);
         let durable = self.flush().await.map_err(|fault| stopped(fault.to_string()))?;
+        if durable.0 == 0 {
+            return Ok(());
+        }
         let Some(upto) = durable.0.checked_sub(self.kept_entries()) else { return Ok(()) };
         if self.0.wal.extent(self.0.id).purged.is_some_and(|purged| purged.index >= upto) {
             return Ok(());
