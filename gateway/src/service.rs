@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use gateway_core::dispatch::{S3Operation, dispatch};
 use gateway_core::encoding::from_latin1;
 use gateway_core::error::Answering;
+use gateway_core::metadata::refuse_unbuilt_headers;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
@@ -134,7 +135,7 @@ async fn admit(
     if size > MAX_HEADERS {
         return Err(S3Error::new(S3ErrorCode::RequestHeaderSectionTooLarge).field("MaxSizeAllowed", MAX_HEADERS.to_string()));
     }
-    let head = RequestHead::parse(head.method, &head.uri, head.headers, &shared.addressing)?;
+    let mut head = RequestHead::parse(head.method, &head.uri, head.headers, &shared.addressing)?;
     record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
     record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
     let who = shared.authenticator.authenticate(&head, ids.next()).await?;
@@ -142,6 +143,7 @@ async fn admit(
         record.access_key = Some(access_key.0.clone());
         record.user = who.user.as_ref().map(|user| user.id.0.clone());
     }
+    head.adopt_headers_of_query()?;
     let operation = dispatch(&head)?;
     record.operation = Some(operation.name());
     let request = S3Request { head, payload: who.payload, is_anonymous: who.is_anonymous() };
@@ -149,6 +151,8 @@ async fn admit(
 }
 
 async fn serve(operation: S3Operation, request: &S3Request, cx: &mut OpContext) -> Result<Reply, S3Error> {
+    // Of every operation: a header that none of them obeys is accepted by none.
+    refuse_unbuilt_headers(request)?;
     if let (Some(expected), Some(bucket)) = (request.header("x-amz-expected-bucket-owner")?, &request.target.bucket) {
         // A bucket that is being made has no owner yet.
         if operation != S3Operation::CreateBucket {

@@ -47,9 +47,6 @@ pub(crate) struct Found {
 
 impl Reading {
     pub(super) fn parse(request: &S3Request) -> Result<Self, S3Error> {
-        if request.headers.keys().any(|name| name.as_str().starts_with("x-amz-server-side-encryption")) {
-            return Err(S3Error::not_implemented("Server-side encryption with a key of the client's"));
-        }
         let range = request.header(header::RANGE.as_str())?.and_then(|text| RangeRequest::parse(&text));
         let part = request.query().get("partNumber").map(part_number).transpose()?;
         let wanted = match (range, part) {
