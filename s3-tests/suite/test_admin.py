@@ -52,6 +52,37 @@ def test_users_and_buckets_of_the_configuration_exist_and_starting_again_changes
         assert server.stop() == 0
 
 
+def test_a_first_start_that_fails_after_the_root_key_was_made_has_shown_it(new_server):
+    """Whoever owns a bucket only the namespace knows, so that this mistake is found late."""
+    server = new_server(users=(), config='[[bucket]]\nname = "given"\nowner = "nobody"\n')
+    server.env = {}
+    server.start()
+    wait_until(lambda: not server.alive(), 30, "the server ends")
+    text = server.log.read_text()
+    assert 'bucket "given": its owner nobody is not a user' in text, text
+    keys = tuple(re.search(rf"^ *export {name}=(\S+)$", text, re.MULTILINE)[1] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+    server.config.write_text("")
+    server.start().wait_ready()
+    boto(server.endpoint, keys).create_bucket(Bucket="first")
+
+
+def test_a_mistake_in_users_or_buckets_is_told_before_anything_is_opened(tmp_path):
+    path = tmp_path / "trioxide.toml"
+    path.write_text('[[bucket]]\nname = "Not_A_Name"\n')
+    for words in (["config", "--config", path], ["server", "--config", path, "--data", tmp_path / "data"]):
+        done = subprocess.run([binary(), *words], capture_output=True, text=True, timeout=30)
+        assert done.returncode != 0 and 'bucket "Not_A_Name"' in done.stderr, done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_address_in_use_is_told(server, tmp_path):
+    for flag, address in (("--s3-addr", server.endpoint), ("--admin-addr", server.admin)):
+        address = address.removeprefix("http://")
+        other = ["--s3-addr", "127.0.0.1:0"] if flag == "--admin-addr" else ["--admin-addr", "127.0.0.1:0"]
+        done = subprocess.run([binary(), "server", "--data", tmp_path / "data", flag, address, *other], capture_output=True, text=True, timeout=30)
+        assert done.returncode != 0 and f"listening on {address}" in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("config, word", [("[gateway]\ns3_adress = 1\n", "s3_addr"), ("nonsense = 1\n", "nonsense"), ("[log]\nlevel = 7\n", "level"),
                                           ("[gateway\n", "")])
 def test_a_configuration_that_is_wrong_is_refused_by_name(tmp_path, config, word):

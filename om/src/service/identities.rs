@@ -159,7 +159,7 @@ impl OmService {
         request: api::EnsureUser,
     ) -> Result<api::UserInfo, CallError<api::EnsureUserRejected>> {
         type Rejected = api::EnsureUserRejected;
-        check(&request).map_err(CallError::Rejected)?;
+        request.check().map_err(CallError::Rejected)?;
         let api::EnsureUser { user, email, is_admin, pair } = request;
         let id = user.id.into_core();
         let (account, key_row) = self
@@ -222,32 +222,4 @@ impl OmService {
         };
         self.seal.verify_check(&check.sealed).map_err(sealing_failed)
     }
-}
-
-/// What names and secrets may be. Ids end at NUL in the key layout and are shown in logs; secrets only have to be guessable by
-/// nobody.
-fn check(request: &api::EnsureUser) -> Result<(), api::EnsureUserRejected> {
-    let invalid = |what: &str| Err(api::EnsureUserRejected::Invalid(what.to_owned()));
-    let is_text = |text: &str, most: usize| !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
-    let is_graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_text(&request.user.id.0, 255) || !is_graphic(&request.user.id.0) {
-        return invalid("user id");
-    }
-    if !is_text(&request.user.display_name, 255) {
-        return invalid("display name");
-    }
-    if request.email.as_ref().is_some_and(|email| !is_text(email, 254) || !email.contains('@')) {
-        return invalid("e-mail address");
-    }
-    if let Some(pair) = &request.pair {
-        let id = &pair.access_key.0;
-        if !(3..=128).contains(&id.len()) || !is_graphic(id) || id.contains(['/', ',', '=']) {
-            return invalid("access key: 3 to 128 visible characters without / , =");
-        }
-        let secret = &pair.secret_key.0;
-        if !(8..=256).contains(&secret.len()) || !is_graphic(secret) {
-            return invalid("secret key: 8 to 256 visible characters");
-        }
-    }
-    Ok(())
 }

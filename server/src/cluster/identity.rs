@@ -34,6 +34,8 @@ pub(crate) enum EnterError {
     Enroll(#[from] EnrollError),
     #[error("making the authority: {0}")]
     Authority(#[from] SignError),
+    #[error("listening on {at}: {source}")]
+    Listen { at: SocketAddr, source: std::io::Error },
     #[error("{what}: {source}")]
     Io { what: &'static str, source: std::io::Error },
     #[error("tls: {0}")]
@@ -150,7 +152,8 @@ async fn answer_that_there_is_none(
     // A certificate that nobody trusts: enrolment does not look at it.
     let nobody = ClusterCa::generate(ClusterId::from_u128(entropy.u128()), clock.now())?;
     let tls = pki::Tls::new(nobody.issue(PeerRole::Scm, contact.name, clock.now(), ClusterCa::MEMBER_VALIDITY)?)?;
-    let listener = TcpListener::bind(contact.listen).await.map_err(|source| EnterError::Io { what: "listening", source })?;
+    let at = contact.listen;
+    let listener = TcpListener::bind(at).await.map_err(|source| EnterError::Listen { at, source })?;
     let signer = Arc::new(enroll::Server::new(Arc::new(NotYet(contact.token.clone()))));
     let stop = waiting.clone();
     Ok(waiting.spawn(async move {

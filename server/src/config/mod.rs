@@ -6,8 +6,9 @@
 
 mod layers;
 mod units;
+mod wanted;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use serde::Deserialize;
 
 pub(crate) use layers::LoadError;
 pub(crate) use units::{Size, Span};
+pub(crate) use wanted::{ROOT, Wanted, WantedError};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -39,6 +41,9 @@ pub(crate) struct Config {
     pub(crate) user: Vec<User>,
     /// Buckets that exist after the start.
     pub(crate) bucket: Vec<Bucket>,
+    /// The settings that the environment gave, so that a mistake is told by the name it was made under.
+    #[serde(skip)]
+    from_environment: BTreeSet<&'static str>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -220,6 +225,17 @@ impl Config {
     /// The file, if one is named, under the environment.
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, LoadError> {
         layers::load(file, std::env::vars())
+    }
+
+    /// Users and buckets that exist after the start. Loading has made sure that there are no mistakes in it.
+    pub(crate) fn wanted(&self) -> Result<Wanted, WantedError> {
+        Wanted::of(self)
+    }
+
+    /// Two settings that go together, as the person knows them who gave the first: variables, if the environment gave it.
+    fn names_of(&self, given: &'static str, beside: &'static str) -> [String; 2] {
+        let name = |key: &str| if self.from_environment.contains(given) { layers::variable_of(key) } else { key.to_owned() };
+        [name(given), name(beside)]
     }
 
     pub(crate) fn data(&self) -> Result<&Path, LoadError> {
