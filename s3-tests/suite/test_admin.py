@@ -155,7 +155,7 @@ def _fails(server, keys):
 
 
 def test_a_revoked_secret_ends_at_once_also_for_urls_made_before(users):
-    s3 = boto(users.endpoint, keys_of(BOB))
+    s3 = boto(users.endpoint, keys_of(BOB), signature_version="s3v4")
     name = new_name()
     s3.create_bucket(Bucket=name)
     url = s3.generate_presigned_url("list_objects_v2", Params={"Bucket": name})
@@ -224,7 +224,7 @@ def test_every_request_leaves_one_audit_line_and_no_secret(new_server, tmp_path)
     audit = tmp_path / "audit.json"
     server = new_server(config=f'[log]\naudit = "{audit}"\nformat = "json"\nlevel = "debug"\n')
     server.start().wait_ready()
-    s3 = boto(server.endpoint, keys_of(ALICE))
+    s3 = boto(server.endpoint, keys_of(ALICE), signature_version="s3v4")
     s3.create_bucket(Bucket="audited")
     ids = []
     for key in ("plain", "with\nline\rbreaks \x1b[31m\""):
