@@ -260,3 +260,25 @@ def test_files_are_for_their_owner_alone(new_server):
 def test_the_secrets_of_the_environment_are_not_in_the_command_line(server):
     command = pathlib.Path(f"/proc/{server.pid}/cmdline").read_bytes()
     assert ROOT_KEYS[1].encode() not in command
+
+
+def test_a_revoked_key_of_the_configuration_stays_revoked_and_a_replaced_one_goes(new_server):
+    server = new_server()
+    server.start().wait_ready()
+    server.admin_command("secret", "revoke", ALICE.id)
+    # The administrator's pair is another from now on.
+    root = "AKIDROOTSUITE0000002", "another/secret+of=the.suite-0123456789"
+    assert server.stop() == 0
+    server.env |= {"TRIOXIDE_ROOT_ACCESS_KEY": root[0], "TRIOXIDE_ROOT_SECRET_KEY": root[1]}
+    server.start().wait_ready()
+    for keys in (keys_of(ALICE), ROOT_KEYS):
+        with refused("InvalidAccessKeyId", 403):
+            boto(server.endpoint, keys).list_buckets()
+    assert ALICE.access_key in server.log_tail(200)
+    boto(server.endpoint, root).list_buckets()
+    boto(server.endpoint, keys_of(BOB)).list_buckets()
+    # A pair that nobody revoked is the way back.
+    server.config.write_text(server.config.read_text().replace(ALICE.access_key, ALICE.access_key[::-1]))
+    assert server.stop() == 0
+    server.start().wait_ready()
+    boto(server.endpoint, (ALICE.access_key[::-1], ALICE.secret_key)).list_buckets()
