@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use gateway_core::conditions::refuse_unbuilt_conditions;
 use gateway_core::dispatch::{S3Operation, dispatch};
 use gateway_core::encoding::from_latin1;
 use gateway_core::error::Answering;
@@ -153,6 +154,7 @@ async fn admit(
 async fn serve(operation: S3Operation, request: &S3Request, cx: &mut OpContext) -> Result<Reply, S3Error> {
     // Of every operation: a header that none of them obeys is accepted by none.
     refuse_unbuilt_headers(request)?;
+    refuse_unbuilt_conditions(operation, request)?;
     if let (Some(expected), Some(bucket)) = (request.header("x-amz-expected-bucket-owner")?, &request.target.bucket) {
         // A bucket that is being made has no owner yet.
         if operation != S3Operation::CreateBucket {
