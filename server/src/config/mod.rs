@@ -255,8 +255,9 @@ impl Config {
             .join_token_file
             .as_deref()
             .ok_or(LoadError::Missing("join_token", "the cluster's secret, made by `trioxide token` (or join_token_file)"))?;
-        let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-        Ok(text.trim().to_owned())
+        let failed = |source| LoadError::Read { path: path.to_owned(), source };
+        let text = String::from_utf8(crate::files::read_secret(path).map_err(failed)?);
+        text.map(|text| text.trim().to_owned()).map_err(|error| failed(std::io::Error::other(error)))
     }
 
     /// For showing: whether a secret is set, never the secret.
