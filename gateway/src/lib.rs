@@ -23,5 +23,5 @@ mod service;
 pub use audit::{AuditLog, AuditSink, NoAudit};
 pub use authenticator::Authenticator;
 pub use config::{Config, InvalidConfig};
-pub use front::Gateway;
+pub use front::{Answers, Gateway, Limits, Refusal, serve};
 pub use gateway_core::{S3Error, S3ErrorCode};

@@ -3,7 +3,8 @@
 //! The order is fixed: the head is taken apart, authenticated, dispatched, performed. Every answer, also that of a panic,
 //! carries the request's id; every request ends in one audit line.
 
-use std::convert::Infallible;
+mod refusal;
+
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -27,11 +28,13 @@ use crate::audit::AuditRecord;
 use crate::authenticator::Authentication;
 use crate::context::{CallIds, OpContext, Shared};
 use crate::data::RequestBody;
-use crate::front::CountedBody;
+use crate::front::{CountedBody, DoublyFramed};
 use crate::operation::S3Request;
 use crate::ops;
 use crate::rejections::{call_failed, no_such_bucket};
 use crate::reply::{self, Reply, ReplyBody};
+
+pub(crate) use refusal::refuse;
 
 /// Names and values of all headers together. S3 takes 8 KiB; user metadata and long tokens must fit beside each other.
 const MAX_HEADERS: usize = 16 << 10;
@@ -46,7 +49,7 @@ pub(crate) async fn handle(
     shared: Arc<Shared>,
     remote: SocketAddr,
     request: http::Request<Incoming>,
-) -> Result<http::Response<CountedBody>, Infallible> {
+) -> http::Response<CountedBody> {
     let began = Instant::now();
     let ids = CallIds::new(shared.entropy.u128());
     let request_id = ids.request().to_string();
@@ -80,7 +83,7 @@ pub(crate) async fn handle(
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     record.status = reply.status().as_u16();
-    Ok(reply.map(|body| CountedBody::new(body, record, began, Arc::clone(&shared.audit))))
+    reply.map(|body| CountedBody::new(body, record, began, Arc::clone(&shared.audit)))
 }
 
 struct Outcome {
@@ -93,7 +96,7 @@ async fn respond(shared: &Arc<Shared>, ids: CallIds, request: http::Request<Inco
     let (head, body) = request.into_parts();
     let expects_continue =
         head.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    if !framing_is_plain(&head.headers) {
+    if head.extensions.get::<DoublyFramed>().is_some() || !framing_is_plain(&head.headers) {
         // Whoever stands in front of us may see another end of this request than we do: nothing may follow it.
         return Outcome { result: Err(S3Error::invalid_request("The framing of the request is not valid.")), reusable: false };
     }
@@ -113,14 +116,13 @@ async fn respond(shared: &Arc<Shared>, ids: CallIds, request: http::Request<Inco
     Outcome { result, reusable: body.is_reusable() }
 }
 
-/// One way to tell where the body ends, in the one form that everybody reads alike.
+/// One way to tell where the body ends, in the one form that everybody reads alike. A length beside it is not left in the
+/// headers: the connection has looked for it.
 fn framing_is_plain(headers: &HeaderMap) -> bool {
     let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (encodings.next(), encodings.next()) {
         (None, _) => true,
-        (Some(encoding), None) => {
-            encoding.as_bytes().eq_ignore_ascii_case(b"chunked") && !headers.contains_key(header::CONTENT_LENGTH)
-        }
+        (Some(encoding), None) => encoding.as_bytes().eq_ignore_ascii_case(b"chunked"),
         (Some(_), Some(_)) => false,
     }
 }
