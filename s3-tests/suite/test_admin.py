@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -12,7 +13,7 @@ from conftest import keys_of, new_name
 from harness.clients import boto
 from harness.server import ALICE, BOB, ROOT_KEYS, binary
 from harness.sigv4 import Signer
-from harness.wire import Request, exchange, path_of
+from harness.wire import Connection, Request, exchange, path_of
 from processes import http_get, wait_until
 from support import body_of, refused
 
@@ -282,3 +283,81 @@ def test_a_revoked_key_of_the_configuration_stays_revoked_and_a_replaced_one_goe
     assert server.stop() == 0
     server.start().wait_ready()
     boto(server.endpoint, (ALICE.access_key[::-1], ALICE.secret_key)).list_buckets()
+
+
+def test_administration_leaves_audit_lines_and_answers_with_an_id(new_server, tmp_path):
+    audit = tmp_path / "audit.json"
+    server = new_server(config=f'[log]\naudit = "{audit}"\n')
+    server.start().wait_ready()
+    made = json.loads(server.admin_command("secret", "revoke", ALICE.id).stdout)
+    assert made == {}
+    made = json.loads(server.admin_command("secret", "create", ALICE.id).stdout)
+    denied = ask_secret(server, "DELETE", f"/secret/{ALICE.id}", keys_of(BOB))
+    error = json.loads(denied.body)
+    assert denied.status == 403 and error["code"] == "AccessDenied"
+    assert error["request_id"] == denied.header("x-amz-request-id")
+    nothing = exchange(server.admin, Request("GET", "/admin/v1/nothing", headers=[("host", "h")]))
+    assert nothing.status == 404 and json.loads(nothing.body)["code"] == "NoSuchRoute"
+    assert server.stop() == 0
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    told = [(line["operation"], line["path"], line["user"], line["status"], line["error"]) for line in lines]
+    assert told == [("AdminRevokeSecret", f"/secret/{ALICE.id}", "root", 200, None), ("AdminCreateSecret", f"/secret/{ALICE.id}", "root", 200, None),
+                    ("AdminRevokeSecret", f"/secret/{ALICE.id}", BOB.id, 403, "AccessDenied"), (None, "/admin/v1/nothing", None, 404, "NoSuchRoute")]
+    assert lines[2]["request_id"] == error["request_id"]
+    everything = audit.read_text() + server.log.read_text()
+    for hidden in (made["secret_key"], ROOT_KEYS[1], BOB.secret_key):
+        assert hidden not in everything
+
+
+def test_an_administrator_is_told_what_is_wrong_with_a_command(server):
+    done = server.admin_command("om", "transfer", "--to", "2", check=False)
+    assert done.returncode == 1 and "InvalidArgument (400): not a voting member" in done.stderr, done.stderr
+
+
+def test_the_command_line_believes_admin_listeners_alone(server):
+    import http.server
+    import threading
+
+    class Stranger(http.server.BaseHTTPRequestHandler):
+        def answer(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"hello")
+        do_GET = do_PUT = do_POST = do_DELETE = answer
+
+        def log_message(self, *_):
+            pass
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        for endpoint in (f"http://127.0.0.1:{stranger.server_port}", server.endpoint):
+            for words in (["status"], ["secret", "revoke", "alice"], ["user", "list"], ["datanode", "list"]):
+                env = {**os.environ, "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret"}
+                done = subprocess.run([binary(), "admin", "--endpoint", endpoint, *words], env=env, capture_output=True, text=True, timeout=60)
+                assert done.returncode == 3 and "is not an admin listener" in done.stderr and not done.stdout, (endpoint, words, done)
+        stranger.shutdown()
+
+
+def test_slow_heads_at_the_admin_listener_are_hung_up_on_and_capped(new_server):
+    server = new_server(users=())
+    server.start().wait_ready()
+    slow = [Connection(server.admin) for _ in range(300)]
+    for connection in slow:
+        connection.send(b"GET /health/live HTTP/1.1\r\nhost: h\r\nx-slow:")
+    assert slow[0].closed_by_peer(timeout=20)
+    # Those beyond the cap have made room, too.
+    wait_until(lambda: http_get(server.admin + "/health/live")[0] == 200, 30, "answered again")
+    for connection in slow:
+        connection.close()
+
+
+def test_a_half_sent_head_does_not_hold_up_the_stop(new_server):
+    server = new_server(users=())
+    server.start().wait_ready()
+    with Connection(server.endpoint) as s3, Connection(server.admin) as admin:
+        for connection in (s3, admin):
+            connection.send(b"GET /health/live HTTP/1.1\r\nhost: h\r\nx-slow:")
+        http_get(server.admin + "/health/live")
+        begin = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begin < 8
+    assert "drain timeout" not in server.log.read_text() and "did not end in time" not in server.log.read_text()

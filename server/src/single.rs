@@ -74,6 +74,7 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     bootstrap::ensure(om.as_ref(), &wanted, entropy.as_ref()).await?;
     compose::until_writable(om.as_ref(), entropy.as_ref(), READY_WITHIN).await?;
 
+    let audit = compose::audit(&config)?;
     let gateway = gateway::Gateway::with_audit(
         compose::gateway_config(&config)?,
         Arc::clone(&om) as Arc<dyn om_api::Om>,
@@ -81,13 +82,14 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
         Arc::clone(&clock),
         Arc::clone(&entropy),
         shutdown.clone(),
-        compose::audit(&config)?,
+        Arc::clone(&audit),
     );
     let admin = Arc::new(Admin {
         ready: Arc::clone(&ready),
         metrics,
+        clock,
         entropy,
-        operations: Some(Operations { om, scm, authenticator: gateway.authenticator() }),
+        operations: Some(Operations { om, scm, authenticator: gateway.authenticator(), audit }),
     });
     ready.set(true);
     info!(s3 = %s3.local_addr()?, admin = %admin_listener.local_addr()?, data = %data.display(), "serving");

@@ -53,6 +53,9 @@ pub struct Refusal<'a> {
 
 /// Who answers the requests of a listener.
 pub trait Answers: Send + Sync + 'static {
+    /// The metric that tells how many connections are open.
+    const GAUGE: &'static str;
+
     type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static;
 
     fn answer(&self, remote: SocketAddr, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>> + Send;
@@ -149,7 +152,7 @@ impl<A: Answers> Connection<A> {
             }
         });
         let mut connection = pin!(server.serve_connection(io, service));
-        metrics::gauge!("gateway_connections").increment(1.0);
+        metrics::gauge!(A::GAUGE).increment(1.0);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = shutdown.started() => {
@@ -162,7 +165,7 @@ impl<A: Answers> Connection<A> {
                 .await
             }
         };
-        metrics::gauge!("gateway_connections").decrement(1.0);
+        metrics::gauge!(A::GAUGE).decrement(1.0);
         if let Err(error) = ended {
             debug!(%error, %remote, "a connection ended early");
         }

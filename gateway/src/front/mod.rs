@@ -65,13 +65,8 @@ impl Gateway {
         shutdown: Shutdown,
         audit: Arc<dyn AuditSink>,
     ) -> Self {
-        let authenticator = Arc::new(Authenticator::new(
-            config.region.clone(),
-            Arc::clone(&om),
-            config.om_timeout,
-            Arc::clone(&clock),
-            Arc::clone(&entropy),
-        ));
+        let authenticator =
+            Arc::new(Authenticator::new(config.region.clone(), Arc::clone(&om), config.om_timeout, Arc::clone(&clock)));
         let shared = Shared {
             blocks: BlockClient::new(datanodes, config.blocks.clone()),
             addressing: Addressing::new(&config.domains),
@@ -121,6 +116,8 @@ impl Gateway {
 struct S3(Arc<Shared>);
 
 impl Answers for S3 {
+    const GAUGE: &'static str = "gateway_connections";
+
     type Body = CountedBody;
 
     async fn answer(&self, remote: SocketAddr, request: Request<Incoming>) -> Response<CountedBody> {

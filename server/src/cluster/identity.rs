@@ -91,10 +91,10 @@ pub(crate) async fn enter_as_scm(
 ) -> Result<ScmIdentity, EnterError> {
     let authority_path = contact.folder.join(AUTHORITY_FILE);
     let authority = match files::read_secret(&authority_path) {
-        Ok(pem) => Some(String::from_utf8(pem).map_err(|_| EnterError::Io {
-            what: "reading the authority",
-            source: std::io::ErrorKind::InvalidData.into(),
-        })?),
+        Ok(pem) => Some(
+            String::from_utf8(pem)
+                .map_err(|_| EnterError::Io { what: "reading the authority", source: std::io::ErrorKind::InvalidData.into() })?,
+        ),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(source) => return Err(EnterError::Io { what: "reading the authority", source }),
     };

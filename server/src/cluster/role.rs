@@ -82,6 +82,7 @@ impl Start {
         Arc::new(Admin {
             ready: Arc::clone(&self.ready),
             metrics: self.parts.metrics.clone(),
+            clock: Arc::clone(&self.parts.clock),
             entropy: Arc::clone(&self.parts.entropy),
             operations,
         })
@@ -255,6 +256,7 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
     let admin_pool = start.pool(start.enter(PeerRole::Admin, "pki-admin").await?);
     let (admin_om, admin_scm) = (start.om_client(&admin_pool)?, start.scm_client(&admin_pool)?);
 
+    let audit = compose::audit(&start.config)?;
     let blocks = Arc::new(HttpBlocks::new(Arc::new(compose::TlsDial::new(tls))));
     let gateway = gateway::Gateway::with_audit(
         compose::gateway_config(&start.config)?,
@@ -263,9 +265,9 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
         clock,
         Arc::clone(&entropy),
         shutdown.clone(),
-        compose::audit(&start.config)?,
+        Arc::clone(&audit),
     );
-    let operations = Operations { om: admin_om, scm: admin_scm, authenticator: gateway.authenticator() };
+    let operations = Operations { om: admin_om, scm: admin_scm, authenticator: gateway.authenticator(), audit };
     let admin = start.admin(Some(operations));
     let admin = start.stages.roles.spawn(admin::serve(admin_listener, admin, shutdown.clone()));
     start.stages.roles.spawn_until(compose::watch_readiness(om, Arc::clone(&start.ready), entropy));
