@@ -103,29 +103,33 @@ impl AuditSink for NoAudit {
     fn record(&self, _: String) {}
 }
 
+/// What a line says.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct AuditRecord {
-    pub(crate) time: String,
-    pub(crate) request_id: String,
-    pub(crate) remote: String,
-    pub(crate) access_key: Option<String>,
-    pub(crate) user: Option<String>,
-    pub(crate) method: String,
-    pub(crate) operation: Option<&'static str>,
-    pub(crate) bucket: Option<String>,
-    pub(crate) key: Option<String>,
-    pub(crate) status: u16,
-    pub(crate) error: Option<&'static str>,
-    pub(crate) bytes_in: u64,
-    pub(crate) bytes_out: u64,
+pub struct AuditRecord {
+    pub time: String,
+    pub request_id: String,
+    pub remote: String,
+    pub access_key: Option<String>,
+    pub user: Option<String>,
+    pub method: String,
+    pub operation: Option<&'static str>,
+    pub bucket: Option<String>,
+    pub key: Option<String>,
+    /// Of an administrator's request, whose object stands there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    pub status: u16,
+    pub error: Option<&'static str>,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
     /// The answer broke off before its end.
-    pub(crate) aborted: bool,
-    pub(crate) milliseconds: u64,
-    pub(crate) user_agent: Option<String>,
+    pub aborted: bool,
+    pub milliseconds: u64,
+    pub user_agent: Option<String>,
 }
 
 impl AuditRecord {
-    pub(crate) fn to_line(&self) -> String {
+    pub fn to_line(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use gateway_core::auth::{self, AuthRequest, AuthSource, PayloadMode, SignedRequest, SigningKey, Verified};
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::{HeaderMap, Method, Uri};
-use om_api::{AccessKeyId, DisplayUser, Om, Requester, SigningKeyRejected, SigningKeyRequest};
+use om_api::{AccessKeyId, DisplayUser, Om, Requester, SigningKeyRejected, SigningKeyRequest, UserId};
 use parking_lot::Mutex;
 use rpc::{CallContext, CallError};
-use runtime::{Clock, Entropy};
+use runtime::Clock;
 use types::{Millis, RequestId, Timestamp};
 
 use crate::rejections::call_failed;
@@ -40,6 +40,13 @@ impl Authentication {
     }
 }
 
+/// Whoever signed a request of a listener that is not S3's.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    pub by: Requester,
+    pub user: UserId,
+}
+
 #[derive(Clone)]
 struct KeptKey {
     key: SigningKey,
@@ -54,7 +61,6 @@ pub struct Authenticator {
     om: Arc<dyn Om>,
     om_timeout: Duration,
     clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
     /// By access key and day.
     kept: Mutex<BTreeMap<(String, String), KeptKey>>,
 }
@@ -66,24 +72,21 @@ impl std::fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    pub fn new(
-        region: impl Into<String>,
-        om: Arc<dyn Om>,
-        om_timeout: Duration,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Self {
-        Self { region: region.into(), om, om_timeout, clock, entropy, kept: Mutex::default() }
+    pub fn new(region: impl Into<String>, om: Arc<dyn Om>, om_timeout: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { region: region.into(), om, om_timeout, clock, kept: Mutex::default() }
     }
 
     /// Who signed this request of a listener that is not S3's: by header, never anonymous, its path taken as it is. The body
     /// is not looked at; use it only where none is read.
-    pub async fn signer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Requester, S3Error> {
+    pub async fn signer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, request: RequestId) -> Result<Signer, S3Error> {
         let head = RequestHead::without_address(method.clone(), uri, headers.clone())?;
-        let found = self.authenticate(&head, RequestId::from_u128(self.entropy.u128())).await?;
+        let found = self.authenticate(&head, request).await?;
         let by_url = matches!(auth::parse(&head)?, AuthRequest::Signed(signed) if signed.source != AuthSource::Header);
         // A URL is passed on, logged and kept; it must not open what only its owner may do.
-        if found.is_anonymous() || by_url { Err(S3ErrorCode::AccessDenied.into()) } else { Ok(found.by) }
+        match (found.by, found.user) {
+            (by @ Requester::Signed { .. }, Some(user)) if !by_url => Ok(Signer { by, user: user.id }),
+            _ => Err(S3ErrorCode::AccessDenied.into()),
+        }
     }
 
     pub(crate) async fn authenticate(&self, head: &RequestHead, request: RequestId) -> Result<Authentication, S3Error> {

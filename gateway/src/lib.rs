@@ -20,8 +20,8 @@ mod rejections;
 mod reply;
 mod service;
 
-pub use audit::{AuditLog, AuditSink, NoAudit};
-pub use authenticator::Authenticator;
+pub use audit::{AuditLog, AuditRecord, AuditSink, NoAudit};
+pub use authenticator::{Authenticator, Signer};
 pub use config::{Config, InvalidConfig};
-pub use front::Gateway;
+pub use front::{Answers, Gateway, Limits, Refusal, serve};
 pub use gateway_core::{S3Error, S3ErrorCode};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway::Config;
 use http::HeaderValue;
-use support::client::{Client, Payload, head_text};
+use support::client::{Client, Payload, element, head_text};
 use support::{World, om, until};
 
 #[tokio::test]
@@ -228,4 +228,83 @@ async fn shutdown_lets_a_request_under_way_end() {
     world.served.await.expect("no panic").expect("served");
     assert!(world.om.state().buckets["bucket"].keys.contains_key("key"));
     assert!(tokio::net::TcpStream::connect(world.addr).await.is_err());
+}
+
+#[tokio::test]
+async fn shutdown_ends_connections_without_a_request_at_once() {
+    let (world, client) = World::with_bucket().await;
+    let (mut half, idle) = (client.raw().await, client.raw().await);
+    half.write("GET /bucket HTTP/1.1\r\nHost: h\r\nx-half: ").await;
+    // Both have been accepted: a request on a later connection was answered.
+    client.get("/bucket").await;
+    world.shutdown.start();
+    tokio::time::timeout(Duration::from_secs(5), world.served).await.expect("at once").expect("no panic").expect("served");
+    drop(idle);
+}
+
+#[tokio::test]
+async fn shutdown_lets_an_answer_on_its_way_arrive() {
+    let (world, client) = World::with_bucket().await;
+    let body = vec![b'x'; 12 << 20];
+    assert_eq!(client.put("/bucket/large", body.clone()).await.status, 200);
+    let headers = client.signed(Payload::Unsigned, "GET", "/bucket/large", &[], b"");
+    let mut raw = client.raw().await;
+    raw.write(head_text("GET", "/bucket/large", &headers)).await;
+    let begun = raw.read_until("\r\n\r\n").await;
+    world.shutdown.start();
+    until("nobody is let in any more", || std::net::TcpStream::connect(world.addr).is_err()).await;
+    let (_, first) = begun.split_once("\r\n\r\n").expect("a head");
+    assert_eq!(first.len() + raw.read_to_end().await.len(), body.len());
+}
+
+#[tokio::test]
+async fn heads_that_are_no_requests_are_told_why_in_xml() {
+    let (world, client) = World::with_bucket().await;
+    let many: String = (0..300).map(|n| format!("x-h-{n}: 1\r\n")).collect();
+    let long = format!("x-long: {}\r\n", "v".repeat(70_000));
+    for (head, status, code) in [
+        (format!("GET /bucket HTTP/1.1\r\nHost: h\r\n{many}\r\n"), 400, "RequestHeaderSectionTooLarge"),
+        (format!("GET /bucket HTTP/1.1\r\nHost: h\r\n{long}\r\n"), 400, "RequestHeaderSectionTooLarge"),
+        ("PUT /bucket/key HTTP/1.1\r\nHost: h\r\nContent-Length: 18446744073709551615\r\n\r\n".into(), 400, "EntityTooLarge"),
+        ("PUT /bucket/key HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n".into(), 400, "InvalidRequest"),
+        ("PUT /bucket/key HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab".into(), 400, "InvalidRequest"),
+        ("GET /bucket HTTP/1.1\r\nHo st: h\r\n\r\n".into(), 400, "InvalidRequest"),
+    ] {
+        let mut raw = client.raw().await;
+        raw.write(head.clone()).await;
+        let answer = raw.read_to_end().await;
+        let shown = &head[..head.len().min(90)];
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains(&format!("<Code>{code}</Code>")),
+            "{shown}: {answer}"
+        );
+        let id = element(&answer, "RequestId");
+        assert!(answer.contains(&format!("x-amz-request-id: {id}\r\n")), "{answer}");
+        let lines: Vec<String> = world.audit.all().into_iter().filter(|line| line.contains(&id)).collect();
+        assert!(lines.len() == 1 && lines[0].contains(&format!(r#""error":"{code}""#)), "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_whose_end_is_told_in_two_ways_is_refused() {
+    let (world, client) = World::with_bucket().await;
+    for framing in [
+        "Content-Length: 3\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 3",
+        "transfer-encoding: chunked\r\nTransfer-Encoding: chunked",
+    ] {
+        let signed = client.signed(Payload::Unsigned, "PUT", "/bucket/key", &[], b"");
+        let head = head_text("PUT", "/bucket/key", &signed);
+        let head = head.replacen("\r\n\r\n", &format!("\r\n{framing}\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), 1);
+        // In pieces, too, as a network may bring it.
+        for size in [1, 50, head.len()] {
+            let mut raw = client.raw().await;
+            for piece in head.as_bytes().chunks(size) {
+                raw.write(String::from_utf8_lossy(piece).into_owned()).await;
+            }
+            let answer = raw.read_to_end().await;
+            assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("<Code>InvalidRequest</Code>"), "{framing}: {answer}");
+        }
+    }
+    assert!(!world.om.state().buckets["bucket"].keys.contains_key("key"));
 }

@@ -89,6 +89,35 @@ async fn a_user_makes_their_own_secret_and_an_administrator_anybodys() {
 }
 
 #[tokio::test]
+async fn a_configuration_neither_brings_back_a_revoked_key_nor_leaves_a_replaced_one() {
+    let dir = TempDir::new().expect("a folder");
+    let node = Node::start(dir.path()).await;
+    let root = node.ensure(ROOT, true).await;
+    let configured = |access_key: &str| EnsureUser {
+        user: DisplayUser { id: UserId("eve".into()), display_name: "eve".into() },
+        email: None,
+        is_admin: false,
+        pair: Some(KeyPair { access_key: AccessKeyId(access_key.into()), secret_key: SecretKey("long-enough".into()) }),
+    };
+    let keys = async |access_key: &str| {
+        let eve = node.om.ensure_user(cx(), configured(access_key)).await.expect("a good user");
+        eve.access_keys.into_iter().map(|key| key.0).collect::<Vec<_>>()
+    };
+    assert_eq!(keys("FIRST").await, ["FIRST"]);
+    assert_eq!(keys("SECOND").await, ["SECOND"]);
+    assert!(node.om.signing_key(cx(), signing(&AccessKeyId("FIRST".into()))).await.is_err());
+
+    let revoke = RevokeSecret { by: root, user: Some(UserId("eve".into())) };
+    node.om.revoke_secret(cx(), revoke).await.expect("there is one");
+    let before = node.group.status().last_log;
+    assert!(keys("SECOND").await.is_empty());
+    assert_eq!(node.group.status().last_log, before, "nothing to change, nothing to write");
+    assert!(node.om.signing_key(cx(), signing(&AccessKeyId("SECOND".into()))).await.is_err());
+    assert_eq!(keys("THIRD").await, ["THIRD"]);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn names_that_would_break_a_key_or_a_log_line_are_refused() {
     let dir = TempDir::new().expect("a folder");
     let node = Node::start(dir.path()).await;

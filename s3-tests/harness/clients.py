@@ -10,7 +10,7 @@ import botocore.config
 
 def boto(endpoint, keys, retries=0, **config):
     """A boto3 client. Without retries unless asked: a test wants to see the first answer."""
-    settings = {"signature_version": "s3v4", "retries": {"total_max_attempts": retries + 1, "mode": "standard"},
+    settings = {"retries": {"total_max_attempts": retries + 1, "mode": "standard"},
                 "s3": {"addressing_style": "path"}, "connect_timeout": 10, "read_timeout": 60, "max_pool_connections": 64}
     settings.update(config)
     return boto3.session.Session().client(

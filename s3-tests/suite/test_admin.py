@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -12,7 +13,7 @@ from conftest import keys_of, new_name
 from harness.clients import boto
 from harness.server import ALICE, BOB, ROOT_KEYS, binary
 from harness.sigv4 import Signer
-from harness.wire import Request, exchange, path_of
+from harness.wire import Connection, Request, exchange, path_of
 from processes import http_get, wait_until
 from support import body_of, refused
 
@@ -50,6 +51,37 @@ def test_users_and_buckets_of_the_configuration_exist_and_starting_again_changes
         with refused("AccessDenied", 403):
             boto(server.endpoint, keys_of(BOB)).list_objects_v2(Bucket="given")
         assert server.stop() == 0
+
+
+def test_a_first_start_that_fails_after_the_root_key_was_made_has_shown_it(new_server):
+    """Whoever owns a bucket only the namespace knows, so that this mistake is found late."""
+    server = new_server(users=(), config='[[bucket]]\nname = "given"\nowner = "nobody"\n')
+    server.env = {}
+    server.start()
+    wait_until(lambda: not server.alive(), 30, "the server ends")
+    text = server.log.read_text()
+    assert 'bucket "given": its owner nobody is not a user' in text, text
+    keys = tuple(re.search(rf"^ *export {name}=(\S+)$", text, re.MULTILINE)[1] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+    server.config.write_text("")
+    server.start().wait_ready()
+    boto(server.endpoint, keys).create_bucket(Bucket="first")
+
+
+def test_a_mistake_in_users_or_buckets_is_told_before_anything_is_opened(tmp_path):
+    path = tmp_path / "trioxide.toml"
+    path.write_text('[[bucket]]\nname = "Not_A_Name"\n')
+    for words in (["config", "--config", path], ["server", "--config", path, "--data", tmp_path / "data"]):
+        done = subprocess.run([binary(), *words], capture_output=True, text=True, timeout=30)
+        assert done.returncode != 0 and 'bucket "Not_A_Name"' in done.stderr, done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_address_in_use_is_told(server, tmp_path):
+    for flag, address in (("--s3-addr", server.endpoint), ("--admin-addr", server.admin)):
+        address = address.removeprefix("http://")
+        other = ["--s3-addr", "127.0.0.1:0"] if flag == "--admin-addr" else ["--admin-addr", "127.0.0.1:0"]
+        done = subprocess.run([binary(), "server", "--data", tmp_path / "data", flag, address, *other], capture_output=True, text=True, timeout=30)
+        assert done.returncode != 0 and f"listening on {address}" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("config, word", [("[gateway]\ns3_adress = 1\n", "s3_addr"), ("nonsense = 1\n", "nonsense"), ("[log]\nlevel = 7\n", "level"),
@@ -124,7 +156,7 @@ def _fails(server, keys):
 
 
 def test_a_revoked_secret_ends_at_once_also_for_urls_made_before(users):
-    s3 = boto(users.endpoint, keys_of(BOB))
+    s3 = boto(users.endpoint, keys_of(BOB), signature_version="s3v4")
     name = new_name()
     s3.create_bucket(Bucket=name)
     url = s3.generate_presigned_url("list_objects_v2", Params={"Bucket": name})
@@ -193,7 +225,7 @@ def test_every_request_leaves_one_audit_line_and_no_secret(new_server, tmp_path)
     audit = tmp_path / "audit.json"
     server = new_server(config=f'[log]\naudit = "{audit}"\nformat = "json"\nlevel = "debug"\n')
     server.start().wait_ready()
-    s3 = boto(server.endpoint, keys_of(ALICE))
+    s3 = boto(server.endpoint, keys_of(ALICE), signature_version="s3v4")
     s3.create_bucket(Bucket="audited")
     ids = []
     for key in ("plain", "with\nline\rbreaks \x1b[31m\""):
@@ -229,3 +261,103 @@ def test_files_are_for_their_owner_alone(new_server):
 def test_the_secrets_of_the_environment_are_not_in_the_command_line(server):
     command = pathlib.Path(f"/proc/{server.pid}/cmdline").read_bytes()
     assert ROOT_KEYS[1].encode() not in command
+
+
+def test_a_revoked_key_of_the_configuration_stays_revoked_and_a_replaced_one_goes(new_server):
+    server = new_server()
+    server.start().wait_ready()
+    server.admin_command("secret", "revoke", ALICE.id)
+    # The administrator's pair is another from now on.
+    root = "AKIDROOTSUITE0000002", "another/secret+of=the.suite-0123456789"
+    assert server.stop() == 0
+    server.env |= {"TRIOXIDE_ROOT_ACCESS_KEY": root[0], "TRIOXIDE_ROOT_SECRET_KEY": root[1]}
+    server.start().wait_ready()
+    for keys in (keys_of(ALICE), ROOT_KEYS):
+        with refused("InvalidAccessKeyId", 403):
+            boto(server.endpoint, keys).list_buckets()
+    assert ALICE.access_key in server.log_tail(200)
+    boto(server.endpoint, root).list_buckets()
+    boto(server.endpoint, keys_of(BOB)).list_buckets()
+    # A pair that nobody revoked is the way back.
+    server.config.write_text(server.config.read_text().replace(ALICE.access_key, ALICE.access_key[::-1]))
+    assert server.stop() == 0
+    server.start().wait_ready()
+    boto(server.endpoint, (ALICE.access_key[::-1], ALICE.secret_key)).list_buckets()
+
+
+def test_administration_leaves_audit_lines_and_answers_with_an_id(new_server, tmp_path):
+    audit = tmp_path / "audit.json"
+    server = new_server(config=f'[log]\naudit = "{audit}"\n')
+    server.start().wait_ready()
+    made = json.loads(server.admin_command("secret", "revoke", ALICE.id).stdout)
+    assert made == {}
+    made = json.loads(server.admin_command("secret", "create", ALICE.id).stdout)
+    denied = ask_secret(server, "DELETE", f"/secret/{ALICE.id}", keys_of(BOB))
+    error = json.loads(denied.body)
+    assert denied.status == 403 and error["code"] == "AccessDenied"
+    assert error["request_id"] == denied.header("x-amz-request-id")
+    nothing = exchange(server.admin, Request("GET", "/admin/v1/nothing", headers=[("host", "h")]))
+    assert nothing.status == 404 and json.loads(nothing.body)["code"] == "NoSuchRoute"
+    assert server.stop() == 0
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    told = [(line["operation"], line["path"], line["user"], line["status"], line["error"]) for line in lines]
+    assert told == [("AdminRevokeSecret", f"/secret/{ALICE.id}", "root", 200, None), ("AdminCreateSecret", f"/secret/{ALICE.id}", "root", 200, None),
+                    ("AdminRevokeSecret", f"/secret/{ALICE.id}", BOB.id, 403, "AccessDenied"), (None, "/admin/v1/nothing", None, 404, "NoSuchRoute")]
+    assert lines[2]["request_id"] == error["request_id"]
+    everything = audit.read_text() + server.log.read_text()
+    for hidden in (made["secret_key"], ROOT_KEYS[1], BOB.secret_key):
+        assert hidden not in everything
+
+
+def test_an_administrator_is_told_what_is_wrong_with_a_command(server):
+    done = server.admin_command("om", "transfer", "--to", "2", check=False)
+    assert done.returncode == 1 and "InvalidArgument (400): not a voting member" in done.stderr, done.stderr
+
+
+def test_the_command_line_believes_admin_listeners_alone(server):
+    import http.server
+    import threading
+
+    class Stranger(http.server.BaseHTTPRequestHandler):
+        def answer(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"hello")
+        do_GET = do_PUT = do_POST = do_DELETE = answer
+
+        def log_message(self, *_):
+            pass
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        for endpoint in (f"http://127.0.0.1:{stranger.server_port}", server.endpoint):
+            for words in (["status"], ["secret", "revoke", "alice"], ["user", "list"], ["datanode", "list"]):
+                env = {**os.environ, "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret"}
+                done = subprocess.run([binary(), "admin", "--endpoint", endpoint, *words], env=env, capture_output=True, text=True, timeout=60)
+                assert done.returncode == 3 and "is not an admin listener" in done.stderr and not done.stdout, (endpoint, words, done)
+        stranger.shutdown()
+
+
+def test_slow_heads_at_the_admin_listener_are_hung_up_on_and_capped(new_server):
+    server = new_server(users=())
+    server.start().wait_ready()
+    slow = [Connection(server.admin) for _ in range(300)]
+    for connection in slow:
+        connection.send(b"GET /health/live HTTP/1.1\r\nhost: h\r\nx-slow:")
+    assert slow[0].closed_by_peer(timeout=20)
+    # Those beyond the cap have made room, too.
+    wait_until(lambda: http_get(server.admin + "/health/live")[0] == 200, 30, "answered again")
+    for connection in slow:
+        connection.close()
+
+
+def test_a_half_sent_head_does_not_hold_up_the_stop(new_server):
+    server = new_server(users=())
+    server.start().wait_ready()
+    with Connection(server.endpoint) as s3, Connection(server.admin) as admin:
+        for connection in (s3, admin):
+            connection.send(b"GET /health/live HTTP/1.1\r\nhost: h\r\nx-slow:")
+        http_get(server.admin + "/health/live")
+        begin = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begin < 8
+    assert "drain timeout" not in server.log.read_text() and "did not end in time" not in server.log.read_text()

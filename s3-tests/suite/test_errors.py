@@ -44,37 +44,6 @@ def test_text_of_the_client_is_escaped(send, bucket):
     assert response.status == 404 and b"\x01" not in response.body
 
 
-BUCKET_SUBRESOURCES = ["accelerate", "acl", "analytics", "cors", "encryption", "intelligent-tiering", "inventory", "lifecycle", "logging", "metrics",
-                       "notification", "object-lock", "ownershipControls", "policy", "policyStatus", "publicAccessBlock", "replication",
-                       "requestPayment", "tagging", "versioning", "website", "session", "metadataTable", "abac"]
-OBJECT_SUBRESOURCES = ["acl", "attributes", "legal-hold", "restore", "retention", "select&select-type=2", "tagging", "torrent", "renameObject", "encryption"]
-
-
-# What is built of them; moves as it grows. Everything else of S3 says that it is not.
-BUILT = {("GET", "bucket", "versioning"), ("GET", "object", "attributes")}
-
-
-@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
-@pytest.mark.parametrize("scope, name", [("bucket", name) for name in BUCKET_SUBRESOURCES] + [("object", name) for name in OBJECT_SUBRESOURCES])
-def test_a_subresource_is_answered_as_itself_or_not_at_all(send, s3, bucket, method, scope, name):
-    """`DELETE /bucket?policy` must never delete the bucket, nor `PUT /key?acl` become the key."""
-    s3.put_object(Bucket=bucket, Key="k", Body=b"untouched")
-    path = path_of(bucket) if scope == "bucket" else path_of(bucket, "k")
-    response = send(Request(method, path, name, body=b"<x/>" if method in ("PUT", "POST") else b""))
-    if (method, scope, name) in BUILT and response.status < 400:
-        pass
-    else:
-        assert (response.status, response.code) in ((501, "NotImplemented"), (405, "MethodNotAllowed"), (400, "InvalidRequest"), (400, "InvalidArgument")), str(response)
-        if method == "GET":
-            # Reading is defined for every sub-resource, but for the few that only write.
-            assert response.status == 501 or name in ("restore", "select&select-type=2", "renameObject", "encryption", "attributes"), str(response)
-    assert body_of(s3, bucket, "k") == b"untouched"
-    if scope == "bucket":
-        s3.delete_object(Bucket=bucket, Key="k")
-        assert send(Request(method, path, name, body=b"<x/>" if method in ("PUT", "POST") else b"")).status != 204
-        s3.head_bucket(Bucket=bucket)
-
-
 @pytest.mark.parametrize("name, value", [
     ("x-amz-server-side-encryption", "AES256"), ("x-amz-server-side-encryption", "aws:kms"), ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
     ("x-amz-object-lock-mode", "COMPLIANCE"), ("x-amz-object-lock-legal-hold", "ON"), ("x-amz-tagging", "a=b"), ("x-amz-acl", "public-read"),

@@ -264,3 +264,14 @@ def test_a_bucket_deleted_during_an_upload_refuses_it(server, signer, s3, bucket
         s3.delete_bucket(Bucket=bucket)
         connection.send(body[-1:])
         assert_error(connection.read_response(), 404, "NoSuchBucket")
+
+
+@pytest.mark.parametrize("method, name, value", [
+    ("PUT", "if-unmodified-since", "Tue, 15 Nov 1994 08:12:31 GMT"), ("PUT", "if-modified-since", "Tue, 15 Nov 2050 08:12:31 GMT"),
+    ("DELETE", "if-none-match", "*"), ("DELETE", "if-unmodified-since", "Tue, 15 Nov 1994 08:12:31 GMT"),
+])
+def test_a_condition_that_is_not_built_holds_the_write_back(send, s3, bucket, method, name, value):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"untouched")
+    response = send(Request(method, path_of(bucket, "k"), headers=[(name, value)], body=b"other" if method == "PUT" else b""))
+    assert_error(response, 501, "NotImplemented")
+    assert body_of(s3, bucket, "k") == b"untouched"

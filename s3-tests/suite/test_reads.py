@@ -155,3 +155,19 @@ def test_a_delete_can_have_a_condition(s3, bucket):
     s3.delete_object(Bucket=bucket, Key="k", IfMatch=etag)
     # An absent key has been deleted well enough, whatever the condition.
     s3.delete_object(Bucket=bucket, Key="k", IfMatch=etag)
+
+
+def test_a_range_is_sent_only_of_the_object_that_if_range_names(send, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"0123456789")
+    head = s3.head_object(Bucket=bucket, Key="k")
+    date = head["ResponseMetadata"]["HTTPHeaders"]["last-modified"]
+
+    def ask(condition, method="GET"):
+        return send(Request(method, path_of(bucket, "k"), headers=[("range", "bytes=2-4"), ("if-range", condition)]))
+    for same in (head["ETag"], date):
+        response = ask(same)
+        assert (response.status, response.body) == (206, b"234"), f"{same}: {response}"
+    for other in ('"00000000000000000000000000000000"', "W/" + head["ETag"], "Tue, 15 Nov 1994 08:12:31 GMT", "*"):
+        response = ask(other)
+        assert (response.status, response.body, response.header("content-range")) == (200, b"0123456789", None), f"{other}: {response}"
+        assert ask(other, "HEAD").header("content-length") == "10"

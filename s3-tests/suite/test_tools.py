@@ -7,11 +7,12 @@ import pathlib
 import random
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 
 from conftest import keys_of
-from harness.clients import environment
+from harness.clients import boto, environment
 from harness.server import ALICE, ROOT
 
 
@@ -141,7 +142,9 @@ def test_the_lines_of_the_readme_work_as_printed(server, tmp_path):
     blocks = [block.partition("\n")[2] for block in text.split("```")[1::2] if block.startswith("sh\n") and "aws s3" in block]
     assert blocks, "no block of shell lines with `aws s3` in README.md"
     env = environment(server.endpoint, keys_of(ALICE))
+    # The lines may configure a client: in a home of their own.
     env["HOME"] = str(tmp_path)
+    env.pop("AWS_CONFIG_FILE")
     (tmp_path / "README.md").write_text(text)
     for block in blocks:
         lines = "\n".join(line for line in block.splitlines() if not line.startswith("export AWS_"))
@@ -153,3 +156,17 @@ def test_the_lines_of_the_readme_work_as_printed(server, tmp_path):
         code = block.replace("http://127.0.0.1:9878", server.endpoint)
         done = subprocess.run(["python", "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=100)
         assert done.returncode == 0, f"{code}\n{done.stderr}"
+
+
+def test_the_configuration_of_the_readme_is_taken_as_printed(new_server):
+    text = (ROOT / "README.md").read_text()
+    blocks = [block.partition("\n")[2] for block in text.split("```")[1::2] if block.startswith("toml\n")]
+    assert blocks, "no block of toml in README.md"
+    for block in blocks:
+        server = new_server(users=(), config=block)
+        server.start().wait_ready()
+        settings = tomllib.loads(block)
+        user = settings["user"][0]
+        client = boto(server.endpoint, (user["access_key"], user["secret_key"]))
+        owned = {bucket["name"] for bucket in settings["bucket"] if bucket["owner"] == user["id"]}
+        assert owned and {bucket["Name"] for bucket in client.list_buckets()["Buckets"]} == owned

@@ -3,124 +3,109 @@
 use std::time::Duration;
 
 use om_api::{
-    AccessKeyId, CreateBucket, CreateBucketRejected, DisplayUser, EnsureUser, EnsureUserRejected, KeyPair, ListUsers, Om,
-    Requester, SecretKey, UserId,
+    AccessKeyId, CreateBucket, CreateBucketRejected, DisplayUser, EnsureUser, KeyPair, ListUsers, Om, Requester, SecretKey,
+    UserId,
 };
 use rpc::{CallContext, CallError};
 use runtime::Entropy;
 use tracing::info;
 use types::{BucketName, RequestId};
 
-use crate::config::{Config, User};
+use crate::config::{ROOT, Wanted};
 
-/// The administrator of a fresh cluster.
-const ROOT: &str = "root";
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 const ACCESS_KEY_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const SECRET_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BootstrapError {
-    #[error("root.access_key and root.secret_key go together: one of them is missing")]
-    HalfARootKey,
-    #[error("user {0}: access_key and secret_key go together: one of them is missing")]
-    HalfAKey(String),
-    #[error("user {id}: {source}")]
-    User { id: String, source: CallError<EnsureUserRejected> },
-    #[error("bucket {0}: not a valid bucket name")]
-    BucketName(String),
-    #[error("bucket {name}: {source}")]
-    Bucket { name: String, source: CallError<CreateBucketRejected> },
+    #[error("user {id:?}: {why}")]
+    User { id: UserId, why: String },
+    #[error("bucket {bucket:?}: its owner {owner:?} is not a user")]
+    Owner { bucket: BucketName, owner: UserId },
+    #[error("bucket {bucket:?}: {why}")]
+    Bucket { bucket: BucketName, why: String },
     #[error("looking for an administrator: {0}")]
     Users(String),
 }
 
-/// A root key pair that was made just now and must be shown, for nobody can ask for it again.
-#[derive(Debug)]
-pub(crate) struct NewRoot {
-    pub(crate) access_key: String,
-    pub(crate) secret_key: String,
-}
-
-impl NewRoot {
-    /// To standard error and not to the log: a secret has no business in files that are kept.
-    pub(crate) fn show_once(&self) {
-        eprintln!("\nThe administrator's key pair, shown this once:\n");
-        eprintln!("  export AWS_ACCESS_KEY_ID={}", self.access_key);
-        eprintln!("  export AWS_SECRET_ACCESS_KEY={}\n", self.secret_key);
+/// Why a call failed, in words.
+fn told<R: std::fmt::Display + std::fmt::Debug>(error: CallError<R>) -> String {
+    match error {
+        CallError::Rejected(rejection) => rejection.to_string(),
+        failure => failure.to_string(),
     }
 }
 
-pub(crate) async fn ensure(om: &dyn Om, config: &Config, entropy: &dyn Entropy) -> Result<Option<NewRoot>, BootstrapError> {
-    let new_root = ensure_root(om, config, entropy).await?;
-    for user in &config.user {
-        ensure_user(om, user, entropy).await?;
+pub(crate) async fn ensure(om: &dyn Om, wanted: &Wanted, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
+    ensure_root(om, wanted.root.clone(), entropy).await?;
+    for user in &wanted.users {
+        ensure_user(om, user.clone(), entropy).await?;
     }
-    for bucket in &config.bucket {
-        let name = BucketName::parse(&bucket.name).map_err(|_| BootstrapError::BucketName(bucket.name.clone()))?;
-        let owner = UserId(bucket.owner.clone().unwrap_or_else(|| ROOT.to_owned()));
-        let request = CreateBucket { by: Requester::System, bucket: name, location: None, volume: None, owner: Some(owner) };
-        match om.create_bucket(context(entropy), request).await {
-            Ok(_) => info!(bucket = bucket.name, "made the bucket that the configuration names"),
-            Err(CallError::Rejected(CreateBucketRejected::OwnedByYou(_))) => {}
-            Err(source) => return Err(BootstrapError::Bucket { name: bucket.name.clone(), source }),
-        }
+    for (bucket, owner) in &wanted.buckets {
+        ensure_bucket(om, bucket, owner, entropy).await?;
     }
-    Ok(new_root)
+    Ok(())
 }
 
-/// The configured pair, or the one that exists, or a new one.
-async fn ensure_root(om: &dyn Om, config: &Config, entropy: &dyn Entropy) -> Result<Option<NewRoot>, BootstrapError> {
-    let given = match (&config.root.access_key, &config.root.secret_key) {
-        (Some(access_key), Some(secret_key)) => Some((access_key.clone(), secret_key.clone())),
-        (None, None) => None,
-        _ => return Err(BootstrapError::HalfARootKey),
-    };
-    let is_given = given.is_some();
-    if !is_given {
+/// The configured pair, or the one that exists, or a new one. A new one is shown here and at once: nobody can ask for it again,
+/// and whatever fails after this must not take it along.
+async fn ensure_root(om: &dyn Om, given: Option<KeyPair>, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
+    if given.is_none() {
         let users = om
             .list_users(context(entropy), ListUsers { by: Requester::System })
             .await
-            .map_err(|error| BootstrapError::Users(error.to_string()))?;
+            .map_err(|error| BootstrapError::Users(told(error)))?;
         if users.iter().any(|user| user.is_admin && !user.access_keys.is_empty()) {
-            return Ok(None);
+            return Ok(());
         }
     }
-    let (access_key, secret_key) =
-        given.unwrap_or_else(|| (letters(entropy, ACCESS_KEY_LETTERS, 20), letters(entropy, SECRET_LETTERS, 40)));
-    let request = EnsureUser {
+    let is_new = given.is_none();
+    let pair = given.unwrap_or_else(|| KeyPair {
+        access_key: AccessKeyId(letters(entropy, ACCESS_KEY_LETTERS, 20)),
+        secret_key: SecretKey(letters(entropy, SECRET_LETTERS, 40)),
+    });
+    let root = EnsureUser {
         user: DisplayUser { id: UserId(ROOT.to_owned()), display_name: ROOT.to_owned() },
         email: None,
         is_admin: true,
-        pair: Some(pair(&access_key, &secret_key)),
+        pair: Some(pair.clone()),
     };
-    om.ensure_user(context(entropy), request).await.map_err(|source| BootstrapError::User { id: ROOT.to_owned(), source })?;
-    Ok((!is_given).then_some(NewRoot { access_key, secret_key }))
+    ensure_user(om, root, entropy).await?;
+    if is_new {
+        show_once(&pair);
+    }
+    Ok(())
 }
 
-async fn ensure_user(om: &dyn Om, user: &User, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
-    let pair = match (&user.access_key, &user.secret_key) {
-        (Some(access_key), Some(secret_key)) => Some(pair(access_key, secret_key)),
-        (None, None) => None,
-        _ => return Err(BootstrapError::HalfAKey(user.id.clone())),
-    };
-    let request = EnsureUser {
-        user: DisplayUser {
-            id: UserId(user.id.clone()),
-            display_name: user.display_name.clone().unwrap_or_else(|| user.id.clone()),
-        },
-        email: user.email.clone(),
-        is_admin: user.admin,
-        pair,
-    };
-    om.ensure_user(context(entropy), request)
-        .await
-        .map(|_| ())
-        .map_err(|source| BootstrapError::User { id: user.id.clone(), source })
+/// To standard error and not to the log: a secret has no business in files that are kept.
+fn show_once(pair: &KeyPair) {
+    eprintln!("\nThe administrator's key pair, shown this once:\n");
+    eprintln!("  export AWS_ACCESS_KEY_ID={}", pair.access_key);
+    eprintln!("  export AWS_SECRET_ACCESS_KEY={}\n", pair.secret_key.0);
 }
 
-fn pair(access_key: &str, secret_key: &str) -> KeyPair {
-    KeyPair { access_key: AccessKeyId(access_key.to_owned()), secret_key: SecretKey(secret_key.to_owned()) }
+async fn ensure_user(om: &dyn Om, user: EnsureUser, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
+    let id = user.user.id.clone();
+    let ensured = om.ensure_user(context(entropy), user).await;
+    ensured.map(|_| ()).map_err(|error| BootstrapError::User { id, why: told(error) })
+}
+
+async fn ensure_bucket(om: &dyn Om, bucket: &BucketName, owner: &UserId, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
+    let by = Requester::System;
+    let request = CreateBucket { by, bucket: bucket.clone(), location: None, volume: None, owner: Some(owner.clone()) };
+    match om.create_bucket(context(entropy), request).await {
+        Ok(_) => {
+            info!(%bucket, "made the bucket that the configuration names");
+            Ok(())
+        }
+        Err(CallError::Rejected(CreateBucketRejected::OwnedByYou(_))) => Ok(()),
+        // The system may do everything but give a bucket to nobody.
+        Err(CallError::Rejected(CreateBucketRejected::Denied(_))) => {
+            Err(BootstrapError::Owner { bucket: bucket.clone(), owner: owner.clone() })
+        }
+        Err(error) => Err(BootstrapError::Bucket { bucket: bucket.clone(), why: told(error) }),
+    }
 }
 
 fn context(entropy: &dyn Entropy) -> CallContext {

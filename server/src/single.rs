@@ -12,7 +12,6 @@ use datanode_api::HttpBlocks;
 use raft_node::{Group, NoPeers, RaftHost, StateMachine};
 use rpc::PeerRole;
 use scm_api::Scm;
-use tokio::net::TcpListener;
 use tracing::info;
 use types::{Endpoint, GroupId, MemberId, Replication};
 
@@ -26,10 +25,11 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     let data = config.data()?.to_owned();
+    let wanted = config.wanted()?;
     let _lock = files::lock(&data)?;
     // Bound first: a port in use is found before anything starts, and connections wait in the backlog until it has.
-    let s3 = TcpListener::bind(config.gateway.s3_addr).await?;
-    let admin_listener = TcpListener::bind(config.admin.addr).await?;
+    let s3 = compose::listen(config.gateway.s3_addr).await?;
+    let admin_listener = compose::listen(config.admin.addr).await?;
     let ready = Arc::new(Readiness::default());
 
     let Parts { clock, entropy, metrics, shutdown } = parts;
@@ -71,11 +71,10 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
         roles.clone(),
     )?;
     compose::until_leading(&om_group, READY_WITHIN).await?;
-    if let Some(root) = bootstrap::ensure(om.as_ref(), &config, entropy.as_ref()).await? {
-        root.show_once();
-    }
+    bootstrap::ensure(om.as_ref(), &wanted, entropy.as_ref()).await?;
     compose::until_writable(om.as_ref(), entropy.as_ref(), READY_WITHIN).await?;
 
+    let audit = compose::audit(&config)?;
     let gateway = gateway::Gateway::with_audit(
         compose::gateway_config(&config)?,
         Arc::clone(&om) as Arc<dyn om_api::Om>,
@@ -83,13 +82,14 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
         Arc::clone(&clock),
         Arc::clone(&entropy),
         shutdown.clone(),
-        compose::audit(&config)?,
+        Arc::clone(&audit),
     );
     let admin = Arc::new(Admin {
         ready: Arc::clone(&ready),
         metrics,
+        clock,
         entropy,
-        operations: Some(Operations { om, scm, authenticator: gateway.authenticator() }),
+        operations: Some(Operations { om, scm, authenticator: gateway.authenticator(), audit }),
     });
     ready.set(true);
     info!(s3 = %s3.local_addr()?, admin = %admin_listener.local_addr()?, data = %data.display(), "serving");

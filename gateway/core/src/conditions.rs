@@ -3,9 +3,11 @@
 //! Those of reads are evaluated here, against what the namespace answered. Those of writes are only parsed here: they are
 //! decided where the write is, by the namespace.
 
+use http::Method;
 use types::{ETag, Timestamp};
 
 use crate::dates::parse_http_date;
+use crate::dispatch::S3Operation;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::RequestHead;
 
@@ -148,6 +150,50 @@ impl ReadConditions {
     }
 }
 
+/// Refuses a condition that the operation does not hold its request against: done all the same, a write would change what its
+/// sender wanted left alone. A read without validators may leave conditions out, as HTTP has it.
+pub fn refuse_unbuilt_conditions(operation: S3Operation, head: &RequestHead) -> Result<(), S3Error> {
+    let built: &[&str] = match operation {
+        S3Operation::PutObject | S3Operation::CopyObject | S3Operation::CompleteMultipartUpload => &["if-match", "if-none-match"],
+        S3Operation::DeleteObject => &["if-match"],
+        _ if matches!(head.method, Method::PUT | Method::POST | Method::DELETE) => &[],
+        _ => return Ok(()),
+    };
+    let conditions = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+    match conditions.into_iter().find(|name| head.has_header(name) && !built.contains(name)) {
+        Some(name) => Err(S3Error::not_implemented(&format!("The header {name} of {operation}"))),
+        None => Ok(()),
+    }
+}
+
+/// `If-Range`: the one state of the object for which a range of it is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfRange {
+    /// None for a tag that none of ours equals, and for what is neither tag nor date.
+    Tag(Option<ETag>),
+    Date(Timestamp),
+}
+
+impl IfRange {
+    pub fn of_read(head: &RequestHead) -> Result<Option<Self>, S3Error> {
+        let parse = |text: &str| match parse_http_date(text) {
+            Some(date) => Self::Date(date),
+            None => {
+                let pattern = ETagPattern::parse(text.trim());
+                Self::Tag(pattern.etag.filter(|_| !pattern.weak))
+            }
+        };
+        Ok(head.header("if-range")?.map(|text| parse(&text)))
+    }
+
+    pub fn matches(self, etag: ETag, last_modified: Timestamp) -> bool {
+        match self {
+            Self::Tag(tag) => tag == Some(etag),
+            Self::Date(date) => date.seconds() == last_modified.seconds(),
+        }
+    }
+}
+
 /// A tag that no object has: an upload is completed from one part at least. A tag that is not of our form, or a list, stands
 /// for this one, so that a condition we cannot express fails and never vanishes.
 pub const UNMATCHABLE: ETag = ETag { md5: types::Md5([0; 16]), parts: Some(0) };
@@ -245,6 +291,56 @@ mod tests {
         assert_eq!(WriteCondition::if_match(&ETagCondition::parse(&own)), WriteCondition::IfMatch(TAG));
         for text in [String::new(), "x".into(), format!("W/{own}"), format!("{own}, {own}")] {
             assert_eq!(WriteCondition::if_match(&ETagCondition::parse(&text)), WriteCondition::IfMatch(UNMATCHABLE), "{text}");
+        }
+    }
+
+    fn head(method: Method, headers: &[(&'static str, String)]) -> RequestHead {
+        let mut map = http::HeaderMap::new();
+        map.insert(http::header::HOST, http::HeaderValue::from_static("h"));
+        for (name, value) in headers {
+            map.insert(*name, value.parse().expect("a value"));
+        }
+        let addressing = crate::request::Addressing::default();
+        RequestHead::parse(method, &"/bucket/key".parse().expect("a target"), map, &addressing).expect("well formed")
+    }
+
+    #[test]
+    fn a_write_is_not_done_under_a_condition_that_nobody_checks() {
+        let date = || "Tue, 15 Nov 1994 08:12:31 GMT".to_owned();
+        for (operation, method, name, value) in [
+            (S3Operation::PutObject, Method::PUT, "if-unmodified-since", date()),
+            (S3Operation::PutObject, Method::PUT, "if-modified-since", date()),
+            (S3Operation::CopyObject, Method::PUT, "if-unmodified-since", date()),
+            (S3Operation::DeleteObject, Method::DELETE, "if-none-match", "*".into()),
+            (S3Operation::DeleteObject, Method::DELETE, "if-unmodified-since", date()),
+            (S3Operation::UploadPart, Method::PUT, "if-match", own()),
+            (S3Operation::DeleteBucket, Method::DELETE, "if-match", "*".into()),
+            (S3Operation::DeleteObjects, Method::POST, "if-match", "*".into()),
+        ] {
+            let refused = refuse_unbuilt_conditions(operation, &head(method, &[(name, value)])).map_err(|e| e.code());
+            assert_eq!(refused, Err(S3ErrorCode::NotImplemented), "{operation} {name}");
+        }
+        for (operation, method, name) in [
+            (S3Operation::PutObject, Method::PUT, "if-none-match"),
+            (S3Operation::DeleteObject, Method::DELETE, "if-match"),
+            (S3Operation::GetObject, Method::GET, "if-none-match"),
+            (S3Operation::ListObjectsV2, Method::GET, "if-none-match"),
+        ] {
+            assert_eq!(refuse_unbuilt_conditions(operation, &head(method, &[(name, "*".into())])), Ok(()), "{operation} {name}");
+        }
+    }
+
+    #[test]
+    fn a_range_is_for_the_state_that_was_named_alone() {
+        let matches = |text: String| {
+            let asked = IfRange::of_read(&head(Method::GET, &[("if-range", text)])).expect("one header");
+            asked.expect("there is one").matches(TAG, AT)
+        };
+        assert!(matches(own()) && matches("Sun, 06 Nov 1994 08:49:37 GMT".into()));
+        for other in
+            ["\"x\"".to_owned(), format!("W/{}", own()), "Sun, 06 Nov 1994 08:49:38 GMT".into(), "*".into(), String::new()]
+        {
+            assert!(!matches(other.clone()), "{other}");
         }
     }
 

@@ -189,6 +189,8 @@ pub fn refuse_unbuilt_headers(head: &RequestHead) -> Result<(), S3Error> {
                         | "x-amz-write-offset-bytes"
                         | "x-amz-bucket-object-lock-enabled"
                         | "x-amz-object-ownership"
+                        | "x-amz-bucket-namespace"
+                        | "x-amz-object-annotation-directive"
                 );
         if unbuilt {
             // Said as off: what there is does just that.

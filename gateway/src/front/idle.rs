@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,15 +13,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use super::connections::Refusal;
+use super::traffic::Traffic;
+
 /// A peer that is still sending when we have answered reads the answer only if we go on taking for a while: closing at once
 /// would make the kernel throw the answer away.
 const LINGER_BYTES: usize = 4 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
-#[derive(Debug)]
-pub(crate) struct IdleIo {
+/// The answer to a head that hyper refuses, if not hyper's own.
+pub(super) type Refuse = Box<dyn Fn(Refusal<'_>) -> Option<Vec<u8>> + Send + Sync>;
+
+pub(super) struct IdleIo {
     stream: TcpStream,
     idle: Duration,
+    traffic: Arc<Traffic>,
+    refuse: Refuse,
+    /// What goes out in place of hyper's own refusal, and how much of it has.
+    instead: Option<(Vec<u8>, usize)>,
     /// Runs while a write waits for the peer.
     stalled: Option<Pin<Box<Sleep>>>,
     lingering: Option<Linger>,
@@ -33,12 +43,38 @@ struct Linger {
 }
 
 impl IdleIo {
-    pub(crate) fn new(stream: TcpStream, idle: Duration) -> Self {
-        Self { stream, idle, stalled: None, lingering: None }
+    pub(super) fn new(stream: TcpStream, idle: Duration, traffic: Arc<Traffic>, refuse: Refuse) -> Self {
+        Self { stream, idle, traffic, refuse, instead: None, stalled: None, lingering: None }
+    }
+
+    /// Whether these bytes are hyper's own refusal of a head, which has no words: then ours will go out.
+    fn replaces(&mut self, bytes: &[u8]) -> bool {
+        if self.instead.is_some() {
+            return true;
+        }
+        let Some(status) = refusal(bytes).filter(|_| !self.traffic.has_request()) else { return false };
+        let refuse = &self.refuse;
+        self.instead =
+            self.traffic.with_head(|head, is_whole| refuse(Refusal { status, head, is_whole })).map(|whole| (whole, 0));
+        self.instead.is_some()
+    }
+
+    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some((bytes, sent)) = &mut self.instead
+            && *sent < bytes.len()
+        {
+            let outcome = Pin::new(&mut self.stream).poll_write(cx, &bytes[*sent..]);
+            if let Poll::Ready(Ok(count)) = &outcome {
+                *sent += (*count).max(1);
+            }
+            ready!(self.watch(outcome, cx))?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// What a write came to: progress stops the watch, a wait starts it.
     fn watch<T>(&mut self, outcome: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        self.traffic.set_sending(outcome.is_pending());
         if outcome.is_ready() {
             self.stalled = None;
             return outcome;
@@ -52,19 +88,29 @@ impl IdleIo {
 
 impl AsyncRead for IdleIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let outcome = Pin::new(&mut this.stream).poll_read(cx, buf);
+        this.traffic.received(&buf.filled()[before..]);
+        outcome
     }
 }
 
 impl AsyncWrite for IdleIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.replaces(buf) {
+            return Poll::Ready(Ok(buf.len()));
+        }
         let outcome = Pin::new(&mut this.stream).poll_write(cx, buf);
         this.watch(outcome, cx)
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if bufs.iter().find(|buf| !buf.is_empty()).is_some_and(|first| this.replaces(first)) {
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        }
         let outcome = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         this.watch(outcome, cx)
     }
@@ -74,11 +120,15 @@ impl AsyncWrite for IdleIo {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        ready!(this.poll_instead(cx))?;
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        ready!(this.poll_instead(cx))?;
+        this.traffic.set_sending(true);
         let linger = match &mut this.lingering {
             Some(linger) => linger,
             None => {
@@ -98,4 +148,12 @@ impl AsyncWrite for IdleIo {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// The status of an answer that none of ours begins like: those have a request id.
+fn refusal(answer: &[u8]) -> Option<u16> {
+    let status = answer.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
+    let status: u16 = std::str::from_utf8(status).ok()?.parse().ok()?;
+    const OURS: &[u8] = b"x-amz-request-id";
+    (status >= 400 && !answer.windows(OURS.len()).any(|window| window == OURS)).then_some(status)
 }

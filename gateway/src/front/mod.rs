@@ -1,22 +1,21 @@
 //! The listener: connections under limits, and an orderly end.
 
+mod connections;
 mod counted;
 mod idle;
+mod traffic;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use datanode_api::{BlockAccess, BlockClient};
 use gateway_core::request::Addressing;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use om_api::Om;
 use runtime::{Clock, Entropy, Shutdown};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tracing::{debug, info, warn};
+use tokio::net::TcpListener;
+use tracing::{info, warn};
 
 use crate::audit::{AuditLog, AuditSink};
 use crate::authenticator::Authenticator;
@@ -25,15 +24,10 @@ use crate::context::Shared;
 use crate::data::{UploadCache, UploadMemory};
 use crate::service;
 
+pub(crate) use connections::MAX_HEADERS;
+pub use connections::{Answers, Limits, Refusal, serve};
 pub(crate) use counted::CountedBody;
-use idle::IdleIo;
-
-/// User metadata of 2 KiB in short headers, and all that S3 has beside it.
-const MAX_HEADERS: usize = 256;
-/// Where hyper gives up on a head (431), well above what we then judge ourselves with an answer of S3's form.
-const MAX_HEAD_BYTES: usize = 64 << 10;
-/// When the process is out of descriptors, accepting again at once would only spin.
-const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+pub(crate) use traffic::{DoublyFramed, MAX_HEAD_BYTES};
 
 /// S3's front door. Holds nothing that a restart would miss.
 #[derive(Debug)]
@@ -71,13 +65,8 @@ impl Gateway {
         shutdown: Shutdown,
         audit: Arc<dyn AuditSink>,
     ) -> Self {
-        let authenticator = Arc::new(Authenticator::new(
-            config.region.clone(),
-            Arc::clone(&om),
-            config.om_timeout,
-            Arc::clone(&clock),
-            Arc::clone(&entropy),
-        ));
+        let authenticator =
+            Arc::new(Authenticator::new(config.region.clone(), Arc::clone(&om), config.om_timeout, Arc::clone(&clock)));
         let shared = Shared {
             blocks: BlockClient::new(datanodes, config.blocks.clone()),
             addressing: Addressing::new(&config.domains),
@@ -109,76 +98,34 @@ impl Gateway {
     }
 
     async fn run(self, listener: TcpListener) -> std::io::Result<()> {
-        let connections = Arc::new(Semaphore::new(self.shared.config.max_connections.min(Semaphore::MAX_PERMITS)));
-        let graceful = GracefulShutdown::new();
-        let server = self.http();
-        loop {
-            // Taken before accepting: beyond the cap clients wait in the kernel's queue, where they cost us nothing.
-            let accepted = tokio::select! {
-                () = self.shutdown.started() => break,
-                accepted = async {
-                    let permit = Arc::clone(&connections).acquire_owned().await;
-                    (permit, listener.accept().await)
-                } => accepted,
-            };
-            let (Ok(permit), accepted) = accepted else { break };
-            let (stream, remote) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    warn!(%error, "a connection was not accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let connection = graceful.watch(self.connection(&server, stream, remote));
-            tokio::spawn(async move {
-                metrics::gauge!("gateway_connections").increment(1.0);
-                if let Err(error) = connection.await {
-                    debug!(%error, %remote, "a connection ended early");
-                }
-                metrics::gauge!("gateway_connections").decrement(1.0);
-                drop(permit);
-            });
-        }
-        drop(listener);
-        let open = graceful.count();
-        info!(open, "no more connections are accepted");
-        if tokio::time::timeout(self.shared.config.drain_timeout, graceful.shutdown()).await.is_err() {
-            warn!("requests were still under way when the drain timeout was over");
-        }
+        let config = &self.shared.config;
+        let limits = Limits {
+            connections: config.max_connections,
+            header_timeout: config.header_timeout,
+            idle_timeout: config.idle_timeout,
+            drain_timeout: config.drain_timeout,
+        };
+        connections::serve(listener, limits, &self.shutdown, Arc::new(S3(Arc::clone(&self.shared)))).await;
         let audit = Arc::clone(&self.shared.audit);
         // It waits for a thread, which ours must not.
         let _ = tokio::task::spawn_blocking(move || audit.flush()).await;
         Ok(())
     }
+}
 
-    fn http(&self) -> http1::Builder {
-        let mut builder = http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.shared.config.header_timeout)
-            .max_headers(MAX_HEADERS)
-            .max_header_size(MAX_HEAD_BYTES);
-        builder
+struct S3(Arc<Shared>);
+
+impl Answers for S3 {
+    const GAUGE: &'static str = "gateway_connections";
+
+    type Body = CountedBody;
+
+    async fn answer(&self, remote: SocketAddr, request: Request<Incoming>) -> Response<CountedBody> {
+        service::handle(Arc::clone(&self.0), remote, request).await
     }
 
-    fn connection(
-        &self,
-        server: &http1::Builder,
-        stream: TcpStream,
-        remote: SocketAddr,
-    ) -> http1::Connection<
-        TokioIo<IdleIo>,
-        impl hyper::service::HttpService<hyper::body::Incoming, ResBody = CountedBody, Error = std::convert::Infallible, Future: Send>
-        + use<>,
-    > {
-        // Answers leave at once: each is written as a whole, so that Nagle's wait gains nothing.
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "no nodelay");
-        }
-        let shared = Arc::clone(&self.shared);
-        let io = TokioIo::new(IdleIo::new(stream, shared.config.idle_timeout));
-        server.serve_connection(io, service_fn(move |request| service::handle(Arc::clone(&shared), remote, request)))
+    fn refuse(&self, remote: SocketAddr, refusal: Refusal<'_>) -> Option<Vec<u8>> {
+        Some(service::refuse(&self.0, remote, refusal))
     }
 }
 

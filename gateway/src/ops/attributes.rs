@@ -1,7 +1,7 @@
 //! Between headers and what the OM stores of them.
 
 use gateway_core::conditions::{self, ETagCondition, ReadConditions};
-use gateway_core::metadata::{Metadata, check_storage_class, refuse_unbuilt_headers};
+use gateway_core::metadata::{Metadata, check_storage_class};
 use gateway_core::payload::checksum_header;
 use gateway_core::xml::{Owner, checksum_type_name};
 use gateway_core::{RequestHead, S3Error, checksum};
@@ -11,9 +11,8 @@ use types::ETag;
 
 use crate::reply::set;
 
-/// What a write stores with the object. Headers that ask for more than is built are refused.
+/// What a write stores with the object.
 pub(super) fn parse_attributes(head: &RequestHead) -> Result<ObjectAttributes, S3Error> {
-    refuse_unbuilt_headers(head)?;
     check_storage_class(head)?;
     Ok(to_attributes(Metadata::parse(head)?))
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use gateway_core::payload::{PayloadPlan, checksum_header, parse_checksum_type};
+use gateway_core::payload::{PayloadPlan, checksum_header, parse_checksum_type, refuse_unknown_checksums};
 use gateway_core::xml::{self, CompleteMultipartUploadResult, CompletedPart, MAX_COMPLETE_BODY};
 use gateway_core::{S3Error, S3ErrorCode, checksum, encoding};
 use http::StatusCode;
@@ -234,6 +234,7 @@ impl Expected {
             };
             text.parse().map_err(|_| invalid())
         });
+        refuse_unknown_checksums(request)?;
         let mut checksum = None;
         for algorithm in ChecksumAlgorithm::ALL {
             if let Some(value) = request.header(checksum_header(algorithm))?

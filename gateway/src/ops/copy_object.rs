@@ -27,7 +27,7 @@ impl Operation for CopyObject {
     type Reply = KeyCopied;
 
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
-        // Refuses what is not built, whether or not the copy takes its own attributes.
+        // Checked whether or not the copy takes its own attributes.
         let replacement = parse_attributes(request)?;
         let attributes = match request.header("x-amz-metadata-directive")?.as_deref() {
             None | Some("COPY") => CopyAttributes::Source,

@@ -1,6 +1,5 @@
 //! `CreateBucket`.
 
-use gateway_core::metadata::refuse_unbuilt_headers;
 use gateway_core::payload::PayloadPlan;
 use gateway_core::xml::{CreateBucketConfiguration, MAX_SMALL_BODY};
 use gateway_core::{S3Error, S3ErrorCode};
@@ -26,7 +25,6 @@ impl Operation for CreateBucket {
     type Reply = BucketName;
 
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
-        refuse_unbuilt_headers(request)?;
         Ok(Self { bucket: request.bucket()?, plan: request.bodyless_plan()? })
     }
 

@@ -25,7 +25,7 @@ impl Operation for DeleteObject {
     type Reply = (DeletedKey, Option<VersionId>);
 
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
-        for unbuilt in ["x-amz-if-match-last-modified-time", "x-amz-if-match-size", "x-amz-mfa"] {
+        for unbuilt in ["x-amz-if-match-last-modified-time", "x-amz-if-match-size"] {
             if request.has_header(unbuilt) {
                 return Err(S3Error::not_implemented(&format!("The header {unbuilt}")));
             }

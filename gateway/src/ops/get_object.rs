@@ -2,7 +2,7 @@
 
 use gateway_core::S3Error;
 
-use super::object_reading::{Found, Reading};
+use super::object_reading::{Blocks, Found, Reading};
 use crate::context::OpContext;
 use crate::data::read_object;
 use crate::operation::{Operation, S3Request};
@@ -18,8 +18,8 @@ impl Operation for GetObject {
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<(Found, ReplyBody), S3Error> {
-        let (source, blocks) = (self.0.source.clone(), self.0.wanted.blocks());
-        let mut found = self.0.look_up(cx, blocks).await?;
+        let source = self.0.source.clone();
+        let mut found = self.0.look_up(cx, Blocks::Needed).await?;
         let pieces = std::mem::take(&mut found.read.pieces);
         let body = read_object(cx, source, found.read.info.object, pieces, found.range).await?;
         Ok((found, body))

@@ -1,9 +1,8 @@
 //! `HeadObject`: GetObject's head without its bytes.
 
 use gateway_core::S3Error;
-use om_api::BlocksWanted;
 
-use super::object_reading::{Found, Reading, Wanted};
+use super::object_reading::{Blocks, Found, Reading};
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
 use crate::reply::{Reply, ReplyBody};
@@ -18,12 +17,7 @@ impl Operation for HeadObject {
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<Found, S3Error> {
-        // A part's size is known only with its blocks.
-        let blocks = match self.0.wanted {
-            Wanted::Part(part) => BlocksWanted::Part(part),
-            Wanted::Whole | Wanted::Range(_) => BlocksWanted::None,
-        };
-        self.0.look_up(cx, blocks).await
+        self.0.look_up(cx, Blocks::NotNeeded).await
     }
 
     fn render(found: Found) -> Reply {

@@ -81,6 +81,7 @@ pub(crate) fn perform<'a>(
         | S3Operation::DeleteBucketReplication
         | S3Operation::DeleteBucketTagging
         | S3Operation::DeleteBucketWebsite
+        | S3Operation::DeleteObjectAnnotation
         | S3Operation::DeleteObjectTagging
         | S3Operation::DeletePublicAccessBlock
         | S3Operation::GetBucketAbac
@@ -106,6 +107,7 @@ pub(crate) fn perform<'a>(
         | S3Operation::GetBucketVersioning
         | S3Operation::GetBucketWebsite
         | S3Operation::GetObjectAcl
+        | S3Operation::GetObjectAnnotation
         | S3Operation::GetObjectAttributes
         | S3Operation::GetObjectLegalHold
         | S3Operation::GetObjectLockConfiguration
@@ -117,6 +119,7 @@ pub(crate) fn perform<'a>(
         | S3Operation::ListBucketIntelligentTieringConfigurations
         | S3Operation::ListBucketInventoryConfigurations
         | S3Operation::ListBucketMetricsConfigurations
+        | S3Operation::ListObjectAnnotations
         | S3Operation::PostObject
         | S3Operation::PutBucketAbac
         | S3Operation::PutBucketAccelerateConfiguration
@@ -138,6 +141,7 @@ pub(crate) fn perform<'a>(
         | S3Operation::PutBucketVersioning
         | S3Operation::PutBucketWebsite
         | S3Operation::PutObjectAcl
+        | S3Operation::PutObjectAnnotation
         | S3Operation::PutObjectLegalHold
         | S3Operation::PutObjectLockConfiguration
         | S3Operation::PutObjectRetention
@@ -146,6 +150,7 @@ pub(crate) fn perform<'a>(
         | S3Operation::RenameObject
         | S3Operation::RestoreObject
         | S3Operation::SelectObjectContent
+        | S3Operation::UpdateBucketMetadataAnnotationTableConfiguration
         | S3Operation::UpdateBucketMetadataInventoryTableConfiguration
         | S3Operation::UpdateBucketMetadataJournalTableConfiguration
         | S3Operation::UpdateObjectEncryption => std::future::ready(Err(not_built(operation, request))).boxed(),

@@ -1,6 +1,6 @@
 //! What GetObject and HeadObject share: the look-up, the conditions, the range, the headers.
 
-use gateway_core::conditions::{ReadConditions, ReadVerdict};
+use gateway_core::conditions::{IfRange, ReadConditions, ReadVerdict};
 use gateway_core::dates::format_http_date;
 use gateway_core::metadata::ResponseOverrides;
 use gateway_core::range::{ByteRange, RangeRequest};
@@ -19,7 +19,7 @@ use crate::reply::{self, Reply, ReplyBody, set};
 
 /// Which bytes a read wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+enum Wanted {
     Whole,
     Range(RangeRequest),
     Part(PartNumber),
@@ -29,7 +29,8 @@ pub(super) enum Wanted {
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) source: ObjectSource,
-    pub(super) wanted: Wanted,
+    wanted: Wanted,
+    if_range: Option<IfRange>,
     conditions: ReadConditions,
     overrides: ResponseOverrides,
     shows_checksum: bool,
@@ -47,9 +48,6 @@ pub(crate) struct Found {
 
 impl Reading {
     pub(super) fn parse(request: &S3Request) -> Result<Self, S3Error> {
-        if request.headers.keys().any(|name| name.as_str().starts_with("x-amz-server-side-encryption")) {
-            return Err(S3Error::not_implemented("Server-side encryption with a key of the client's"));
-        }
         let range = request.header(header::RANGE.as_str())?.and_then(|text| RangeRequest::parse(&text));
         let part = request.query().get("partNumber").map(part_number).transpose()?;
         let wanted = match (range, part) {
@@ -64,6 +62,7 @@ impl Reading {
         Ok(Self {
             source: ObjectSource { bucket: request.bucket()?, key: request.key()?, version: request.version()? },
             wanted,
+            if_range: IfRange::of_read(request)?,
             conditions: ReadConditions::of_read(request)?,
             overrides: ResponseOverrides::parse(request, request.is_anonymous)?,
             shows_checksum: checksum_mode.is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED")),
@@ -72,14 +71,17 @@ impl Reading {
 
     /// Asks the OM for the object, and holds what it is against the conditions and the range. `blocks` says where its bytes
     /// are, if they are wanted.
-    pub(super) async fn look_up(self, cx: &OpContext, blocks: BlocksWanted) -> Result<Found, S3Error> {
-        let ObjectSource { bucket, key, version } = self.source.clone();
-        let request = LookupKey { by: cx.by(), bucket, key, version, wanted: blocks, pinned: None, refresh: false };
-        let read = match cx.om().lookup_key(cx.call(), request).await {
-            Ok(read) => read,
-            Err(CallError::Rejected(rejection)) => return Err(self.rejected(cx, rejection)),
-            Err(failure) => return Err(call_failed(&failure)),
-        };
+    pub(super) async fn look_up(mut self, cx: &OpContext, blocks: Blocks) -> Result<Found, S3Error> {
+        let mut read = self.ask(cx, blocks).await?;
+        if let (Wanted::Range(_), Some(state)) = (self.wanted, self.if_range)
+            && !state.matches(read.info.etag, read.info.last_modified)
+        {
+            // A piece of another object than the one whose other pieces the client has: it gets the whole.
+            self.wanted = Wanted::Whole;
+            if blocks == Blocks::Needed {
+                read = self.ask(cx, blocks).await?;
+            }
+        }
         let info = &read.info;
         match self.conditions.evaluate(info.etag, info.last_modified) {
             ReadVerdict::Send => {}
@@ -92,6 +94,17 @@ impl Reading {
             Wanted::Part(part) => part_range(info, part)?,
         };
         Ok(Found { range, wanted: self.wanted, overrides: self.overrides, shows_checksum: self.shows_checksum, read })
+    }
+
+    async fn ask(&self, cx: &OpContext, blocks: Blocks) -> Result<ObjectRead, S3Error> {
+        let ObjectSource { bucket, key, version } = self.source.clone();
+        let wanted = self.wanted.blocks(blocks);
+        let request = LookupKey { by: cx.by(), bucket, key, version, wanted, pinned: None, refresh: false };
+        match cx.om().lookup_key(cx.call(), request).await {
+            Ok(read) => Ok(read),
+            Err(CallError::Rejected(rejection)) => Err(self.rejected(cx, rejection)),
+            Err(failure) => Err(call_failed(&failure)),
+        }
     }
 
     fn rejected(&self, cx: &OpContext, rejection: LookupRejected) -> S3Error {
@@ -112,16 +125,25 @@ impl Reading {
     }
 }
 
+/// Whether the answer will have a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blocks {
+    Needed,
+    NotNeeded,
+}
+
 impl Wanted {
-    pub(super) fn blocks(self) -> BlocksWanted {
+    fn blocks(self, blocks: Blocks) -> BlocksWanted {
         match self {
+            // A part's size is known only with its blocks.
+            Self::Part(part) => BlocksWanted::Part(part),
+            Self::Whole | Self::Range(_) if blocks == Blocks::NotNeeded => BlocksWanted::None,
             Self::Whole => BlocksWanted::All,
             Self::Range(range) => BlocksWanted::Range(match range {
                 RangeRequest::From { first, last: Some(last) } => om_api::ByteRange::Span(first, last),
                 RangeRequest::From { first, last: None } => om_api::ByteRange::From(first),
                 RangeRequest::Suffix(length) => om_api::ByteRange::Suffix(length),
             }),
-            Self::Part(part) => BlocksWanted::Part(part),
         }
     }
 }

@@ -57,9 +57,6 @@ impl Operation for UploadPart {
     type Reply = Uploaded;
 
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
-        if request.headers.keys().any(|name| name.as_str().starts_with("x-amz-server-side-encryption")) {
-            return Err(S3Error::not_implemented("Server-side encryption with a key of the client's"));
-        }
         let plan = request.plan()?;
         plan.check_length(MAX_PUT)?;
         Ok(Self { target: PartTarget::parse(request)?, plan })

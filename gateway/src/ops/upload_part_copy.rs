@@ -38,9 +38,6 @@ impl Operation for UploadPartCopy {
     type Reply = Copied;
 
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
-        if request.headers.keys().any(|name| name.as_str().contains("server-side-encryption")) {
-            return Err(S3Error::not_implemented("Server-side encryption with a key of the client's"));
-        }
         let range = request.header("x-amz-copy-source-range")?;
         Ok(Self {
             source: parse_source(request)?,

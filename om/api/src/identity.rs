@@ -214,6 +214,41 @@ pub struct EnsureUser {
     pub pair: Option<KeyPair>,
 }
 
+impl EnsureUser {
+    /// What names and secrets may be. Ids end at NUL in the OM's tables and are shown in logs; secrets only have to be
+    /// guessable by nobody.
+    pub fn check(&self) -> Result<(), EnsureUserRejected> {
+        let invalid = |what: &str| Err(EnsureUserRejected::Invalid(what.to_owned()));
+        let is_text = |text: &str, most: usize| !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
+        let is_graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_text(&self.user.id.0, 255) || !is_graphic(&self.user.id.0) {
+            return invalid("user id: 1 to 255 visible characters");
+        }
+        if !is_text(&self.user.display_name, 255) {
+            return invalid("display name: 1 to 255 characters");
+        }
+        if self.email.as_ref().is_some_and(|email| !is_text(email, 254) || !email.contains('@')) {
+            return invalid("e-mail address");
+        }
+        self.pair.as_ref().map_or(Ok(()), KeyPair::check)
+    }
+}
+
+impl KeyPair {
+    pub fn check(&self) -> Result<(), EnsureUserRejected> {
+        let invalid = |what: &str| Err(EnsureUserRejected::Invalid(what.to_owned()));
+        let is_graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        let (id, secret) = (&self.access_key.0, &self.secret_key.0);
+        if !(3..=128).contains(&id.len()) || !is_graphic(id) || id.contains(['/', ',', '=']) {
+            return invalid("access key: 3 to 128 visible characters without / , =");
+        }
+        if !(8..=256).contains(&secret.len()) || !is_graphic(secret) {
+            return invalid("secret key: 8 to 256 visible characters, none of them a space");
+        }
+        Ok(())
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 pub enum EnsureUserRejected {
     #[n(0)]

@@ -176,7 +176,8 @@ mod tests {
     fn a_credential_is_good_only_under_the_secret_that_verified_it() {
         let mut tables = MemoryTables::default();
         rows::put(&mut tables, USERS, b"ada", &user("ada", false));
-        let row = AccessKeyRow { user: UserId("ada".into()), sealed: vec![1], secret_version: 7, created: Timestamp(1) };
+        let row =
+            AccessKeyRow { user: UserId("ada".into()), sealed: vec![1], secret_version: 7, created: Timestamp(1), origin: None };
         rows::put(&mut tables, ACCESS_KEYS, b"AK", &row);
         let signed = |key: &str, secret_version| Requester::Signed { access_key: AccessKeyId(key.into()), secret_version };
         let identify = |requester| identify(&tables, &requester).expect("memory");

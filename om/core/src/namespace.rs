@@ -7,7 +7,7 @@ use crate::rows::{
     self, AccessKeyId, AccessKeyRow, BucketRow, CompletedRow, KeyHead, KeyRow, Piece, UploadKey, UploadRow, UserId, UserRow,
     bucket_key, key_key, name_key, upload_key,
 };
-use crate::tables::{ACCESS_KEYS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, KEYS, UPLOADS, USERS};
+use crate::tables::{ACCESS_KEYS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, KEYS, REVOKED_KEYS, UPLOADS, USERS};
 
 pub fn bucket_by_name(
     tables: &dyn ReadTables,
@@ -72,6 +72,11 @@ pub fn completed(tables: &dyn ReadTables, at: &UploadKey) -> Result<Option<Compl
 
 pub fn user(tables: &dyn ReadTables, id: &UserId) -> Result<Option<UserRow>, StorageFault> {
     rows::get(tables, USERS, id.0.as_bytes())
+}
+
+/// Whether somebody ended this access key, so that it must not come back by itself.
+pub fn is_revoked(tables: &dyn ReadTables, id: &AccessKeyId) -> Result<bool, StorageFault> {
+    Ok(tables.get(REVOKED_KEYS, id.0.as_bytes())?.is_some())
 }
 
 pub fn access_key(tables: &dyn ReadTables, id: &AccessKeyId) -> Result<Option<AccessKeyRow>, StorageFault> {

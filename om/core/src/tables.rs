@@ -74,6 +74,8 @@ tables! {
     USER_VOLUMES = 28 "user volumes";
     /// `bucket id be64 · key` → sequence of the key's null version where that is not the current one. Reserved.
     NULL_VERSIONS = 29 "null versions";
+    /// `access key` → [`RevokedKeyRow`](crate::rows::RevokedKeyRow): access keys that no configuration brings back.
+    REVOKED_KEYS = 30 "revoked access keys";
 }
 
 #[cfg(test)]

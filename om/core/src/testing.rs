@@ -49,6 +49,7 @@ impl Namespace {
                 is_admin: false,
                 pair: None,
                 now,
+                origin: None,
             };
             om.apply(ensure).expect("a new user");
         }

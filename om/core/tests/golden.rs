@@ -176,10 +176,23 @@ fn commands() -> Vec<Command> {
             is_admin: true,
             pair: Some(pair()),
             now: NOW,
+            origin: None,
         }
         .into(),
         CreateSecret { user: user(), pair: pair(), now: NOW }.into(),
-        RevokeSecret { user: user() }.into(),
+        RevokeSecret { user: user(), now: None }.into(),
+        // With what later releases added.
+        EnsureUser {
+            user: user(),
+            display_name: "Ada".into(),
+            email: None,
+            is_admin: false,
+            pair: Some(pair()),
+            now: NOW,
+            origin: Some(PairOrigin::Configuration),
+        }
+        .into(),
+        RevokeSecret { user: user(), now: Some(NOW) }.into(),
     ]
 }
 
@@ -220,7 +233,8 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
     };
     let part = PartRow { object: ObjectId(9), size: 10, etag: etag(), checksum: None, modified: NOW, pieces };
     let account = UserRow { id: user(), display_name: "Ada".into(), email: None, is_admin: false, created: NOW };
-    let access_key = AccessKeyRow { user: user(), sealed: vec![9, 8, 7], secret_version: 5, created: NOW };
+    let access_key = AccessKeyRow { user: user(), sealed: vec![9, 8, 7], secret_version: 5, created: NOW, origin: None };
+    let configured = AccessKeyRow { origin: Some(PairOrigin::Configuration), ..access_key.clone() };
     vec![
         ("volume", ::tables::encode(&VolumeRow { owner: user(), created: NOW })),
         ("bucket", ::tables::encode(&bucket)),
@@ -232,6 +246,8 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("reclaim", ::tables::encode(&ReclaimRow { blocks: vec![block()] })),
         ("user", ::tables::encode(&account)),
         ("access-key", ::tables::encode(&access_key)),
+        ("access-key", ::tables::encode(&configured)),
+        ("revoked-key", ::tables::encode(&RevokedKeyRow { user: user(), revoked: NOW })),
     ]
 }
 

@@ -3,9 +3,11 @@
 use om_api as api;
 use om_core::accounts;
 use om_core::authorise::{Action, Denied, Resource, authorise, identify};
-use om_core::rows::{AccessKeyId, AccessKeyRow, SealCheck, UserId, UserRow};
+use om_core::rows::{AccessKeyId, AccessKeyRow, PairOrigin, SealCheck, UserId, UserRow};
 use om_core::{EnsureUser, SealedPair, SetSealCheck, UserAccount, namespace};
 use rpc::{CallContext, CallError};
+use tables::{ReadTables, StorageFault};
+use tracing::warn;
 
 use super::OmService;
 use super::buckets::Names;
@@ -21,6 +23,31 @@ fn show(account: UserAccount) -> api::UserInfo {
         email,
         is_admin,
         access_keys: access_keys.into_iter().map(IntoApi::into_api).collect(),
+    }
+}
+
+/// What is there of a user who is to be as the configuration says.
+struct Known {
+    account: Option<UserAccount>,
+    /// Of the access key that the configuration names.
+    key_row: Option<AccessKeyRow>,
+    is_revoked: bool,
+    /// That key is the configuration's, and the user has no other one from there.
+    is_only_configured: bool,
+}
+
+impl Known {
+    fn look_up(tables: &dyn ReadTables, user: &UserId, pair: Option<&AccessKeyId>) -> Result<Self, StorageFault> {
+        let account = accounts::account(tables, user)?;
+        let mut configured = Vec::new();
+        for key in account.iter().flat_map(|account| &account.access_keys) {
+            let origin = namespace::access_key(tables, key)?.and_then(|row| row.origin);
+            configured.extend((origin == Some(PairOrigin::Configuration)).then_some(key));
+        }
+        let is_only_configured = pair.is_some_and(|pair| configured == [pair]);
+        let Some(pair) = pair else { return Ok(Self { account, key_row: None, is_revoked: false, is_only_configured }) };
+        let (key_row, is_revoked) = (namespace::access_key(tables, pair)?, namespace::is_revoked(tables, pair)?);
+        Ok(Self { account, key_row, is_revoked, is_only_configured })
     }
 }
 
@@ -134,7 +161,7 @@ impl OmService {
         request: api::RevokeSecret,
     ) -> Result<(), CallError<api::SecretRejected>> {
         let user = self.secret_owner(&cx, &request.by, request.user, Action::RevokeSecret).await?;
-        let command = om_core::RevokeSecret { user };
+        let command = om_core::RevokeSecret { user, now: Some(self.clock.now()) };
         let revoked = self.log.propose(scoped(&cx, Kind::RevokeSecret), command, cx.deadline).await;
         revoked.map_err(|error| error.map_rejection(IntoApi::into_api))
     }
@@ -159,40 +186,44 @@ impl OmService {
         request: api::EnsureUser,
     ) -> Result<api::UserInfo, CallError<api::EnsureUserRejected>> {
         type Rejected = api::EnsureUserRejected;
-        check(&request).map_err(CallError::Rejected)?;
+        request.check().map_err(CallError::Rejected)?;
         let api::EnsureUser { user, email, is_admin, pair } = request;
         let id = user.id.into_core();
-        let (account, key_row) = self
+        let pair_id = pair.as_ref().map(|pair| pair.access_key.clone().into_core());
+        let known = self
             .log
-            .read(cx.deadline, |tables| {
-                let account = accounts::account(tables, &id)?;
-                let key_row = match &pair {
-                    Some(pair) => namespace::access_key(tables, &pair.access_key.clone().into_core())?,
-                    None => None,
-                };
-                Ok::<_, Stop<Rejected>>((account, key_row))
-            })
+            .read(cx.deadline, |tables| Known::look_up(tables, &id, pair_id.as_ref()).map_err(Stop::<Rejected>::from))
             .await?;
+        let pair = match pair {
+            Some(pair) if known.is_revoked => {
+                warn!(user = ?id, access_key = %pair.access_key, "the configuration names an access key that was revoked: it stays so");
+                None
+            }
+            pair => pair,
+        };
         let has_pair = match &pair {
             None => true,
-            Some(pair) => key_row.is_some_and(|row| row.user == id && self.holds(pair, &row)),
+            Some(pair) => known.key_row.as_ref().is_some_and(|row| row.user == id && self.holds(pair, row)),
         };
         // Nothing to change, nothing to write: a restart ensures every user that a configuration names.
-        if let Some(account) = account.filter(|_| has_pair) {
+        let is_settled = has_pair && (pair.is_none() || known.is_only_configured);
+        if let Some(account) = known.account.filter(|_| is_settled) {
             let UserRow { display_name, email: known_email, is_admin: was_admin, .. } = &account.user;
             if *display_name == user.display_name && *known_email == email && *was_admin == is_admin {
                 return Ok(show(account));
             }
         }
         self.settle_seal(&cx).await?;
-        let pair = match pair.filter(|_| !has_pair) {
+        let pair = match pair.filter(|_| !is_settled) {
             Some(pair) => {
                 let sealed = self.sealed(pair.access_key.into_core(), &pair.secret_key.0);
                 Some(sealed.map_err(sealing_failed)?)
             }
             None => None,
         };
-        let command = EnsureUser { user: id, display_name: user.display_name, email, is_admin, pair, now: self.clock.now() };
+        let origin = Some(PairOrigin::Configuration);
+        let (display_name, now) = (user.display_name, self.clock.now());
+        let command = EnsureUser { user: id, display_name, email, is_admin, pair, now, origin };
         let ensured = self.log.propose(scoped(&cx, Kind::EnsureUser), command, cx.deadline).await;
         ensured.map(show).map_err(|error| error.map_rejection(IntoApi::into_api))
     }
@@ -222,32 +253,4 @@ impl OmService {
         };
         self.seal.verify_check(&check.sealed).map_err(sealing_failed)
     }
-}
-
-/// What names and secrets may be. Ids end at NUL in the key layout and are shown in logs; secrets only have to be guessable by
-/// nobody.
-fn check(request: &api::EnsureUser) -> Result<(), api::EnsureUserRejected> {
-    let invalid = |what: &str| Err(api::EnsureUserRejected::Invalid(what.to_owned()));
-    let is_text = |text: &str, most: usize| !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
-    let is_graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_text(&request.user.id.0, 255) || !is_graphic(&request.user.id.0) {
-        return invalid("user id");
-    }
-    if !is_text(&request.user.display_name, 255) {
-        return invalid("display name");
-    }
-    if request.email.as_ref().is_some_and(|email| !is_text(email, 254) || !email.contains('@')) {
-        return invalid("e-mail address");
-    }
-    if let Some(pair) = &request.pair {
-        let id = &pair.access_key.0;
-        if !(3..=128).contains(&id.len()) || !is_graphic(id) || id.contains(['/', ',', '=']) {
-            return invalid("access key: 3 to 128 visible characters without / , =");
-        }
-        let secret = &pair.secret_key.0;
-        if !(8..=256).contains(&secret.len()) || !is_graphic(secret) {
-            return invalid("secret key: 8 to 256 visible characters");
-        }
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
+use http::StatusCode;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -24,6 +25,8 @@ pub(crate) enum AdminError {
     Unreachable { endpoint: String, what: String },
     #[error("signing the request: {0}")]
     Signing(String),
+    #[error("{endpoint} is not an admin listener: its answer ({status}) is not what one says")]
+    NotAdmin { endpoint: String, status: u16 },
     #[error("{code} ({status}): {message}")]
     Refused { status: u16, code: String, message: String },
 }
@@ -34,7 +37,7 @@ impl AdminError {
         match self {
             Self::Refused { .. } => 1,
             Self::Endpoint(_) | Self::NoKeys | Self::Signing(_) => 2,
-            Self::Unreachable { .. } => 3,
+            Self::Unreachable { .. } | Self::NotAdmin { .. } => 3,
         }
     }
 }
@@ -44,41 +47,51 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 struct Request {
     method: &'static str,
     path: String,
+    answer: Answer,
+}
+
+/// What a listener says when it has done what it was asked for.
+#[derive(Debug, Clone, Copy)]
+enum Answer {
+    Nothing,
+    Fields(&'static [&'static str]),
+    Rows,
 }
 
 fn request(command: &AdminCommand) -> Request {
-    let get = |path: &str| Request { method: "GET", path: path.to_owned() };
-    let transfer = |group: &str, to: &Option<u64>| Request {
-        method: "POST",
-        path: match to {
-            Some(to) => format!("/admin/v1/{group}/transfer?to={to}"),
-            None => format!("/admin/v1/{group}/transfer"),
-        },
+    const ROLES: Answer = Answer::Fields(&["term", "members"]);
+    let ask = |method, path: &str, answer| Request { method, path: path.to_owned(), answer };
+    let get = |path: &str, answer| ask("GET", path, answer);
+    let transfer = |group: &str, to: &Option<u64>| match to {
+        Some(to) => ask("POST", &format!("/admin/v1/{group}/transfer?to={to}"), Answer::Nothing),
+        None => ask("POST", &format!("/admin/v1/{group}/transfer"), Answer::Nothing),
     };
-    let secret = |method, user: &Option<String>| Request {
-        method,
-        path: match user {
-            Some(user) => format!("/secret/{}", percent_encoding::utf8_percent_encode(user, percent_encoding::NON_ALPHANUMERIC)),
-            None => "/secret".to_owned(),
-        },
+    let secret = |method, user: &Option<String>, answer| match user {
+        Some(user) => {
+            let user = percent_encoding::utf8_percent_encode(user, percent_encoding::NON_ALPHANUMERIC);
+            ask(method, &format!("/secret/{user}"), answer)
+        }
+        None => ask(method, "/secret", answer),
     };
     match command {
-        AdminCommand::Status => get("/admin/v1/status"),
-        AdminCommand::Om(GroupCommand::Roles) => get("/admin/v1/om/roles"),
+        AdminCommand::Status => get("/admin/v1/status", Answer::Fields(&["problems", "om", "scm"])),
+        AdminCommand::Om(GroupCommand::Roles) => get("/admin/v1/om/roles", ROLES),
         AdminCommand::Om(GroupCommand::Transfer { to }) => transfer("om", to),
-        AdminCommand::Scm(ScmCommand::Roles) => get("/admin/v1/scm/roles"),
+        AdminCommand::Scm(ScmCommand::Roles) => get("/admin/v1/scm/roles", ROLES),
         AdminCommand::Scm(ScmCommand::Transfer { to }) => transfer("scm", to),
-        AdminCommand::Scm(ScmCommand::SafeMode { leave: false }) => get("/admin/v1/scm/safe-mode"),
-        AdminCommand::Scm(ScmCommand::SafeMode { leave: true }) => {
-            Request { method: "DELETE", path: "/admin/v1/scm/safe-mode".to_owned() }
+        AdminCommand::Scm(ScmCommand::SafeMode { leave: false }) => get("/admin/v1/scm/safe-mode", Answer::Fields(&["on"])),
+        AdminCommand::Scm(ScmCommand::SafeMode { leave: true }) => ask("DELETE", "/admin/v1/scm/safe-mode", Answer::Nothing),
+        AdminCommand::Scm(ScmCommand::Pipelines) => get("/admin/v1/scm/pipelines", Answer::Rows),
+        AdminCommand::Scm(ScmCommand::Containers { unhealthy: false }) => get("/admin/v1/scm/containers", Answer::Rows),
+        AdminCommand::Scm(ScmCommand::Containers { unhealthy: true }) => {
+            get("/admin/v1/scm/containers?unhealthy=true", Answer::Rows)
         }
-        AdminCommand::Scm(ScmCommand::Pipelines) => get("/admin/v1/scm/pipelines"),
-        AdminCommand::Scm(ScmCommand::Containers { unhealthy: false }) => get("/admin/v1/scm/containers"),
-        AdminCommand::Scm(ScmCommand::Containers { unhealthy: true }) => get("/admin/v1/scm/containers?unhealthy=true"),
-        AdminCommand::Datanode(DatanodeCommand::List) => get("/admin/v1/datanodes"),
-        AdminCommand::Secret(SecretCommand::Create { user }) => secret("PUT", user),
-        AdminCommand::Secret(SecretCommand::Revoke { user }) => secret("DELETE", user),
-        AdminCommand::User(UserCommand::List) => get("/admin/v1/users"),
+        AdminCommand::Datanode(DatanodeCommand::List) => get("/admin/v1/datanodes", Answer::Rows),
+        AdminCommand::Secret(SecretCommand::Create { user }) => {
+            secret("PUT", user, Answer::Fields(&["user", "access_key", "secret_key"]))
+        }
+        AdminCommand::Secret(SecretCommand::Revoke { user }) => secret("DELETE", user, Answer::Nothing),
+        AdminCommand::User(UserCommand::List) => get("/admin/v1/users", Answer::Rows),
     }
 }
 
@@ -109,12 +122,25 @@ async fn send(endpoint: &str, access_key: &str, secret_key: &str, request: &Requ
         Ok((status, body))
     };
     let (status, body) = tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| unreachable("no answer".to_owned()))??;
-    let answer: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    if status.is_success() {
-        return Ok(answer);
+    judge(status, &body, request.answer)
+        .unwrap_or_else(|| Err(AdminError::NotAdmin { endpoint: endpoint.to_owned(), status: status.as_u16() }))
+}
+
+/// What was answered; none if it is nothing that an admin listener says. A page of something else that happens to listen there
+/// must not be taken for "healthy" or "revoked".
+fn judge(status: StatusCode, body: &[u8], expected: Answer) -> Option<Result<Value, AdminError>> {
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    if !status.is_success() {
+        let text = |field: &str| answer[field].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        return Some(Err(AdminError::Refused { status: status.as_u16(), code: text("code")?, message: text("message")? }));
     }
-    let text = |field: &str| answer[field].as_str().unwrap_or_default().to_owned();
-    Err(AdminError::Refused { status: status.as_u16(), code: text("code"), message: text("message") })
+    let is_expected = match (expected, &answer) {
+        (Answer::Nothing, Value::Object(fields)) => fields.is_empty(),
+        (Answer::Fields(names), Value::Object(fields)) => names.iter().all(|name| fields.contains_key(*name)),
+        (Answer::Rows, Value::Array(rows)) => rows.iter().all(|row| row["id"] != Value::Null),
+        (Answer::Nothing | Answer::Fields(_) | Answer::Rows, _) => false,
+    };
+    is_expected.then_some(Ok(answer))
 }
 
 fn signed(
@@ -151,4 +177,25 @@ fn signed(
         .map_err(|e| signing(&e))?;
     instructions.apply_to_request_http1x(&mut built);
     Ok(built)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_admin_listener_says_is_believed_of_none() {
+        for expected in [Answer::Nothing, Answer::Fields(&["problems"]), Answer::Rows] {
+            for body in ["hello", "", "null", "7", "{\"other\":1}", "[{\"name\":1}]", "<Error/>"] {
+                for status in [200, 204, 403, 404, 500] {
+                    let status = StatusCode::from_u16(status).expect("a status");
+                    assert!(judge(status, body.as_bytes(), expected).is_none(), "{status} {body} as {expected:?}");
+                }
+            }
+        }
+        assert!(matches!(judge(StatusCode::OK, b"{}", Answer::Nothing), Some(Ok(_))));
+        assert!(matches!(judge(StatusCode::OK, b"[]", Answer::Rows), Some(Ok(_))));
+        let refused = judge(StatusCode::FORBIDDEN, b"{\"code\":\"C\",\"message\":\"m\"}", Answer::Nothing);
+        assert!(matches!(refused, Some(Err(AdminError::Refused { status: 403, .. }))));
+    }
 }

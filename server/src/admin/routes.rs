@@ -10,11 +10,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
-use gateway::Authenticator;
+use gateway::{AuditSink, Authenticator, Limits};
 use metrics_exporter_prometheus::PrometheusHandle;
 use om_api::{CreateSecret, ListUsers, Om, Requester, RevokeSecret, UserId};
 use rpc::CallContext;
-use runtime::{Entropy, Shutdown};
+use runtime::{Clock, Entropy, Shutdown};
 use scm_api::{ContainerPageRequest, Scm};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,8 +23,10 @@ use types::{ContainerId, MemberId, RequestId};
 
 use super::view;
 use crate::admin::routes::failure::Failure;
+use crate::admin::routes::listener::{AdminListener, Trace};
 
 mod failure;
+mod listener;
 
 /// Whether this process can do its work now.
 #[derive(Debug, Default)]
@@ -41,40 +43,56 @@ pub(crate) struct Operations {
     pub(crate) om: Arc<dyn Om>,
     pub(crate) scm: Arc<dyn Scm>,
     pub(crate) authenticator: Arc<Authenticator>,
+    /// Where it is written down who asked for what.
+    pub(crate) audit: Arc<dyn AuditSink>,
 }
 
 pub(crate) struct Admin {
     pub(crate) ready: Arc<Readiness>,
     pub(crate) metrics: PrometheusHandle,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) operations: Option<Operations>,
 }
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 const CONTAINERS_PER_PAGE: u32 = 1000;
+/// Probes, scrapes and a few people: more at a time are somebody's mistake or attack, and must not cost the process its
+/// descriptors.
+const LIMITS: Limits = Limits {
+    connections: 256,
+    header_timeout: Duration::from_secs(10),
+    idle_timeout: Duration::from_secs(30),
+    drain_timeout: Duration::from_secs(15),
+};
 
 pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>, shutdown: Shutdown) -> std::io::Result<()> {
-    let mut router = Router::new()
+    let answers = AdminListener::new(router(admin.operations.is_some()).with_state(Arc::clone(&admin)), admin);
+    gateway::serve(listener, LIMITS, &shutdown, Arc::new(answers)).await;
+    Ok(())
+}
+
+fn router(has_operations: bool) -> Router<Arc<Admin>> {
+    let router = Router::new()
         .route("/health/live", get(|| async { "live\n" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics));
-    if admin.operations.is_some() {
-        router = router
-            .route("/secret", any(own_secret))
-            .route("/secret/{user}", any(secret_of))
-            .route("/admin/v1/status", get(status))
-            .route("/admin/v1/om/roles", get(om_roles))
-            .route("/admin/v1/om/transfer", any(om_transfer))
-            .route("/admin/v1/scm/roles", get(scm_roles))
-            .route("/admin/v1/scm/transfer", any(scm_transfer))
-            .route("/admin/v1/scm/safe-mode", any(safe_mode))
-            .route("/admin/v1/scm/pipelines", get(pipelines))
-            .route("/admin/v1/scm/containers", get(containers))
-            .route("/admin/v1/datanodes", get(datanodes))
-            .route("/admin/v1/users", get(users));
+    if !has_operations {
+        return router;
     }
-    let service = router.with_state(admin).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(async move { shutdown.started().await }).await
+    router
+        .route("/secret", any(own_secret))
+        .route("/secret/{user}", any(secret_of))
+        .route("/admin/v1/status", get(status))
+        .route("/admin/v1/om/roles", get(om_roles))
+        .route("/admin/v1/om/transfer", any(om_transfer))
+        .route("/admin/v1/scm/roles", get(scm_roles))
+        .route("/admin/v1/scm/transfer", any(scm_transfer))
+        .route("/admin/v1/scm/safe-mode", any(safe_mode))
+        .route("/admin/v1/scm/pipelines", get(pipelines))
+        .route("/admin/v1/scm/containers", get(containers))
+        .route("/admin/v1/datanodes", get(datanodes))
+        .route("/admin/v1/users", get(users))
 }
 
 type Reply = Result<Json<Value>, Failure>;
@@ -104,20 +122,30 @@ impl Admin {
         self.operations.as_ref().ok_or(Failure::not_here())
     }
 
-    fn context(&self) -> CallContext {
-        CallContext::local(RequestId::from_u128(self.entropy.u128()), CALL_TIMEOUT)
+    fn context(&self, request: &Request) -> CallContext {
+        CallContext::local(
+            Trace::of(request).map_or_else(|| RequestId::from_u128(self.entropy.u128()), Trace::next_id),
+            CALL_TIMEOUT,
+        )
     }
 
     /// Who signed the request.
     async fn signer(&self, request: &Request) -> Result<Requester, Failure> {
-        self.operations()?.authenticator.signer(&request.method, &request.uri, &request.headers).await.map_err(Failure::signature)
+        let id = self.context(request).request_id;
+        let authenticator = &self.operations()?.authenticator;
+        let signer =
+            authenticator.signer(&request.method, &request.uri, &request.headers, id).await.map_err(Failure::signature)?;
+        if let Some(trace) = Trace::of(request) {
+            trace.signed_by(&signer);
+        }
+        Ok(signer.by)
     }
 
     /// Who signed the request, if the OM takes them for an administrator.
     async fn administrator(&self, request: &Request) -> Result<&Operations, Failure> {
         let by = self.signer(request).await?;
         let operations = self.operations()?;
-        operations.om.authorise_admin(self.context(), by).await.map_err(Failure::call)?;
+        operations.om.authorise_admin(self.context(request), by).await.map_err(Failure::call)?;
         Ok(operations)
     }
 }
@@ -135,11 +163,11 @@ async fn secret(admin: &Admin, request: &Request, user: Option<UserId>) -> Reply
     let om = &admin.operations()?.om;
     match request.method.as_str() {
         "PUT" | "POST" => {
-            let issued = om.create_secret(admin.context(), CreateSecret { by, user }).await.map_err(Failure::secret)?;
+            let issued = om.create_secret(admin.context(request), CreateSecret { by, user }).await.map_err(Failure::call)?;
             Ok(Json(view::secret(&issued)))
         }
         "DELETE" => {
-            om.revoke_secret(admin.context(), RevokeSecret { by, user }).await.map_err(Failure::secret)?;
+            om.revoke_secret(admin.context(request), RevokeSecret { by, user }).await.map_err(Failure::call)?;
             Ok(Json(json!({})))
         }
         _ => Err(Failure::method()),
@@ -148,14 +176,15 @@ async fn secret(admin: &Admin, request: &Request, user: Option<UserId>) -> Reply
 
 async fn users(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
     let by = admin.signer(&request).await?;
-    let users = admin.operations()?.om.list_users(admin.context(), ListUsers { by }).await.map_err(Failure::secret)?;
+    let users = admin.operations()?.om.list_users(admin.context(&request), ListUsers { by }).await.map_err(Failure::call)?;
     Ok(Json(users.iter().map(view::user).collect()))
 }
 
 async fn status(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
     let Operations { om, scm, .. } = admin.administrator(&request).await?;
-    let (om_overview, om_roles) = tokio::join!(om.overview(admin.context(), ()), om.roles(admin.context(), ()));
-    let (scm_overview, scm_roles) = tokio::join!(scm.overview(admin.context(), ()), scm.roles(admin.context(), ()));
+    let (om_overview, om_roles) = tokio::join!(om.overview(admin.context(&request), ()), om.roles(admin.context(&request), ()));
+    let (scm_overview, scm_roles) =
+        tokio::join!(scm.overview(admin.context(&request), ()), scm.roles(admin.context(&request), ()));
     let mut problems = Vec::new();
     if let Err(error) = &om_overview {
         problems.push(format!("the OM does not answer: {error}"));
@@ -192,13 +221,13 @@ async fn status(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
 
 async fn om_roles(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
     let operations = admin.administrator(&request).await?;
-    let roles = operations.om.roles(admin.context(), ()).await.map_err(Failure::call)?;
+    let roles = operations.om.roles(admin.context(&request), ()).await.map_err(Failure::call)?;
     Ok(Json(view::raft(&roles)))
 }
 
 async fn scm_roles(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
     let operations = admin.administrator(&request).await?;
-    let roles = operations.scm.roles(admin.context(), ()).await.map_err(Failure::call)?;
+    let roles = operations.scm.roles(admin.context(&request), ()).await.map_err(Failure::call)?;
     Ok(Json(view::raft(&roles)))
 }
 
@@ -211,7 +240,7 @@ async fn om_transfer(State(admin): State<Arc<Admin>>, Query(TransferTo { to }): 
     Failure::unless_post(&request)?;
     let operations = admin.administrator(&request).await?;
     let transfer = om_api::TransferLeadership { to: to.map(MemberId) };
-    operations.om.transfer_leadership(admin.context(), transfer).await.map_err(Failure::call)?;
+    operations.om.transfer_leadership(admin.context(&request), transfer).await.map_err(Failure::call)?;
     Ok(Json(json!({})))
 }
 
@@ -219,7 +248,7 @@ async fn scm_transfer(State(admin): State<Arc<Admin>>, Query(TransferTo { to }):
     Failure::unless_post(&request)?;
     let operations = admin.administrator(&request).await?;
     let transfer = scm_api::TransferLeadership { to: to.map(MemberId) };
-    operations.scm.transfer_leadership(admin.context(), transfer).await.map_err(Failure::call)?;
+    operations.scm.transfer_leadership(admin.context(&request), transfer).await.map_err(Failure::call)?;
     Ok(Json(json!({})))
 }
 
@@ -227,11 +256,11 @@ async fn safe_mode(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
     let operations = admin.administrator(&request).await?;
     match request.method.as_str() {
         "GET" => {
-            let overview = operations.scm.overview(admin.context(), ()).await.map_err(Failure::call)?;
+            let overview = operations.scm.overview(admin.context(&request), ()).await.map_err(Failure::call)?;
             Ok(Json(view::scm(&overview)["safe_mode"].clone()))
         }
         "DELETE" => {
-            operations.scm.leave_safe_mode(admin.context(), ()).await.map_err(Failure::call)?;
+            operations.scm.leave_safe_mode(admin.context(&request), ()).await.map_err(Failure::call)?;
             Ok(Json(json!({})))
         }
         _ => Err(Failure::method()),
@@ -240,7 +269,7 @@ async fn safe_mode(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
 
 async fn pipelines(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
     let operations = admin.administrator(&request).await?;
-    let pipelines = operations.scm.pipelines(admin.context(), ()).await.map_err(Failure::call)?;
+    let pipelines = operations.scm.pipelines(admin.context(&request), ()).await.map_err(Failure::call)?;
     Ok(Json(pipelines.iter().map(view::pipeline).collect()))
 }
 
@@ -260,7 +289,7 @@ async fn containers(
     let mut after: Option<ContainerId> = None;
     loop {
         let ask = ContainerPageRequest { after, limit: CONTAINERS_PER_PAGE };
-        let page = operations.scm.containers(admin.context(), ask).await.map_err(Failure::call)?;
+        let page = operations.scm.containers(admin.context(&request), ask).await.map_err(Failure::call)?;
         found.extend(page.containers.iter().filter(|c| !unhealthy || !c.is_healthy).map(view::container));
         after = page.containers.last().map(|c| c.id);
         if !page.more || after.is_none() {
@@ -271,6 +300,6 @@ async fn containers(
 
 async fn datanodes(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
     let operations = admin.administrator(&request).await?;
-    let datanodes = operations.scm.datanodes(admin.context(), ()).await.map_err(Failure::call)?;
+    let datanodes = operations.scm.datanodes(admin.context(&request), ()).await.map_err(Failure::call)?;
     Ok(Json(datanodes.iter().map(view::datanode).collect()))
 }

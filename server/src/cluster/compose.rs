@@ -17,7 +17,7 @@ use raft_node::{Group, HostConfig, TableMachine, TableOptions};
 use rpc::{CallContext, CallError, CallFault, NotApplied, Peer, Reply, Service};
 use runtime::{Entropy, Shutdown};
 use sha2::Sha256;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use types::{Endpoint, GroupId, Replication, RequestId};
 
 use super::formation::Roster;
@@ -140,6 +140,10 @@ impl Members {
 
 pub(crate) fn listen_address(endpoint: &Endpoint) -> Result<SocketAddr, MembersError> {
     endpoint.0.parse().map_err(|_| MembersError::Address(endpoint.clone()))
+}
+
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failed> {
+    TcpListener::bind(address).await.map_err(|error| format!("listening on {address}: {error}").into())
 }
 
 /// The key that seals S3 secrets, the same on every OM of the cluster and never in its database.

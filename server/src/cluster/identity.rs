@@ -18,6 +18,8 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 use types::{ClusterId, Endpoint};
 
+use crate::files;
+
 /// Long enough for a whole cluster to be started by hand.
 const PATIENCE: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_millis(300);
@@ -34,6 +36,8 @@ pub(crate) enum EnterError {
     Enroll(#[from] EnrollError),
     #[error("making the authority: {0}")]
     Authority(#[from] SignError),
+    #[error("listening on {at}: {source}")]
+    Listen { at: SocketAddr, source: std::io::Error },
     #[error("{what}: {source}")]
     Io { what: &'static str, source: std::io::Error },
     #[error("tls: {0}")]
@@ -86,8 +90,11 @@ pub(crate) async fn enter_as_scm(
     shutdown: &Shutdown,
 ) -> Result<ScmIdentity, EnterError> {
     let authority_path = contact.folder.join(AUTHORITY_FILE);
-    let authority = match std::fs::read_to_string(&authority_path) {
-        Ok(pem) => Some(pem),
+    let authority = match files::read_secret(&authority_path) {
+        Ok(pem) => Some(
+            String::from_utf8(pem)
+                .map_err(|_| EnterError::Io { what: "reading the authority", source: std::io::ErrorKind::InvalidData.into() })?,
+        ),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(source) => return Err(EnterError::Io { what: "reading the authority", source }),
     };
@@ -108,8 +115,8 @@ pub(crate) async fn enter_as_scm(
         None => {
             let ca = ClusterCa::generate(ClusterId::from_u128(entropy.u128()), clock.now())?;
             let io = |source| EnterError::Io { what: "keeping the authority", source };
-            crate::files::private_folder(contact.folder).map_err(io)?;
-            crate::files::write_durably(&authority_path, ca.to_pem().as_bytes()).map_err(io)?;
+            files::private_folder(contact.folder).map_err(io)?;
+            files::write_durably(&authority_path, ca.to_pem().as_bytes()).map_err(io)?;
             let identity = ca.issue(PeerRole::Scm, contact.name, clock.now(), ClusterCa::MEMBER_VALIDITY)?;
             identity.store(contact.folder)?;
             info!(cluster = %ca.cluster(), "made the cluster's authority");
@@ -150,7 +157,8 @@ async fn answer_that_there_is_none(
     // A certificate that nobody trusts: enrolment does not look at it.
     let nobody = ClusterCa::generate(ClusterId::from_u128(entropy.u128()), clock.now())?;
     let tls = pki::Tls::new(nobody.issue(PeerRole::Scm, contact.name, clock.now(), ClusterCa::MEMBER_VALIDITY)?)?;
-    let listener = TcpListener::bind(contact.listen).await.map_err(|source| EnterError::Io { what: "listening", source })?;
+    let at = contact.listen;
+    let listener = TcpListener::bind(at).await.map_err(|source| EnterError::Listen { at, source })?;
     let signer = Arc::new(enroll::Server::new(Arc::new(NotYet(contact.token.clone()))));
     let stop = waiting.clone();
     Ok(waiting.spawn(async move {

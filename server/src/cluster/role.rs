@@ -1,6 +1,5 @@
 //! The four roles, each from its certificate to its end.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ use super::formation::{FormationServer, Forming};
 use super::identity::{self, FirstContact, ScmSigner};
 use super::renewal;
 use crate::admin::{self, Admin, Operations, Readiness};
-use crate::config::Config;
+use crate::config::{Config, Wanted};
 use crate::process::{Failed, Parts};
 use crate::{bootstrap, files};
 
@@ -42,7 +41,7 @@ impl Start {
         let lock = files::lock(&data)?;
         let name = config.node()?.to_owned();
         let token = JoinToken::parse(&config.join_token()?)?;
-        let admin_listener = TcpListener::bind(config.admin.addr).await?;
+        let admin_listener = compose::listen(config.admin.addr).await?;
         let ready = Arc::new(Readiness::default());
         let stages = Stages::new(parts.shutdown.clone());
         Ok((Self { config, data, name, token, ready, parts, stages, _lock: lock }, admin_listener))
@@ -83,6 +82,7 @@ impl Start {
         Arc::new(Admin {
             ready: Arc::clone(&self.ready),
             metrics: self.parts.metrics.clone(),
+            clock: Arc::clone(&self.parts.clock),
             entropy: Arc::clone(&self.parts.entropy),
             operations,
         })
@@ -126,7 +126,7 @@ pub(crate) async fn scm(config: Config, parts: Parts) -> Result<(), Failed> {
         Arc::clone(&service) as Arc<dyn Service>,
     ])
     .with_enrolment(Arc::new(enroll::Server::new(Arc::clone(&signer) as Arc<dyn enroll::Signer>)));
-    start.stages.roles.spawn(rpc::serve(listener(listen).await?, tls, services, start.stages.roles.clone()));
+    start.stages.roles.spawn(rpc::serve(compose::listen(listen).await?, tls, services, start.stages.roles.clone()));
 
     let admin = start.stages.roles.spawn(admin::serve(admin_listener, start.admin(None), shutdown.clone()));
     let group = forming
@@ -171,7 +171,7 @@ pub(crate) async fn om(config: Config, parts: Parts) -> Result<(), Failed> {
         Arc::new(FormationServer(Arc::clone(&forming))) as Arc<dyn Service>,
         Arc::clone(&service) as Arc<dyn Service>,
     ]);
-    start.stages.roles.spawn(rpc::serve(listener(listen).await?, tls, services, start.stages.roles.clone()));
+    start.stages.roles.spawn(rpc::serve(compose::listen(listen).await?, tls, services, start.stages.roles.clone()));
 
     let admin = start.stages.roles.spawn(admin::serve(admin_listener, start.admin(None), shutdown.clone()));
     let group =
@@ -186,7 +186,7 @@ pub(crate) async fn om(config: Config, parts: Parts) -> Result<(), Failed> {
         start.stages.roles.clone(),
     )?;
     service.begin(Arc::new(OmServer(Arc::clone(&om))));
-    start.stages.roles.spawn_until(bootstrap_whenever_leading(om, group, start.config.clone(), entropy));
+    start.stages.roles.spawn_until(bootstrap_whenever_leading(om, group, start.config.wanted()?, entropy));
     start.ready.set(true);
     info!(name = start.name, %listen, "om serving");
     until_stopped(admin, &host, &start.stages, &start.ready).await
@@ -196,7 +196,7 @@ pub(crate) async fn om(config: Config, parts: Parts) -> Result<(), Failed> {
 async fn bootstrap_whenever_leading(
     om: Arc<om::OmService>,
     group: raft_node::Group,
-    config: Config,
+    wanted: Wanted,
     entropy: Arc<dyn runtime::Entropy>,
 ) {
     let mut leadership = group.leadership();
@@ -204,11 +204,8 @@ async fn bootstrap_whenever_leading(
         if leadership.wait_for(|now| now.is_me).await.is_err() {
             return;
         }
-        match bootstrap::ensure(om.as_ref(), &config, entropy.as_ref()).await {
-            Ok(root) => {
-                if let Some(root) = root {
-                    root.show_once();
-                }
+        match bootstrap::ensure(om.as_ref(), &wanted, entropy.as_ref()).await {
+            Ok(()) => {
                 if leadership.wait_for(|now| !now.is_me).await.is_err() {
                     return;
                 }
@@ -229,8 +226,8 @@ pub(crate) async fn datanode(config: Config, parts: Parts) -> Result<(), Failed>
     let scm = start.scm_client(&pool)?;
     let connect: Arc<dyn Connect> = Arc::new(pool.expecting(PeerRole::Datanode));
 
-    let rpc_listener = listener(start.config.datanode.rpc_addr).await?;
-    let data_listener = listener(start.config.datanode.data_addr).await?;
+    let rpc_listener = compose::listen(start.config.datanode.rpc_addr).await?;
+    let data_listener = compose::listen(start.config.datanode.data_addr).await?;
     let transport = Arc::new(ConnectTransport::new(connect));
     let host = RaftHost::open(compose::host_config(&start.data, PeerRole::Datanode), transport, start.stages.log.clone()).await?;
     start.stages.roles.spawn(rpc::serve(rpc_listener, tls.clone(), Services::new([host.service()]), start.stages.roles.clone()));
@@ -251,7 +248,7 @@ pub(crate) async fn datanode(config: Config, parts: Parts) -> Result<(), Failed>
 pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> {
     let (start, admin_listener) = Start::new(config, parts).await?;
     let Parts { clock, entropy, shutdown, .. } = start.parts.clone();
-    let s3 = listener(start.config.gateway.s3_addr).await?;
+    let s3 = compose::listen(start.config.gateway.s3_addr).await?;
     let tls = start.enter(PeerRole::Gateway, "pki").await?;
     let pool = start.pool(tls.clone());
     let om = start.om_client(&pool)?;
@@ -259,6 +256,7 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
     let admin_pool = start.pool(start.enter(PeerRole::Admin, "pki-admin").await?);
     let (admin_om, admin_scm) = (start.om_client(&admin_pool)?, start.scm_client(&admin_pool)?);
 
+    let audit = compose::audit(&start.config)?;
     let blocks = Arc::new(HttpBlocks::new(Arc::new(compose::TlsDial::new(tls))));
     let gateway = gateway::Gateway::with_audit(
         compose::gateway_config(&start.config)?,
@@ -267,9 +265,9 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
         clock,
         Arc::clone(&entropy),
         shutdown.clone(),
-        compose::audit(&start.config)?,
+        Arc::clone(&audit),
     );
-    let operations = Operations { om: admin_om, scm: admin_scm, authenticator: gateway.authenticator() };
+    let operations = Operations { om: admin_om, scm: admin_scm, authenticator: gateway.authenticator(), audit };
     let admin = start.admin(Some(operations));
     let admin = start.stages.roles.spawn(admin::serve(admin_listener, admin, shutdown.clone()));
     start.stages.roles.spawn_until(compose::watch_readiness(om, Arc::clone(&start.ready), entropy));
@@ -281,10 +279,6 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
     start.ready.set(false);
     start.stages.stop().await;
     outcome
-}
-
-async fn listener(address: SocketAddr) -> Result<TcpListener, Failed> {
-    TcpListener::bind(address).await.map_err(|error| format!("listening on {address}: {error}").into())
 }
 
 async fn until_stopped(

@@ -1,5 +1,6 @@
 //! File under environment: how the layers become one [`Config`].
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -61,18 +62,27 @@ pub(super) fn load(file: Option<&Path>, environment: impl Iterator<Item = (Strin
         }
         None => Table::new(),
     };
+    let mut from_environment = BTreeSet::new();
     for (variable, text) in environment.filter(|(name, _)| name.starts_with("TRIOXIDE_")) {
         if OTHER_VARIABLES.contains(&variable.as_str()) {
             continue;
         }
         let key = FROM_ENVIRONMENT.iter().find(|key| variable_of(key) == variable).ok_or_else(|| unknown(&variable))?;
         set(&mut table, key, scalar(text));
+        from_environment.insert(*key);
         Config::deserialize(table.clone()).map_err(|error| invalid(variable, &error))?;
     }
-    Config::deserialize(table).map_err(|error| invalid("configuration".to_owned(), &error))
+    let whence = file.map_or_else(|| "configuration".to_owned(), |path| path.display().to_string());
+    let mut config = Config::deserialize(table).map_err(|error| invalid(whence.clone(), &error))?;
+    config.from_environment = from_environment;
+    // Before anything is opened: a start that fails half-way leaves things behind.
+    config.wanted().map_err(|error| LoadError::Invalid { whence: whence.clone(), problem: error.to_string() })?;
+    crate::cluster::compose::gateway_config(&config)
+        .map_err(|error| LoadError::Invalid { whence, problem: format!("gateway.{error}") })?;
+    Ok(config)
 }
 
-fn variable_of(key: &str) -> String {
+pub(super) fn variable_of(key: &str) -> String {
     format!("TRIOXIDE_{}", key.replace('.', "_").to_uppercase())
 }
 
@@ -170,9 +180,40 @@ mod tests {
     }
 
     #[test]
+    fn half_a_root_pair_is_told_by_the_name_that_it_was_given_under() {
+        let error = load_text("", &[("TRIOXIDE_ROOT_ACCESS_KEY", "ROOTKEY")]).expect_err("refused").to_string();
+        assert!(error.contains("TRIOXIDE_ROOT_ACCESS_KEY is set and TRIOXIDE_ROOT_SECRET_KEY is not"), "{error}");
+        let error = load_text("[root]\nsecret_key = \"long-enough\"", &[]).expect_err("refused").to_string();
+        assert!(error.contains("root.secret_key is set and root.access_key is not"), "{error}");
+    }
+
+    #[test]
+    fn users_and_buckets_are_checked_before_anything_is_opened() {
+        let ada = "[[user]]\nid = \"ada\"\naccess_key = \"ADAKEY\"\nsecret_key = \"long-enough\"\nemail = \"a@b.c\"\n";
+        let user = |rest: &str| format!("{ada}[[user]]\n{rest}");
+        for (text, told) in [
+            (user("id = \"bob\"\naccess_key = \"ADAKEY\"\nsecret_key = \"long-enough\""), "same access key"),
+            (user("id = \"bob\"\nemail = \"A@B.C\""), "same e-mail address"),
+            (user("id = \"ada\""), "stands twice"),
+            (user("id = \"bob\"\naccess_key = \"BOBKEY\""), "one of them is missing"),
+            (user("id = \"bob\"\naccess_key = \"BOBKEY\"\nsecret_key = \"with a space\""), "none of them a space"),
+            (user("id = \"bob\"\naccess_key = \"BOBKEY\"\nsecret_key = \"short\""), "8 to 256"),
+            (user("id = \"root\""), "root.access_key"),
+            ("[root]\naccess_key = \"R\"\nsecret_key = \"long-enough\"".into(), "the administrator's pair"),
+            (format!("[root]\naccess_key = \"ADAKEY\"\nsecret_key = \"long-enough\"\n{ada}"), "\"root\" and \"ada\""),
+            ("[[bucket]]\nname = \"Bad_Name\"".into(), "\"Bad_Name\": not a valid bucket name"),
+            ("[[bucket]]\nname = \"one\"\n[[bucket]]\nname = \"one\"\nowner = \"ada\"".into(), "different owners"),
+            ("[gateway]\nregion = \"a b\"".into(), "gateway.region"),
+        ] {
+            let error = load_text(&text, &[]).expect_err("refused").to_string();
+            assert!(error.contains(told), "{text}: {error}");
+        }
+    }
+
+    #[test]
     fn users_and_buckets_come_from_the_file() {
         let config = load_text(
-            "[[user]]\nid = \"ada\"\naccess_key = \"AK\"\nsecret_key = \"s\"\n[[bucket]]\nname = \"logs\"\nowner = \"ada\"",
+            "[[user]]\nid = \"ada\"\naccess_key = \"ADAKEY\"\nsecret_key = \"long-enough\"\n[[bucket]]\nname = \"logs\"\nowner = \"ada\"",
             &[],
         )
         .expect("good");

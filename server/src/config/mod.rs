@@ -6,8 +6,9 @@
 
 mod layers;
 mod units;
+mod wanted;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use serde::Deserialize;
 
 pub(crate) use layers::LoadError;
 pub(crate) use units::{Size, Span};
+pub(crate) use wanted::{ROOT, Wanted, WantedError};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -39,6 +41,9 @@ pub(crate) struct Config {
     pub(crate) user: Vec<User>,
     /// Buckets that exist after the start.
     pub(crate) bucket: Vec<Bucket>,
+    /// The settings that the environment gave, so that a mistake is told by the name it was made under.
+    #[serde(skip)]
+    from_environment: BTreeSet<&'static str>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -222,6 +227,17 @@ impl Config {
         layers::load(file, std::env::vars())
     }
 
+    /// Users and buckets that exist after the start. Loading has made sure that there are no mistakes in it.
+    pub(crate) fn wanted(&self) -> Result<Wanted, WantedError> {
+        Wanted::of(self)
+    }
+
+    /// Two settings that go together, as the person knows them who gave the first: variables, if the environment gave it.
+    fn names_of(&self, given: &'static str, beside: &'static str) -> [String; 2] {
+        let name = |key: &str| if self.from_environment.contains(given) { layers::variable_of(key) } else { key.to_owned() };
+        [name(given), name(beside)]
+    }
+
     pub(crate) fn data(&self) -> Result<&Path, LoadError> {
         self.data.as_deref().ok_or(LoadError::Missing("data", "the folder to keep everything in (--data)"))
     }
@@ -239,8 +255,9 @@ impl Config {
             .join_token_file
             .as_deref()
             .ok_or(LoadError::Missing("join_token", "the cluster's secret, made by `trioxide token` (or join_token_file)"))?;
-        let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-        Ok(text.trim().to_owned())
+        let failed = |source| LoadError::Read { path: path.to_owned(), source };
+        let text = String::from_utf8(crate::files::read_secret(path).map_err(failed)?);
+        text.map(|text| text.trim().to_owned()).map_err(|error| failed(std::io::Error::other(error)))
     }
 
     /// For showing: whether a secret is set, never the secret.

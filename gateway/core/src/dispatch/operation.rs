@@ -45,6 +45,7 @@ operations! {
     DeleteBucketTagging
     DeleteBucketWebsite
     DeleteObject
+    DeleteObjectAnnotation
     DeleteObjectTagging
     DeleteObjects
     DeletePublicAccessBlock
@@ -73,6 +74,7 @@ operations! {
     GetBucketWebsite
     GetObject
     GetObjectAcl
+    GetObjectAnnotation
     GetObjectAttributes
     GetObjectLegalHold
     GetObjectLockConfiguration
@@ -88,6 +90,7 @@ operations! {
     ListBucketMetricsConfigurations
     ListBuckets
     ListMultipartUploads
+    ListObjectAnnotations
     ListObjectVersions
     ListObjects
     ListObjectsV2
@@ -114,6 +117,7 @@ operations! {
     PutBucketWebsite
     PutObject
     PutObjectAcl
+    PutObjectAnnotation
     PutObjectLegalHold
     PutObjectLockConfiguration
     PutObjectRetention
@@ -122,6 +126,7 @@ operations! {
     RenameObject
     RestoreObject
     SelectObjectContent
+    UpdateBucketMetadataAnnotationTableConfiguration
     UpdateBucketMetadataInventoryTableConfiguration
     UpdateBucketMetadataJournalTableConfiguration
     UpdateObjectEncryption

@@ -32,13 +32,14 @@ macro_rules! table {
     (@sub) => { None };
 }
 
-/// Names in a query that choose an operation. At most one may be present; all other names refine the operation or say
-/// nothing to us (`x-id`, `response-…`, `X-Amz-…`).
+/// Names in a query that choose an operation. At most one may be present. All other names refine the operation
+/// (`versionId`, `response-…`), sign it (`X-Amz-…`) or are unknown, which a write does not take.
 pub(super) const SUB_RESOURCES: &[&str] = &[
     "abac",
     "accelerate",
     "acl",
     "analytics",
+    "annotation",
     "attributes",
     "cors",
     "delete",
@@ -50,6 +51,7 @@ pub(super) const SUB_RESOURCES: &[&str] = &[
     "list-type",
     "location",
     "logging",
+    "metadataAnnotationTable",
     "metadataConfiguration",
     "metadataInventoryTable",
     "metadataJournalTable",
@@ -118,6 +120,7 @@ table! {
     DELETE Bucket "lifecycle" => DeleteBucketLifecycle;
     GET Bucket "logging" => GetBucketLogging;
     PUT Bucket "logging" => PutBucketLogging;
+    PUT Bucket "metadataAnnotationTable" => UpdateBucketMetadataAnnotationTableConfiguration;
     GET Bucket "metadataConfiguration" => GetBucketMetadataConfiguration;
     POST Bucket "metadataConfiguration" => CreateBucketMetadataConfiguration;
     DELETE Bucket "metadataConfiguration" => DeleteBucketMetadataConfiguration;
@@ -168,6 +171,9 @@ table! {
     DELETE Object "uploadId" => AbortMultipartUpload;
     GET Object "acl" => GetObjectAcl;
     PUT Object "acl" => PutObjectAcl;
+    GET Object "annotation" => ListObjectAnnotations;
+    PUT Object "annotation" => PutObjectAnnotation;
+    DELETE Object "annotation" => DeleteObjectAnnotation;
     GET Object "attributes" => GetObjectAttributes;
     PUT Object "encryption" => UpdateObjectEncryption;
     GET Object "legal-hold" => GetObjectLegalHold;

@@ -46,6 +46,12 @@ fn requests_of_real_clients_find_their_operation() {
         ("GET", "/bucket?inventory&id=1", S3Operation::GetBucketInventoryConfiguration),
         ("OPTIONS", "/bucket/key", S3Operation::CorsPreflight),
         ("POST", "/bucket/key?select&select-type=2", S3Operation::SelectObjectContent),
+        ("PUT", "/bucket/key?X-Amz-Signature=00&X-Amz-Date=x&x-id=PutObject", S3Operation::PutObject),
+        ("GET", "/bucket/key?annotation", S3Operation::ListObjectAnnotations),
+        ("GET", "/bucket/key?annotation&annotationName=a", S3Operation::GetObjectAnnotation),
+        ("PUT", "/bucket/key?annotation&annotationName=a", S3Operation::PutObjectAnnotation),
+        ("DELETE", "/bucket/key?annotation&annotationName=a&versionId=null", S3Operation::DeleteObjectAnnotation),
+        ("PUT", "/bucket?metadataAnnotationTable", S3Operation::UpdateBucketMetadataAnnotationTableConfiguration),
     ] {
         assert_eq!(ask(method, target, false), Ok(operation), "{method} {target}");
     }
@@ -65,6 +71,23 @@ fn a_sub_resource_never_falls_through_to_the_plain_operation() {
             }
         }
     }
+}
+
+#[test]
+fn a_write_with_a_query_that_nobody_knows_is_refused() {
+    for (method, target) in [
+        ("PUT", "/bucket?futureThing"),
+        ("DELETE", "/bucket?futureThing=1"),
+        ("PUT", "/bucket/key?futureThing&x-id=PutFutureThing"),
+        ("DELETE", "/bucket/key?futureThing&versionId=null"),
+        ("POST", "/bucket?delete&futureThing"),
+        ("POST", "/bucket/key?uploads&futureThing"),
+        ("PUT", "/bucket/key?uploadId=x&partNumber=1&futureThing"),
+        ("DELETE", "/bucket/key?partNumber=1"),
+    ] {
+        assert_eq!(ask(method, target, false), Err(S3ErrorCode::NotImplemented), "{method} {target}");
+    }
+    assert_eq!(ask("GET", "/bucket/key?futureThing", false), Ok(S3Operation::GetObject));
 }
 
 #[test]
@@ -108,6 +131,7 @@ fn the_table_reaches_every_operation_and_no_request_has_two_rows() {
         S3Operation::CorsPreflight,
         S3Operation::CopyObject,
         S3Operation::UploadPartCopy,
+        S3Operation::GetObjectAnnotation,
         S3Operation::GetBucketAnalyticsConfiguration,
         S3Operation::GetBucketIntelligentTieringConfiguration,
         S3Operation::GetBucketInventoryConfiguration,

@@ -13,7 +13,10 @@ mod plan;
 pub use chunked::ChunkDecoder;
 pub use decoder::{BodyDecoder, BodySummary};
 pub use hashers::{ChecksumHasher, Md5Hasher};
-pub use plan::{ChecksumSource, EtagDigest, ExpectedChecksum, PayloadPlan, parse_checksum_algorithm, parse_checksum_type};
+pub use plan::{
+    ChecksumSource, EtagDigest, ExpectedChecksum, PayloadPlan, parse_checksum_algorithm, parse_checksum_type,
+    refuse_unknown_checksums,
+};
 
 use types::ChecksumAlgorithm;
 

@@ -152,18 +152,33 @@ fn parse_trailer(head: &RequestHead) -> Result<Option<ChecksumAlgorithm>, S3Erro
     Ok(found)
 }
 
+/// Of a request whose checksum headers speak of something else than its body.
+pub fn refuse_unknown_checksums(head: &RequestHead) -> Result<(), S3Error> {
+    match checksum_names(head).find(|name| algorithm_of(name).is_none()) {
+        Some(unknown) => Err(unsupported_algorithm(unknown)),
+        None => Ok(()),
+    }
+}
+
+/// The headers that bring a checksum's value, by their names.
+fn checksum_names(head: &RequestHead) -> impl Iterator<Item = &str> {
+    let says_how = ["x-amz-checksum-algorithm", "x-amz-checksum-type", "x-amz-checksum-mode"];
+    let names = head.headers.keys().map(|name| name.as_str());
+    names.filter(move |name| name.starts_with("x-amz-checksum-") && !says_how.contains(name))
+}
+
+fn algorithm_of(header: &str) -> Option<ChecksumAlgorithm> {
+    ChecksumAlgorithm::ALL.into_iter().find(|algorithm| checksum_header(*algorithm) == header)
+}
+
 fn several_checksums() -> S3Error {
     S3Error::invalid_request("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 }
 
 fn parse_checksum(head: &RequestHead, trailer: Option<ChecksumAlgorithm>) -> Result<Option<ExpectedChecksum>, S3Error> {
     let mut expected = trailer.map(|algorithm| ExpectedChecksum { algorithm, source: ChecksumSource::Trailer });
-    for name in head.headers.keys().map(|name| name.as_str()).filter(|name| name.starts_with("x-amz-checksum-")) {
-        if matches!(name, "x-amz-checksum-algorithm" | "x-amz-checksum-type" | "x-amz-checksum-mode") {
-            continue;
-        }
-        let algorithm = ChecksumAlgorithm::ALL.into_iter().find(|algorithm| checksum_header(*algorithm) == name);
-        let algorithm = algorithm.ok_or_else(|| unsupported_algorithm(name))?;
+    for name in checksum_names(head) {
+        let algorithm = algorithm_of(name).ok_or_else(|| unsupported_algorithm(name))?;
         let text = head.header(name)?.unwrap_or_default();
         let source = ChecksumSource::Header(parse_checksum_value(algorithm, &text)?);
         if expected.replace(ExpectedChecksum { algorithm, source }).is_some() {

@@ -8,7 +8,7 @@ mod query;
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, Method, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use types::{BucketName, InvalidName, ObjectKey, VersionId};
 
 pub use address::{AddressStyle, Addressing};
@@ -16,6 +16,18 @@ pub use query::Query;
 
 use crate::encoding::{Plus, from_latin1, percent_decode};
 use crate::error::{S3Error, S3ErrorCode};
+
+/// Parameters of a presigned request that say how it is signed.
+const SIGNATURE_PARAMETERS: &[&str] = &[
+    "x-amz-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+];
 
 /// What a request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +105,29 @@ impl RequestHead {
             None | Some("") => Ok(None),
             Some(text) => VersionId::parse(text).map(Some).ok_or_else(|| crate::copy_source::invalid_version(text)),
         }
+    }
+
+    /// Makes headers of the `x-amz-…` parameters that are no part of a signature: a presigned request carries there what it
+    /// has no headers for, and S3 reads them as if they were. To be called once the signature, which covers them where they
+    /// stand, was verified.
+    pub fn adopt_headers_of_query(&mut self) -> Result<(), S3Error> {
+        for (name, value) in self.target.query.pairs() {
+            let lower = name.to_ascii_lowercase();
+            if !lower.starts_with("x-amz-") || SIGNATURE_PARAMETERS.contains(&lower.as_str()) {
+                continue;
+            }
+            let invalid = || S3Error::invalid_argument("The parameter cannot stand for a header", name.as_str(), value.as_str());
+            let header = HeaderName::try_from(lower).map_err(|_| invalid())?;
+            let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?;
+            match self.headers.get(&header) {
+                Some(sent) if *sent != value => return Err(invalid()),
+                Some(_) => {}
+                None => {
+                    self.headers.insert(header, value);
+                }
+            }
+        }
+        Ok(())
     }
 
     pub fn query(&self) -> &Query {

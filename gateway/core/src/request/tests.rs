@@ -152,3 +152,19 @@ proptest! {
         let _ = address::Addressing::default();
     }
 }
+
+#[test]
+fn parameters_that_stand_for_headers_become_headers_and_contradict_none() {
+    let query = "/bucket/key?X-Amz-Signature=00&X-Amz-Date=d&x-amz-acl=private&X-Amz-Checksum-Mode=ENABLED&prefix=p";
+    let mut adopted = head("h", query).expect("well formed");
+    adopted.adopt_headers_of_query().expect("nothing contradicts");
+    let names: Vec<&str> = adopted.headers.keys().map(HeaderName::as_str).collect();
+    assert_eq!(names, ["host", "x-amz-acl", "x-amz-checksum-mode"]);
+    assert_eq!(adopted.headers["x-amz-checksum-mode"], "ENABLED");
+
+    let mut twice = head("h", "/bucket/key?x-amz-acl=private").expect("well formed");
+    twice.headers.insert("x-amz-acl", HeaderValue::from_static("public-read"));
+    assert_eq!(twice.adopt_headers_of_query().map_err(|e| e.code()), Err(S3ErrorCode::InvalidArgument));
+    let mut split = head("h", "/bucket/key?x-amz-acl=a%0Ab").expect("well formed");
+    assert_eq!(split.adopt_headers_of_query().map_err(|e| e.code()), Err(S3ErrorCode::InvalidArgument));
+}

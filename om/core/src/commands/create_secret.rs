@@ -39,7 +39,7 @@ impl CreateSecret {
             return Ok(Err(CreateSecretRejected::SecretExists));
         }
         let access_key = self.pair.access_key.clone();
-        put_pair(tables, &self.user, self.pair, self.now);
+        put_pair(tables, &self.user, self.pair, None, self.now);
         Ok(Ok(access_key))
     }
 }
@@ -60,7 +60,7 @@ mod tests {
         };
         assert_eq!(om.apply(create("AK")), Ok(AccessKeyId("AK".into())));
         assert_eq!(om.apply(create("BK")), Err(CreateSecretRejected::SecretExists));
-        let revoke = RevokeSecret { user: UserId("ada".into()) };
+        let revoke = RevokeSecret { user: UserId("ada".into()), now: Some(Timestamp(6)) };
         assert_eq!(om.apply(revoke.clone()), Ok(()));
         assert_eq!(om.apply(revoke), Err(RevokeSecretRejected::NoSecret));
         assert_eq!(om.apply(create("BK")), Ok(AccessKeyId("BK".into())));

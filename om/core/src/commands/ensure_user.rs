@@ -7,7 +7,8 @@ use types::{LogIndex, Timestamp};
 use super::Outcome;
 use crate::namespace;
 use crate::rows::{
-    self, AccessKeyId, AccessKeyRow, UserId, UserRow, access_key_of_user, access_key_prefix, email_key, keys_under, malformed,
+    self, AccessKeyId, AccessKeyRow, PairOrigin, UserId, UserRow, access_key_of_user, access_key_prefix, email_key, keys_under,
+    malformed,
 };
 use crate::tables::{ACCESS_KEYS, EMAILS, USER_ACCESS_KEYS, USERS};
 
@@ -23,7 +24,8 @@ pub struct SealedPair {
     pub secret_version: u64,
 }
 
-/// Creates the user or changes names and rights to those given. A pair is added, or replaces the secret of its access key.
+/// Creates the user or changes names and rights to those given. A pair is added, or replaces the secret of its access key. A pair
+/// of the configuration takes the place of the one that the configuration gave before, and does not bring back what was revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct EnsureUser {
     #[n(0)]
@@ -38,6 +40,9 @@ pub struct EnsureUser {
     pub pair: Option<SealedPair>,
     #[n(5)]
     pub now: Timestamp,
+    /// The pair's. In logs of releases that did not keep it there is none.
+    #[n(6)]
+    pub origin: Option<PairOrigin>,
 }
 
 /// A user with the access keys that sign for them.
@@ -85,17 +90,42 @@ impl EnsureUser {
         };
         rows::put(tables, USERS, user.id.0.as_bytes(), &user);
         if let Some(pair) = self.pair {
-            put_pair(tables, &user.id, pair, self.now);
+            let is_configured = self.origin == Some(PairOrigin::Configuration);
+            if is_configured {
+                remove_configured(tables, &user.id, &pair.access_key)?;
+            }
+            if !(is_configured && namespace::is_revoked(tables, &pair.access_key)?) {
+                put_pair(tables, &user.id, pair, self.origin, self.now);
+            }
         }
         let access_keys = access_keys(tables, &user.id)?;
         Ok(Ok(UserAccount { user, access_keys }))
     }
 }
 
-pub(super) fn put_pair(tables: &mut dyn WriteTables, user: &UserId, pair: SealedPair, now: Timestamp) {
-    let row = AccessKeyRow { user: user.clone(), sealed: pair.sealed, secret_version: pair.secret_version, created: now };
-    rows::put(tables, ACCESS_KEYS, pair.access_key.0.as_bytes(), &row);
-    tables.put(USER_ACCESS_KEYS, &access_key_of_user(user, &pair.access_key), Vec::new());
+/// The pairs that the configuration gave this user before, but for the one that it gives now.
+fn remove_configured(tables: &mut dyn WriteTables, user: &UserId, but: &AccessKeyId) -> Result<(), StorageFault> {
+    for access_key in access_keys(tables, user)? {
+        let origin = namespace::access_key(tables, &access_key)?.and_then(|row| row.origin);
+        if origin == Some(PairOrigin::Configuration) && access_key != *but {
+            tables.delete(ACCESS_KEYS, access_key.0.as_bytes());
+            tables.delete(USER_ACCESS_KEYS, &access_key_of_user(user, &access_key));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn put_pair(
+    tables: &mut dyn WriteTables,
+    user: &UserId,
+    pair: SealedPair,
+    origin: Option<PairOrigin>,
+    now: Timestamp,
+) {
+    let SealedPair { access_key, sealed, secret_version } = pair;
+    let row = AccessKeyRow { user: user.clone(), sealed, secret_version, created: now, origin };
+    rows::put(tables, ACCESS_KEYS, access_key.0.as_bytes(), &row);
+    tables.put(USER_ACCESS_KEYS, &access_key_of_user(user, &access_key), Vec::new());
 }
 
 /// The access keys that sign for a user.
@@ -112,6 +142,7 @@ pub(crate) fn access_keys(tables: &dyn ReadTables, user: &UserId) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RevokeSecret;
     use crate::testing::Namespace;
 
     fn ensure(user: &str, access_key: &str, email: Option<&str>) -> EnsureUser {
@@ -122,7 +153,12 @@ mod tests {
             is_admin: false,
             pair: Some(SealedPair { access_key: AccessKeyId(access_key.into()), sealed: vec![1, 2], secret_version: 7 }),
             now: Timestamp(5),
+            origin: None,
         }
+    }
+
+    fn configured(user: &str, access_key: &str) -> EnsureUser {
+        EnsureUser { origin: Some(PairOrigin::Configuration), ..ensure(user, access_key, None) }
     }
 
     #[test]
@@ -143,6 +179,33 @@ mod tests {
         assert_eq!(om.apply(ensure("bob", "BK", Some("ada@Example.com"))), Err(EnsureUserRejected::EmailTaken));
         om.apply(ensure("ada", "AK", None)).expect("an address may be given up");
         om.apply(ensure("bob", "BK", Some("ada@example.com"))).expect("it is free again");
+        om.check();
+    }
+
+    #[test]
+    fn another_pair_of_the_configuration_takes_the_place_of_its_former_one_alone() {
+        let mut om = Namespace::default();
+        om.apply(ensure("ada", "OWN", None)).expect("free names");
+        om.apply(configured("ada", "AK")).expect("free names");
+        om.apply(configured("bob", "BOB")).expect("free names");
+        let account = om.apply(configured("ada", "BK")).expect("free names");
+        assert_eq!(account.access_keys, [AccessKeyId("BK".into()), AccessKeyId("OWN".into())]);
+        assert!(namespace::access_key(&om.tables, &AccessKeyId("AK".into())).expect("memory").is_none());
+        assert!(namespace::access_key(&om.tables, &AccessKeyId("BOB".into())).expect("memory").is_some());
+        let back = om.apply(configured("ada", "AK")).expect("it was replaced and not revoked");
+        assert_eq!(back.access_keys, [AccessKeyId("AK".into()), AccessKeyId("OWN".into())]);
+        om.check();
+    }
+
+    #[test]
+    fn the_configuration_does_not_bring_back_a_revoked_key() {
+        let mut om = Namespace::default();
+        om.apply(configured("ada", "AK")).expect("free names");
+        om.apply(RevokeSecret { user: UserId("ada".into()), now: Some(Timestamp(6)) }).expect("there is one");
+        let account = om.apply(configured("ada", "AK")).expect("the user is as the operator says");
+        assert_eq!(account.access_keys, []);
+        let account = om.apply(configured("ada", "BK")).expect("another pair is no revoked one");
+        assert_eq!(account.access_keys, [AccessKeyId("BK".into())]);
         om.check();
     }
 

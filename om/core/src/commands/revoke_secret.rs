@@ -2,19 +2,22 @@
 
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::LogIndex;
+use types::{LogIndex, Timestamp};
 
 use super::Outcome;
 use super::ensure_user::access_keys;
 use crate::namespace;
-use crate::rows::{UserId, access_key_of_user};
-use crate::tables::{ACCESS_KEYS, USER_ACCESS_KEYS};
+use crate::rows::{self, RevokedKeyRow, UserId, access_key_of_user};
+use crate::tables::{ACCESS_KEYS, REVOKED_KEYS, USER_ACCESS_KEYS};
 
 /// All of them. The next call that was signed with one is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct RevokeSecret {
     #[n(0)]
     pub user: UserId,
+    /// The keys are remembered as revoked. In logs of releases that did not do so there is none.
+    #[n(1)]
+    pub now: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -37,6 +40,10 @@ impl RevokeSecret {
         for access_key in access_keys {
             tables.delete(ACCESS_KEYS, access_key.0.as_bytes());
             tables.delete(USER_ACCESS_KEYS, &access_key_of_user(&self.user, &access_key));
+            if let Some(revoked) = self.now {
+                let row = RevokedKeyRow { user: self.user.clone(), revoked };
+                rows::put(tables, REVOKED_KEYS, access_key.0.as_bytes(), &row);
+            }
         }
         Ok(Ok(()))
     }

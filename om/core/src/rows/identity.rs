@@ -61,6 +61,31 @@ pub struct AccessKeyRow {
     pub secret_version: u64,
     #[n(3)]
     pub created: Timestamp,
+    /// `None` also in rows of releases that did not keep it.
+    #[n(4)]
+    pub origin: Option<PairOrigin>,
+}
+
+/// Who gave a pair, if not the namespace itself at a user's request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum PairOrigin {
+    /// What starts the processes. Its next pair for the user takes this one's place.
+    #[n(0)]
+    Configuration,
+}
+
+/// ```text
+/// REVOKED_KEYS  access key  → RevokedKeyRow
+/// ```
+///
+/// Kept for good: a configuration that names the pair outlives every revocation.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RevokedKeyRow {
+    #[n(0)]
+    pub user: UserId,
+    #[n(1)]
+    pub revoked: Timestamp,
 }
 
 impl fmt::Debug for AccessKeyRow {

@@ -11,7 +11,7 @@ mod session;
 mod upload;
 
 pub use bucket::{BucketLayout, BucketRow, Versioning, VolumeRow};
-pub use identity::{AccessKeyId, AccessKeyRow, UserId, UserRow};
+pub use identity::{AccessKeyId, AccessKeyRow, PairOrigin, RevokedKeyRow, UserId, UserRow};
 pub use key::{Attributes, KeyBody, KeyHead, KeyRow, ObjectChecksum, PartEntry, Piece, Sequence, SystemHeader};
 pub use meta::SealCheck;
 pub use reclaim::{ReclaimKey, ReclaimRow};

@@ -104,6 +104,7 @@ impl Model {
             is_admin: false,
             pair: None,
             now: real.now(),
+            origin: None,
         };
         real.apply(ada).expect("a new user");
         Self::default()

@@ -5,19 +5,70 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use gateway_core::S3Error;
 use om_api::{Denied, SecretRejected};
-use rpc::CallError;
+use rpc::{CallError, Never};
 use serde_json::json;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Failure {
     status: StatusCode,
-    code: String,
+    code: &'static str,
     message: String,
 }
 
+/// Rejections that administrators may meet.
+pub(super) trait Rejection {
+    fn failure(self) -> Failure;
+}
+
+impl Rejection for Never {
+    fn failure(self) -> Failure {
+        match self {}
+    }
+}
+
+impl Rejection for Denied {
+    fn failure(self) -> Failure {
+        let code = match self {
+            Self::NoSuchAccessKey => "InvalidAccessKeyId",
+            Self::AccessDenied | Self::StaleCredential => "AccessDenied",
+        };
+        Failure::new(StatusCode::FORBIDDEN, code, self)
+    }
+}
+
+impl Rejection for SecretRejected {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Denied(denied) => denied.failure(),
+            Self::NoSuchUser | Self::NoSecret => Failure::new(StatusCode::NOT_FOUND, "NoSuchEntity", self),
+            Self::SecretExists => Failure::new(StatusCode::CONFLICT, "EntityAlreadyExists", self),
+        }
+    }
+}
+
+impl Rejection for om_api::TransferRejected {
+    fn failure(self) -> Failure {
+        match self {
+            Self::NotAVoter => Failure::new(StatusCode::BAD_REQUEST, "InvalidArgument", self),
+        }
+    }
+}
+
+impl Rejection for scm_api::TransferRejected {
+    fn failure(self) -> Failure {
+        match self {
+            Self::NotAVoter => Failure::new(StatusCode::BAD_REQUEST, "InvalidArgument", self),
+        }
+    }
+}
+
 impl Failure {
-    fn new(status: StatusCode, code: &str, message: impl ToString) -> Self {
-        Self { status, code: code.to_owned(), message: message.to_string() }
+    fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
+        Self { status, code, message: message.to_string() }
+    }
+
+    pub(super) fn code(&self) -> &'static str {
+        self.code
     }
 
     pub(super) fn not_here() -> Self {
@@ -28,6 +79,16 @@ impl Failure {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "the method is not allowed here")
     }
 
+    /// Of an answer that no route of ours gave.
+    pub(super) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::new(status, "NoSuchRoute", "there is nothing here"),
+            StatusCode::METHOD_NOT_ALLOWED => Self::method(),
+            StatusCode::BAD_REQUEST => Self::new(status, "InvalidArgument", "the path or a parameter is not valid"),
+            other => Self::new(other, "InternalError", "the request was not answered"),
+        }
+    }
+
     pub(super) fn unless_post(request: &axum::http::request::Parts) -> Result<(), Self> {
         if request.method == axum::http::Method::POST { Ok(()) } else { Err(Self::method()) }
     }
@@ -36,36 +97,25 @@ impl Failure {
         Self::new(error.status(), error.code().as_str(), error.message())
     }
 
-    /// A call whose rejection is one for everybody: the signer may not, or the role says no.
-    pub(super) fn call<R: std::fmt::Debug>(error: CallError<R>) -> Self {
+    pub(super) fn call<R: Rejection>(error: CallError<R>) -> Self {
         match error {
-            CallError::Rejected(rejection) => Self::new(StatusCode::FORBIDDEN, "AccessDenied", format!("{rejection:?}")),
+            CallError::Rejected(rejection) => rejection.failure(),
             CallError::NotApplied(why) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", why),
             CallError::Unknown(why) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "OutcomeUnknown", why),
         }
     }
 
-    pub(super) fn secret(error: CallError<SecretRejected>) -> Self {
-        match error {
-            CallError::Rejected(SecretRejected::Denied(Denied::NoSuchAccessKey)) => {
-                Self::new(StatusCode::FORBIDDEN, "InvalidAccessKeyId", "no such access key")
-            }
-            CallError::Rejected(rejection @ SecretRejected::Denied(_)) => {
-                Self::new(StatusCode::FORBIDDEN, "AccessDenied", rejection)
-            }
-            CallError::Rejected(rejection @ (SecretRejected::NoSuchUser | SecretRejected::NoSecret)) => {
-                Self::new(StatusCode::NOT_FOUND, "NoSuchEntity", rejection)
-            }
-            CallError::Rejected(rejection @ SecretRejected::SecretExists) => {
-                Self::new(StatusCode::CONFLICT, "EntityAlreadyExists", rejection)
-            }
-            other => Self::call(other),
-        }
+    /// The answer that names the request.
+    pub(super) fn answer(&self, request_id: &str) -> Response {
+        (self.status, Json(json!({"code": self.code, "message": self.message, "request_id": request_id}))).into_response()
     }
 }
 
 impl IntoResponse for Failure {
+    /// Without a body: the listener writes it, with the request's id.
     fn into_response(self) -> Response {
-        (self.status, Json(json!({"code": self.code, "message": self.message}))).into_response()
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
     }
 }

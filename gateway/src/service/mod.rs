@@ -3,16 +3,19 @@
 //! The order is fixed: the head is taken apart, authenticated, dispatched, performed. Every answer, also that of a panic,
 //! carries the request's id; every request ends in one audit line.
 
-use std::convert::Infallible;
+mod refusal;
+
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use gateway_core::conditions::refuse_unbuilt_conditions;
 use gateway_core::dispatch::{S3Operation, dispatch};
 use gateway_core::encoding::from_latin1;
 use gateway_core::error::Answering;
+use gateway_core::metadata::refuse_unbuilt_headers;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
@@ -25,11 +28,13 @@ use crate::audit::AuditRecord;
 use crate::authenticator::Authentication;
 use crate::context::{CallIds, OpContext, Shared};
 use crate::data::RequestBody;
-use crate::front::CountedBody;
+use crate::front::{CountedBody, DoublyFramed};
 use crate::operation::S3Request;
 use crate::ops;
 use crate::rejections::{call_failed, no_such_bucket};
 use crate::reply::{self, Reply, ReplyBody};
+
+pub(crate) use refusal::refuse;
 
 /// Names and values of all headers together. S3 takes 8 KiB; user metadata and long tokens must fit beside each other.
 const MAX_HEADERS: usize = 16 << 10;
@@ -44,7 +49,7 @@ pub(crate) async fn handle(
     shared: Arc<Shared>,
     remote: SocketAddr,
     request: http::Request<Incoming>,
-) -> Result<http::Response<CountedBody>, Infallible> {
+) -> http::Response<CountedBody> {
     let began = Instant::now();
     let ids = CallIds::new(shared.entropy.u128());
     let request_id = ids.request().to_string();
@@ -78,7 +83,7 @@ pub(crate) async fn handle(
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     record.status = reply.status().as_u16();
-    Ok(reply.map(|body| CountedBody::new(body, record, began, Arc::clone(&shared.audit))))
+    reply.map(|body| CountedBody::new(body, record, began, Arc::clone(&shared.audit)))
 }
 
 struct Outcome {
@@ -91,7 +96,7 @@ async fn respond(shared: &Arc<Shared>, ids: CallIds, request: http::Request<Inco
     let (head, body) = request.into_parts();
     let expects_continue =
         head.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    if !framing_is_plain(&head.headers) {
+    if head.extensions.get::<DoublyFramed>().is_some() || !framing_is_plain(&head.headers) {
         // Whoever stands in front of us may see another end of this request than we do: nothing may follow it.
         return Outcome { result: Err(S3Error::invalid_request("The framing of the request is not valid.")), reusable: false };
     }
@@ -111,14 +116,13 @@ async fn respond(shared: &Arc<Shared>, ids: CallIds, request: http::Request<Inco
     Outcome { result, reusable: body.is_reusable() }
 }
 
-/// One way to tell where the body ends, in the one form that everybody reads alike.
+/// One way to tell where the body ends, in the one form that everybody reads alike. A length beside it is not left in the
+/// headers: the connection has looked for it.
 fn framing_is_plain(headers: &HeaderMap) -> bool {
     let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (encodings.next(), encodings.next()) {
         (None, _) => true,
-        (Some(encoding), None) => {
-            encoding.as_bytes().eq_ignore_ascii_case(b"chunked") && !headers.contains_key(header::CONTENT_LENGTH)
-        }
+        (Some(encoding), None) => encoding.as_bytes().eq_ignore_ascii_case(b"chunked"),
         (Some(_), Some(_)) => false,
     }
 }
@@ -134,7 +138,7 @@ async fn admit(
     if size > MAX_HEADERS {
         return Err(S3Error::new(S3ErrorCode::RequestHeaderSectionTooLarge).field("MaxSizeAllowed", MAX_HEADERS.to_string()));
     }
-    let head = RequestHead::parse(head.method, &head.uri, head.headers, &shared.addressing)?;
+    let mut head = RequestHead::parse(head.method, &head.uri, head.headers, &shared.addressing)?;
     record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
     record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
     let who = shared.authenticator.authenticate(&head, ids.next()).await?;
@@ -142,6 +146,7 @@ async fn admit(
         record.access_key = Some(access_key.0.clone());
         record.user = who.user.as_ref().map(|user| user.id.0.clone());
     }
+    head.adopt_headers_of_query()?;
     let operation = dispatch(&head)?;
     record.operation = Some(operation.name());
     let request = S3Request { head, payload: who.payload, is_anonymous: who.is_anonymous() };
@@ -149,6 +154,9 @@ async fn admit(
 }
 
 async fn serve(operation: S3Operation, request: &S3Request, cx: &mut OpContext) -> Result<Reply, S3Error> {
+    // Of every operation: a header that none of them obeys is accepted by none.
+    refuse_unbuilt_headers(request)?;
+    refuse_unbuilt_conditions(operation, request)?;
     if let (Some(expected), Some(bucket)) = (request.header("x-amz-expected-bucket-owner")?, &request.target.bucket) {
         // A bucket that is being made has no owner yet.
         if operation != S3Operation::CreateBucket {
