@@ -24,6 +24,8 @@ pub struct Config {
     pub ballast_bytes: Option<u64>,
     /// Memory for each disk's index.
     pub index_cache_bytes: usize,
+    /// Container files that are open at one time, and no more than a quarter of what the process may open.
+    pub open_files: usize,
     /// Blocks being streamed in at one time; each holds about two megabytes.
     pub write_streams: usize,
     /// Reads waiting for a disk at one time; each holds about a megabyte.
@@ -58,6 +60,7 @@ impl Config {
             reserve_bytes: None,
             ballast_bytes: None,
             index_cache_bytes: 32 << 20,
+            open_files: 1024,
             write_streams: 64,
             disk_reads: 32,
             stream_idle: Duration::from_secs(120),
@@ -78,9 +81,12 @@ impl Config {
         if disks.windows(2).any(|pair| pair[0] == pair[1]) {
             return invalid("disks", "the same directory twice");
         }
-        for (field, number) in
-            [("write_streams", self.write_streams), ("disk_reads", self.disk_reads), ("connections", self.connections)]
-        {
+        for (field, number) in [
+            ("open_files", self.open_files),
+            ("write_streams", self.write_streams),
+            ("disk_reads", self.disk_reads),
+            ("connections", self.connections),
+        ] {
             if number == 0 {
                 return invalid(field, "must not be zero");
             }

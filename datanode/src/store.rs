@@ -13,7 +13,7 @@ use tables::StorageFault;
 use tracing::{error, info, warn};
 use types::{ClusterId, ContainerId, DatanodeId, PipelineId};
 
-use crate::container::{Container, Flushed, flush};
+use crate::container::{Container, Flushed, OpenFiles, flush};
 use crate::disk::{Changes, Disk, DiskError, Need};
 use crate::{Config, StartError};
 
@@ -30,9 +30,10 @@ impl Store {
     /// Opens the disks and finds their containers. Blocks.
     pub(crate) fn open(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Self, StartError> {
         let mut disks = Vec::new();
+        let files = Arc::new(OpenFiles::new(config.open_files));
         let mut containers = BTreeMap::new();
         for path in &config.disks {
-            let disk = Arc::new(Disk::open(path, entropy.u128(), config)?);
+            let disk = Arc::new(Disk::open(path, entropy.u128(), config, &files)?);
             let fault = |fault| StartError::Disk { path: path.clone(), fault };
             let found = open_containers(&disk).map_err(|error| fault(StorageFault(error.to_string())))?;
             info!(disk = %path.display(), containers = found.len(), "opened disk");

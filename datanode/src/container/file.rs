@@ -49,6 +49,10 @@ impl DataFile {
         Ok(Self::over(room.attempt(Step::Create, need, create)?, Arc::clone(room)))
     }
 
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.is_unsynced.load(Ordering::Acquire)
+    }
+
     fn write(&self, need: Need, write: impl FnMut() -> io::Result<()>) -> io::Result<()> {
         let written = self.room.attempt(Step::Write, need, write);
         // Behind the write: a sync that begins in the middle of it does not speak of it.

@@ -9,6 +9,7 @@
 mod commit;
 mod copy;
 mod file;
+mod open_files;
 mod scan;
 mod sync;
 mod write;
@@ -16,7 +17,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use datanode_core::record::{
     Body, ContainerState, DeleteBody, Draft, FIRST_RECORD_AT, FileBody, ProgressBody, RECORD_ALIGN, Salt, StateBody, align_record,
@@ -32,6 +33,8 @@ use crate::disk::{Disk, DiskError, Need, Room};
 pub(crate) use commit::{Flushed, flush};
 pub(crate) use copy::CopyFile;
 pub(crate) use file::{DataFile, read, read_cached};
+pub(crate) use open_files::OpenFiles;
+use open_files::Slot;
 use scan::Trust;
 use sync::Syncer;
 pub(crate) use write::{Accepted, Incoming};
@@ -44,8 +47,7 @@ pub(crate) struct Container {
     pub(crate) id: ContainerId,
     pub(crate) disk: Arc<Disk>,
     salt: Salt,
-    /// Opened at first use: a disk may hold more containers than a process may hold files.
-    file: OnceLock<Arc<DataFile>>,
+    file: Arc<Slot>,
     syncer: Arc<Syncer>,
     turn: Mutex<()>,
     live: Mutex<Live>,
@@ -98,7 +100,7 @@ impl Container {
             row,
         };
         let salt = Salt(live.row.salt);
-        Self { id, disk, salt, file: OnceLock::new(), syncer: Arc::default(), turn: Mutex::default(), live: Mutex::new(live) }
+        Self { id, disk, salt, file: Arc::default(), syncer: Arc::default(), turn: Mutex::default(), live: Mutex::new(live) }
     }
 
     /// A container that has its row in the index. `length` is the file's.
@@ -142,7 +144,12 @@ impl Container {
             .map_err(|error| disk.fails("creating a container's file", &error))?;
         disk.sync_containers_dir()?;
         let container = Arc::new(Self::new(Arc::clone(disk), id, ContainerRow::new(pipeline, Salt(salt))));
-        let _ = container.file.set(Arc::new(file));
+        let mut made = Some(file);
+        let opened = disk.files.open(&container.file, || match made.take() {
+            Some(file) => Ok(file),
+            None => DataFile::open(&disk.container_path(id), &disk.room),
+        });
+        opened.map_err(|error| disk.fails("opening a container's file", &error))?;
         {
             let mut live = container.live.lock();
             live.tail = Some(FIRST_RECORD_AT);
@@ -194,11 +201,10 @@ impl Container {
     /// The file, open for reading and writing.
     pub(crate) fn file(&self) -> Result<Arc<DataFile>, DiskError> {
         if let Some(file) = self.file.get() {
-            return Ok(Arc::clone(file));
+            return Ok(file);
         }
-        let opened = DataFile::open(&self.disk.container_path(self.id), &self.disk.room);
-        let opened = opened.map_err(|error| self.disk.fails("opening a container's file", &error))?;
-        Ok(Arc::clone(self.file.get_or_init(|| Arc::new(opened))))
+        let open = || DataFile::open(&self.disk.container_path(self.id), &self.disk.room);
+        self.disk.files.open(&self.file, open).map_err(|error| self.disk.fails("opening a container's file", &error))
     }
 
     /// As the next flush will store it.

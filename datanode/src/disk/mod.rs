@@ -33,8 +33,9 @@ use parking_lot::{Mutex, RwLock};
 use rustix::fs::statvfs;
 use tables::StorageFault;
 use tracing::error;
-use types::{ClusterId, ContainerId, DatanodeId};
+use types::{ClusterId, ContainerId, DatanodeId, PipelineId};
 
+use crate::container::OpenFiles;
 use crate::{Config, StartError};
 use ballast::Ballast;
 pub(crate) use identity::sync_dir;
@@ -42,14 +43,15 @@ use identity::{DiskLock, Identity};
 pub(crate) use index::{Changes, Index, IndexError};
 pub use rebuild::{Rebuilt, rebuild_index};
 #[cfg(test)]
-pub(crate) use room::{EIO, ENOSPC};
-pub(crate) use room::{Need, Room, Step, is_full};
+pub(crate) use room::{EIO, EMFILE, ENOSPC};
+pub(crate) use room::{Need, Room, Step, is_full, is_too_many_files};
 
 #[derive(Debug)]
 pub(crate) struct Disk {
     pub(crate) root: PathBuf,
     pub(crate) index: Index,
     pub(crate) room: Arc<Room>,
+    pub(crate) files: Arc<OpenFiles>,
     identity: Mutex<Identity>,
     failed: RwLock<Option<String>>,
     space: Mutex<SpaceView>,
@@ -68,6 +70,8 @@ pub(crate) struct Disk {
 pub(crate) enum DiskError {
     #[error("the disk is full")]
     Full,
+    #[error("no more files can be opened at the moment")]
+    TooManyFiles,
     #[error("the disk is out of service: {0}")]
     Failed(String),
 }
@@ -94,7 +98,7 @@ const SPACE_GOOD_FOR: Duration = Duration::from_secs(1);
 const RESERVE_MAX: u64 = 1 << 30;
 
 impl Disk {
-    pub(crate) fn open(root: &Path, disk_id: u128, config: &Config) -> Result<Self, StartError> {
+    pub(crate) fn open(root: &Path, disk_id: u128, config: &Config, files: &Arc<OpenFiles>) -> Result<Self, StartError> {
         let io_error = |what| move |source| StartError::Io { what, path: root.to_path_buf(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root.join("containers")).map_err(io_error("creating"))?;
         let Some(lock) = DiskLock::take(root).map_err(io_error("locking"))? else {
@@ -121,6 +125,7 @@ impl Disk {
             root: root.to_path_buf(),
             index,
             room,
+            files: Arc::clone(files),
             identity: Mutex::new(identity),
             failed: RwLock::default(),
             space: Mutex::new(SpaceView { at: None, space: Space::default() }),
@@ -155,6 +160,11 @@ impl Disk {
         self.root.join("containers").join(format!("{}.tmp", container.0))
     }
 
+    /// For a snapshot while it comes in; it loses the name as soon as it is made.
+    pub(crate) fn spool_path(&self, pipeline: PipelineId) -> PathBuf {
+        self.root.join(format!("snapshot.{}.tmp", pipeline.0))
+    }
+
     pub(crate) fn sync_containers_dir(&self) -> Result<(), DiskError> {
         let sync = || sync_dir(&self.root.join("containers"));
         self.room
@@ -183,7 +193,13 @@ impl Disk {
 
     /// What a failed write or sync means for the disk.
     pub(crate) fn fails(&self, what: &str, error: &io::Error) -> DiskError {
-        if room::is_full(error) { self.is_full() } else { self.fail(format!("{what}: {error}")) }
+        if is_full(error) {
+            self.is_full()
+        } else if is_too_many_files(error) {
+            DiskError::TooManyFiles
+        } else {
+            self.fail(format!("{what}: {error}"))
+        }
     }
 
     fn is_full(&self) -> DiskError {

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 use super::ballast::Ballast;
 
 /// What a write is for.
@@ -56,6 +58,11 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// The process, or the machine, has as many files open as it may: no fault of the disk.
+pub(crate) fn is_too_many_files(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
 /// Where tests let a step fail. Nothing at all outside of them.
 #[derive(Default)]
 pub(crate) struct Faults {
@@ -86,15 +93,15 @@ impl Faults {
 }
 
 #[cfg(test)]
-pub(crate) use of_tests::{EIO, ENOSPC};
+pub(crate) use of_tests::{EIO, EMFILE, ENOSPC};
 
 #[cfg(test)]
 mod of_tests {
     use super::*;
-    use rustix::io::Errno;
 
     pub(crate) const ENOSPC: i32 = Errno::NOSPC.raw_os_error();
     pub(crate) const EIO: i32 = Errno::IO.raw_os_error();
+    pub(crate) const EMFILE: i32 = Errno::MFILE.raw_os_error();
 
     impl Faults {
         /// Asks `hook` about every step from now on.

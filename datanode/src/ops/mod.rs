@@ -7,7 +7,7 @@ pub(crate) mod read;
 pub(crate) mod replicate;
 pub(crate) mod write;
 
-use rpc::CallError;
+use rpc::{CallError, NotApplied};
 
 use crate::disk::DiskError;
 use crate::tokens::Refused;
@@ -24,6 +24,7 @@ fn refused<R>(refused: Refused, denied: R) -> CallError<R> {
 fn not_done<R>(error: DiskError, full: R) -> CallError<R> {
     match error {
         DiskError::Full => CallError::Rejected(full),
+        DiskError::TooManyFiles => CallError::NotApplied(NotApplied::Busy),
         DiskError::Failed(why) => CallError::unavailable(why),
     }
 }
