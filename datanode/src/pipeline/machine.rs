@@ -211,7 +211,7 @@ impl StateMachine for PipelineMachine {
     }
 
     fn install(&self) -> Result<Box<dyn SnapshotSink>, StorageFault> {
-        Ok(Box::new(Sink::new(self.clone())))
+        Ok(Box::new(Sink::new(self.clone())?))
     }
 
     fn applied_bytes(&self) -> u64 {

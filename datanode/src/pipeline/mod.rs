@@ -5,6 +5,7 @@
 mod apply;
 mod machine;
 mod snapshot;
+mod spool;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

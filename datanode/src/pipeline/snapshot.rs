@@ -3,7 +3,7 @@
 //! Of closed containers only the end is told: a member that holds less closes its replica by itself, and the SCM has it
 //! replaced. So a snapshot is as long as the containers that are open, however long the pipeline has been alive.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use tables::StorageFault;
 use types::ContainerId;
 
 use super::machine::PipelineMachine;
+use super::spool::Spool;
 use crate::container::Container;
 use crate::disk::{DiskError, Need};
 
@@ -49,7 +50,8 @@ struct FrameBlock {
     index: u64,
 }
 
-const BLOCKS_A_FRAME: usize = 4096;
+/// Of the largest blocks, so many have about a megabyte of checksums.
+const BLOCKS_A_FRAME: usize = 256;
 
 /// Reads the containers as they are when their turn comes: later than the snapshot's place in the log, which does no harm, as
 /// an entry that comes again changes nothing.
@@ -97,45 +99,52 @@ impl SnapshotSource for Unavailable {
     }
 }
 
-/// Collects a snapshot, and makes it the state at its end.
+/// Collects a snapshot in a file, and makes it the state at its end. Memory holds one frame at a time.
 pub(super) struct Sink {
     machine: PipelineMachine,
-    containers: BTreeMap<ContainerId, Received>,
-    last: Option<ContainerId>,
-}
-
-struct Received {
-    state: ContainerState,
-    commit_index: u64,
-    count: u64,
-    blocks: BTreeMap<u64, FrameBlock>,
+    spool: Spool,
+    has_container: bool,
 }
 
 impl Sink {
-    pub(super) fn new(machine: PipelineMachine) -> Self {
-        Self { machine, containers: BTreeMap::new(), last: None }
+    pub(super) fn new(machine: PipelineMachine) -> Result<Self, StorageFault> {
+        let spool = Spool::create(&machine.disk.spool_path(machine.pipeline));
+        let spool = spool.map_err(|error| StorageFault(format!("a file for a snapshot: {error}")))?;
+        Ok(Self { machine, spool, has_container: false })
     }
 
-    fn install(&self, progress: &Progress) -> Result<(), DiskError> {
+    fn install(&mut self, progress: &Progress) -> Result<(), DiskError> {
         let machine = &self.machine;
-        for (id, received) in &self.containers {
-            let Some(container) = machine.own_container(*id)? else { continue };
-            if received.state == ContainerState::Open {
-                take_over(&container, &received.blocks)?;
-                continue;
+        let failed = |error: StorageFault| machine.disk.fault(error);
+        let mut named = BTreeSet::new();
+        let mut open: Option<TakeOver> = None;
+        self.spool.rewind().map_err(failed)?;
+        while let Some(frame) = self.spool.next().map_err(failed)? {
+            match tables::decode(&frame, "a pipeline's snapshot").map_err(failed)? {
+                Frame::Container { id, state, commit_index, blocks } => {
+                    if let Some(open) = open.take() {
+                        open.finish()?;
+                    }
+                    named.insert(id);
+                    let Some(container) = machine.own_container(id)? else { continue };
+                    match state {
+                        ContainerState::Open => open = Some(TakeOver { container, from: Some(0) }),
+                        _ => end(&container, state, commit_index, blocks)?,
+                    }
+                }
+                Frame::Blocks(blocks) => {
+                    if let Some(open) = &mut open {
+                        open.take(blocks)?;
+                    }
+                }
             }
-            let row = container.row();
-            let is_complete = row.commit_index == received.commit_index && row.blocks == received.count;
-            let state = if is_complete && received.state == ContainerState::Closed {
-                ContainerState::Closed
-            } else {
-                ContainerState::QuasiClosed
-            };
-            container.turn().change_state(state, row.is_damaged)?;
+        }
+        if let Some(open) = open {
+            open.finish()?;
         }
         for container in machine.store.of_pipeline(machine.pipeline) {
             let row = container.row();
-            if !self.containers.contains_key(&container.id) && row.state == ContainerState::Open {
+            if !named.contains(&container.id) && row.state == ContainerState::Open {
                 container.turn().change_state(ContainerState::QuasiClosed, row.is_damaged)?;
             }
         }
@@ -146,55 +155,83 @@ impl Sink {
     }
 }
 
-/// Makes exactly these blocks the committed ones. Bytes that are here stay.
-fn take_over(container: &Arc<Container>, blocks: &BTreeMap<u64, FrameBlock>) -> Result<(), DiskError> {
-    let fault = |fault| container.disk.fault(fault);
-    let turn = container.turn();
-    let mut from = Some(0);
-    let mut surplus = Vec::new();
-    while let Some(first) = from {
-        let (rows, next) = container.blocks(first, BLOCKS_A_FRAME).map_err(fault)?;
-        from = next;
-        surplus.extend(
-            rows.iter().filter(|(local, row)| row.is_committed() && !blocks.contains_key(local)).map(|(local, _)| *local),
-        );
-    }
-    turn.delete(&surplus).map_err(|error| error.into_disk_error(&container.disk))?;
-    for (local, block) in blocks {
-        let before = turn.lookup(*local).map_err(fault)?;
-        let known = before.as_deref();
-        if known.is_some_and(|row| {
-            row.state == BlockState::Tombstone || (row.is_committed() && row.has_content(block.length, &block.sums))
-        }) {
-            continue;
+/// Ends a container that is not open any more: closed only if nothing of it is amiss here.
+fn end(container: &Container, state: ContainerState, commit_index: u64, blocks: u64) -> Result<(), DiskError> {
+    let row = container.row();
+    let is_complete = row.commit_index == commit_index && row.blocks == blocks;
+    let state = match is_complete && state == ContainerState::Closed {
+        true => ContainerState::Closed,
+        false => ContainerState::QuasiClosed,
+    };
+    container.turn().change_state(state, row.is_damaged)
+}
+
+/// Makes exactly the blocks that come the committed ones of an open container. Bytes that are here stay.
+struct TakeOver {
+    container: Arc<Container>,
+    /// What comes begins here; nothing if no number is left.
+    from: Option<u64>,
+}
+
+impl TakeOver {
+    /// The next blocks, in order.
+    fn take(&mut self, blocks: Vec<FrameBlock>) -> Result<(), DiskError> {
+        let Some(last) = blocks.last().map(|block| block.local) else { return Ok(()) };
+        let blocks = blocks.into_iter().map(|block| (block.local, block)).collect();
+        self.delete_others(Some(last), &blocks)?;
+        self.from = last.checked_add(1);
+        let fault = |fault| self.container.disk.fault(fault);
+        let turn = self.container.turn();
+        for (local, block) in blocks {
+            let before = turn.lookup(local).map_err(fault)?;
+            let known = before.as_deref();
+            if known.is_some_and(|row| {
+                row.state == BlockState::Tombstone || (row.is_committed() && row.has_content(block.length, &block.sums))
+            }) {
+                continue;
+            }
+            let is_here = known.is_some_and(|row| row.state == BlockState::Written && row.has_content(block.length, &block.sums));
+            let state = if is_here { BlockState::Stored } else { BlockState::Missing };
+            let extents = known.filter(|_| is_here).map(|row| row.extents.clone()).unwrap_or_default();
+            let after = BlockRow { state, length: block.length, index: block.index, extents, sums: block.sums };
+            self.container.append(Need::Upkeep, &[(Draft::new(&after.commit_record(local), 0), &[])])?;
+            turn.set(local, known, Some(after));
         }
-        let is_here = known.is_some_and(|row| row.state == BlockState::Written && row.has_content(block.length, &block.sums));
-        let state = if is_here { BlockState::Stored } else { BlockState::Missing };
-        let extents = known.filter(|_| is_here).map(|row| row.extents.clone()).unwrap_or_default();
-        let after = BlockRow { state, length: block.length, index: block.index, extents, sums: block.sums.clone() };
-        container.append(Need::Upkeep, &[(Draft::new(&after.commit_record(*local), 0), &[])])?;
-        turn.set(*local, known, Some(after));
+        Ok(())
     }
-    Ok(())
+
+    fn finish(self) -> Result<(), DiskError> {
+        self.delete_others(None, &BTreeMap::new())
+    }
+
+    /// Deletes what is committed here from the last frame's end to `last`, and not there.
+    fn delete_others(&self, last: Option<u64>, there: &BTreeMap<u64, FrameBlock>) -> Result<(), DiskError> {
+        let turn = self.container.turn();
+        let mut from = self.from;
+        while let Some(first) = from.filter(|first| last.is_none_or(|last| *first <= last)) {
+            let (rows, next) = self.container.blocks(first, BLOCKS_A_FRAME).map_err(|fault| self.container.disk.fault(fault))?;
+            from = next;
+            let is_surplus = |(local, row): &&(u64, Arc<BlockRow>)| {
+                last.is_none_or(|last| *local <= last) && row.is_committed() && !there.contains_key(local)
+            };
+            let surplus: Vec<u64> = rows.iter().filter(is_surplus).map(|(local, _)| *local).collect();
+            turn.delete(&surplus).map_err(|error| error.into_disk_error(&self.container.disk))?;
+        }
+        Ok(())
+    }
 }
 
 impl SnapshotSink for Sink {
     fn frame(&mut self, frame: &[u8]) -> Result<(), StorageFault> {
         match tables::decode(frame, "a pipeline's snapshot")? {
-            Frame::Container { id, state, commit_index, blocks } => {
-                self.containers.insert(id, Received { state, commit_index, count: blocks, blocks: BTreeMap::new() });
-                self.last = Some(id);
-            }
-            Frame::Blocks(blocks) => {
-                let received = self.last.and_then(|id| self.containers.get_mut(&id));
-                let received = received.ok_or_else(|| StorageFault("a snapshot with blocks of no container".to_owned()))?;
-                received.blocks.extend(blocks.into_iter().map(|block| (block.local, block)));
-            }
+            Frame::Container { .. } => self.has_container = true,
+            Frame::Blocks(_) if self.has_container => {}
+            Frame::Blocks(_) => return Err(StorageFault("a snapshot with blocks of no container".to_owned())),
         }
-        Ok(())
+        self.spool.push(frame)
     }
 
-    fn finish(self: Box<Self>, progress: Progress) -> Result<(), StorageFault> {
+    fn finish(mut self: Box<Self>, progress: Progress) -> Result<(), StorageFault> {
         match self.install(&progress) {
             Ok(()) => Ok(()),
             // As in `apply`: it must not end the process while a disk serves.

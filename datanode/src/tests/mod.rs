@@ -4,9 +4,11 @@
 mod crash;
 mod damage;
 mod deletes;
+mod files;
 mod full;
 mod model;
 mod pipelines;
 mod rig;
 mod serving;
+mod snapshots;
 mod tokens;
