@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -88,6 +88,8 @@ pub(crate) struct Inner {
     pub(crate) is_registered: AtomicBool,
     /// Whether token keys have come.
     pub(crate) ready: watch::Sender<bool>,
+    /// An SCM answered the last heartbeat.
+    pub(crate) is_heard: AtomicBool,
     services: Reconcilers,
 }
 
@@ -126,6 +128,7 @@ impl Datanode {
             report_in_full: AtomicBool::new(false),
             is_registered: AtomicBool::new(false),
             ready: watch::Sender::new(false),
+            is_heard: AtomicBool::new(false),
             services: services.clone(),
             entropy,
             config,
@@ -148,6 +151,11 @@ impl Datanode {
     /// Whether block tokens can be checked, and so blocks be served.
     pub fn is_ready(&self) -> bool {
         self.0.tokens.has_keys()
+    }
+
+    /// Whether the SCM's leader hears of this datanode, so that it gets new work and counts as alive.
+    pub fn is_heard(&self) -> bool {
+        self.0.is_heard.load(Ordering::Acquire)
     }
 
     /// Resolves once it [`Self::is_ready`].

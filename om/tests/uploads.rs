@@ -175,6 +175,7 @@ fn copy(by: &Requester, from: &str, to: &str) -> CopyKey {
         attributes: CopyAttributes::Source,
         condition: WriteCondition::Always,
         storage_class: None,
+        checksum: None,
     }
 }
 

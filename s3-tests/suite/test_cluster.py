@@ -9,7 +9,7 @@ import pytest
 from cluster import Cluster
 from drills import catchup, failover
 from harness.clients import boto
-from harness.server import binary
+from harness.server import binary, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200), pytest.mark.xdist_group("cluster")]
 
@@ -50,6 +50,12 @@ def test_administration_shows_every_member(cluster):
     assert cluster.admin("status")["problems"] == []
 
 
+def test_a_healthy_start_warns_of_nothing_that_waits(cluster):
+    """Processes that start beside each other wait for each other; a log that warns of it hides what matters."""
+    lines = [line for log in (cluster.folder / "logs").iterdir() for line in log.read_text(errors="replace").splitlines()]
+    assert len(lines) > 50 and not [line for line in lines if "WARN" in line and "enrol" in line]
+
+
 def test_leadership_can_be_handed_over(cluster):
     before = cluster.wait_leader("om")
     cluster.admin("om", "transfer")
@@ -81,6 +87,22 @@ def test_internal_ports_answer_nobody_without_a_certificate(cluster):
                         # TLS 1.3 tells the missing certificate with the first read.
                         if tls.recv(100) == b"":
                             raise OSError("closed")
+
+
+@pytest.mark.parametrize("role", ["om", "scm"])
+def test_a_member_without_a_leader_is_not_ready(tmp_path, role):
+    cluster = Cluster(tmp_path, binary())
+    cluster.create(om=3, scm=3, datanode=0, gateway=0, free_ports=True)
+    try:
+        cluster.start().wait_ready(timeout=120)
+        alone, *others = cluster.names(role)
+        for name in others:
+            cluster.process(name).kill()
+        wait_until(lambda: not cluster.process(alone).ready(), 30, "no majority, not ready")
+        cluster.start(*others).wait_ready(alone, timeout=60)
+    finally:
+        for name in cluster.names():
+            cluster.process(name).kill()
 
 
 def test_a_process_with_a_wrong_token_is_not_let_in(cluster, tmp_path):

@@ -1,6 +1,9 @@
 """CopyObject: attributes, conditions on the source, and what is refused."""
 
+import base64
+import hashlib
 import os
+import zlib
 from urllib.parse import quote
 
 import pytest
@@ -98,3 +101,33 @@ def test_a_directive_that_is_none_is_refused(send, bucket, source):
     response = send(Request("PUT", path_of(bucket, "copy"),
                             headers=[("x-amz-copy-source", f"{bucket}/source"), ("x-amz-metadata-directive", "MERGE")]))
     assert_error(response, 400, "InvalidArgument")
+
+
+@pytest.mark.parametrize("algorithm, compute", [("CRC32", lambda data: zlib.crc32(data).to_bytes(4, "big")),
+                                                ("SHA256", lambda data: hashlib.sha256(data).digest())])
+def test_a_copy_can_have_a_checksum_of_its_own(s3, bucket, algorithm, compute):
+    body = os.urandom(300_000)
+    s3.put_object(Bucket=bucket, Key="plain", Body=body, ChecksumAlgorithm="SHA1")
+    s3.put_object(Bucket=bucket, Key="empty", Body=b"", ChecksumAlgorithm="SHA1")
+    # Of an object in parts the same algorithm may have a checksum of checksums: the copy's is of its bytes.
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="parts", ChecksumAlgorithm=algorithm)["UploadId"]
+    part = s3.upload_part(Bucket=bucket, Key="parts", UploadId=upload, PartNumber=1, Body=body, ChecksumAlgorithm=algorithm)
+    field = f"Checksum{algorithm}"
+    s3.complete_multipart_upload(Bucket=bucket, Key="parts", UploadId=upload, MultipartUpload={"Parts": [
+        {"PartNumber": 1, "ETag": part["ETag"], field: part[field]}]})
+    for key, content in (("plain", body), ("parts", body), ("empty", b"")):
+        expected = base64.b64encode(compute(content)).decode()
+        # Also onto itself: another checksum is a change.
+        for target in (key + "-copy", key):
+            result = s3.copy_object(Bucket=bucket, Key=target, CopySource={"Bucket": bucket, "Key": key}, ChecksumAlgorithm=algorithm)
+            assert result["CopyObjectResult"][field] == expected, (key, target)
+            head = s3.head_object(Bucket=bucket, Key=target, ChecksumMode="ENABLED")
+            assert (head[field], head["ChecksumType"]) == (expected, "FULL_OBJECT"), (key, target)
+            assert body_of(s3, bucket, target) == content
+    # The conditions hold for the bytes that were read, too.
+    with refused("PreconditionFailed", 412):
+        s3.copy_object(Bucket=bucket, Key="other", CopySource={"Bucket": bucket, "Key": "plain"}, ChecksumAlgorithm="SHA256",
+                       CopySourceIfMatch='"00000000000000000000000000000000"')
+    with refused("NoSuchKey", 404):
+        s3.copy_object(Bucket=bucket, Key="other", CopySource={"Bucket": bucket, "Key": "absent"}, ChecksumAlgorithm="SHA256")
+    assert absent(s3, bucket, "other")

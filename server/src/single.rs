@@ -99,7 +99,7 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
         served = admin::serve(admin_listener, admin, shutdown.clone()) => served.map_err(Failed::from),
         fault = host.failed() => Err(fault.into()),
     };
-    ready.set(false);
+    ready.end();
     stages.stop().await;
     outcome
 }

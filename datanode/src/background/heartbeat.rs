@@ -130,7 +130,9 @@ impl Beat {
             is_full_report: report.is_full,
             deleted: deleted.clone(),
         };
-        match datanode.scm.heartbeat(self.cx(), heartbeat).await {
+        let answer = datanode.scm.heartbeat(self.cx(), heartbeat).await;
+        datanode.is_heard.store(answer.is_ok(), Ordering::Release);
+        match answer {
             Ok(reply) => {
                 if report.is_full {
                     self.since_full = 0;

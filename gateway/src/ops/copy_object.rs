@@ -1,15 +1,21 @@
-//! `CopyObject`: a new object on the source's blocks; no bytes move.
+//! `CopyObject`: a new object on the source's blocks; no bytes move. For a checksum that the source does not have they are read,
+//! and only read.
 
 use gateway_core::copy_source::CopySource;
+use gateway_core::payload::{ChecksumHasher, parse_checksum_algorithm};
+use gateway_core::range::RangeRequest;
 use gateway_core::xml::{CopyResult, copy_object_result};
 use gateway_core::{S3Error, S3ErrorCode};
 use http::StatusCode;
-use om_api::{CopyAttributes, CopyKey, CopyRejected, KeyCopied, ReadConditions, WriteCondition};
+use om_api::{BlocksWanted, CopyAttributes, CopyKey, CopyRejected, KeyCopied, ObjectChecksum, ReadConditions, WriteCondition};
 use rpc::CallError;
-use types::{BucketName, ObjectKey};
+use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey};
 
-use super::attributes::{parse_attributes, parse_source_conditions, parse_write_condition};
+use super::attributes::{parse_attributes, parse_source_conditions, parse_write_condition, to_core_conditions};
+use super::put_object::MAX_PUT;
+use super::source::{look_up_source, parse_source, source_is_marker, source_too_large};
 use crate::context::OpContext;
+use crate::data::{ObjectSource, ReadObject};
 use crate::operation::{Operation, S3Request};
 use crate::rejections::{call_failed, no_such_bucket, no_such_key};
 use crate::reply::{self, Reply};
@@ -21,6 +27,7 @@ pub(crate) struct CopyObject {
     key: ObjectKey,
     attributes: CopyAttributes,
     condition: WriteCondition,
+    algorithm: Option<ChecksumAlgorithm>,
 }
 
 impl Operation for CopyObject {
@@ -36,9 +43,7 @@ impl Operation for CopyObject {
                 return Err(S3Error::invalid_argument("Unknown metadata directive.", "x-amz-metadata-directive", other));
             }
         };
-        if request.has_header("x-amz-checksum-algorithm") {
-            return Err(S3Error::not_implemented("A checksum algorithm of its own for a copy"));
-        }
+        let algorithm = request.header("x-amz-checksum-algorithm")?;
         Ok(Self {
             source: parse_source(request)?,
             source_conditions: parse_source_conditions(request)?,
@@ -46,21 +51,27 @@ impl Operation for CopyObject {
             key: request.key()?,
             attributes,
             condition: parse_write_condition(request)?,
+            algorithm: algorithm.map(|text| parse_checksum_algorithm(&text)).transpose()?,
         })
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<KeyCopied, S3Error> {
+        let (checksum, source_conditions) = match self.algorithm {
+            Some(algorithm) => self.checksum(cx, algorithm).await?,
+            None => (None, self.source_conditions.clone()),
+        };
         let request = CopyKey {
             by: cx.by(),
             source_bucket: self.source.bucket.clone(),
             source_key: self.source.key.clone(),
             source_version: self.source.version,
-            source_conditions: self.source_conditions,
+            source_conditions,
             bucket: self.bucket.clone(),
             key: self.key.clone(),
             attributes: self.attributes,
             condition: self.condition,
             storage_class: None,
+            checksum,
         };
         match cx.om().copy_key(cx.call(), request).await {
             Ok(copied) => Ok(copied),
@@ -101,20 +112,32 @@ impl Operation for CopyObject {
     }
 }
 
-pub(super) fn parse_source(request: &S3Request) -> Result<CopySource, S3Error> {
-    CopySource::parse(&request.header("x-amz-copy-source")?.unwrap_or_default())
-}
-
-/// Named by its version, a marker cannot be copied; as the current version it hides the key.
-pub(super) fn source_is_marker(source: &CopySource) -> S3Error {
-    match source.version {
-        Some(_) => {
-            S3Error::invalid_request("The source of a copy request may not specifically refer to a delete marker by version id.")
+impl CopyObject {
+    /// What the copy's checksum is to be, none if the source has it already, and the conditions under which it is: the bytes are
+    /// read before the copy is made, which must then be of the same ones.
+    async fn checksum(
+        &self,
+        cx: &OpContext,
+        algorithm: ChecksumAlgorithm,
+    ) -> Result<(Option<ObjectChecksum>, ReadConditions), S3Error> {
+        let read = look_up_source(cx, &self.source, BlocksWanted::All).await?;
+        let info = read.info;
+        to_core_conditions(&self.source_conditions).check_copy_source(info.etag, info.last_modified)?;
+        let conditions = ReadConditions { if_match: Some(vec![info.etag]), ..self.source_conditions.clone() };
+        let is_it = |known: &ObjectChecksum| known.checksum.algorithm() == algorithm && known.kind == ChecksumType::FullObject;
+        if info.checksum.as_ref().is_some_and(is_it) {
+            return Ok((None, conditions));
         }
-        None => no_such_key(&source.key),
+        if info.size > MAX_PUT {
+            return Err(source_too_large());
+        }
+        let CopySource { bucket, key, version } = self.source.clone();
+        let range = RangeRequest::From { first: 0, last: None }.resolve(info.size).ok();
+        let mut bytes = ReadObject::new(cx, ObjectSource { bucket, key, version }, info.object, read.pieces, range);
+        let mut hasher = ChecksumHasher::new(algorithm);
+        while let Some(data) = bytes.next().await.map_err(|_| S3Error::new(S3ErrorCode::ServiceUnavailable))? {
+            hasher.update(&data);
+        }
+        Ok((Some(ObjectChecksum { checksum: hasher.finish(), kind: ChecksumType::FullObject }), conditions))
     }
-}
-
-pub(super) fn source_too_large() -> S3Error {
-    S3Error::invalid_request("The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
 }

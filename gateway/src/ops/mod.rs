@@ -22,6 +22,7 @@ mod list_parts;
 mod object_reading;
 mod page;
 mod put_object;
+mod source;
 mod upload_part;
 mod upload_part_copy;
 

@@ -6,15 +6,13 @@ use gateway_core::range::{ByteRange, RangeRequest, parse_copy_source_range, reso
 use gateway_core::xml::{CopyResult, copy_part_result};
 use gateway_core::{S3Error, S3ErrorCode};
 use http::StatusCode;
-use om_api::{
-    BlocksWanted, CommitPart, CopyPart, CopyPartRejected, LookupKey, LookupRejected, ObjectRead, PartCommitted, ReadConditions,
-};
+use om_api::{BlocksWanted, CommitPart, CopyPart, CopyPartRejected, PartCommitted, ReadConditions};
 use rpc::CallError;
 use types::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, VersionId};
 
 use super::attributes::parse_source_conditions;
-use super::copy_object::{parse_source, source_is_marker, source_too_large};
 use super::put_object::MAX_PUT;
+use super::source::{look_up_source, parse_source, source_is_marker, source_too_large};
 use super::upload_part::{PartTarget, commit, open, upload_checksum};
 use crate::context::OpContext;
 use crate::data::{BlockSink, ObjectSource, ReadObject};
@@ -117,7 +115,8 @@ impl UploadPartCopy {
 
     /// Reads the source and writes the part, with the checksum that the upload wants.
     async fn copy_bytes(self, cx: &mut OpContext, algorithm: ChecksumAlgorithm) -> Result<Copied, S3Error> {
-        let read = self.look_up_source(cx).await?;
+        let wanted = self.range.map_or(BlocksWanted::All, |range| BlocksWanted::Range(to_om_range(range)));
+        let read = look_up_source(cx, &self.source, wanted).await?;
         let info = &read.info;
         self.check_conditions(info.etag, info.last_modified)?;
         let range = match self.range {
@@ -157,31 +156,6 @@ impl UploadPartCopy {
         };
         let committed = commit(cx, &self.target, request).await?;
         Ok(copied(PartCommitted { source_version, ..committed }, Some(checksum)))
-    }
-
-    async fn look_up_source(&self, cx: &OpContext) -> Result<ObjectRead, S3Error> {
-        let request = LookupKey {
-            by: cx.by(),
-            bucket: self.source.bucket.clone(),
-            key: self.source.key.clone(),
-            version: self.source.version,
-            wanted: self.range.map_or(BlocksWanted::All, |range| BlocksWanted::Range(to_om_range(range))),
-            pinned: None,
-            refresh: false,
-        };
-        match cx.om().lookup_key(cx.call(), request).await {
-            Ok(read) => Ok(read),
-            Err(CallError::Rejected(rejection)) => Err(match rejection {
-                LookupRejected::Denied(why) => cx.denied(why),
-                LookupRejected::NoSuchBucket => no_such_bucket(&self.source.bucket),
-                LookupRejected::NoSuchKey | LookupRejected::NoSuchPart | LookupRejected::Replaced => {
-                    no_such_key(&self.source.key)
-                }
-                LookupRejected::NoSuchVersion => S3ErrorCode::NoSuchVersion.into(),
-                LookupRejected::DeleteMarker(_) => source_is_marker(&self.source),
-            }),
-            Err(failure) => Err(call_failed(&failure)),
-        }
     }
 
     fn check_conditions(&self, etag: ETag, last_modified: types::Timestamp) -> Result<(), S3Error> {

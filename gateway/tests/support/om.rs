@@ -373,6 +373,7 @@ impl Om for MemoryOm {
             CopyAttributes::Replace(attributes) => object.info.attributes = attributes,
         }
         object.info.object = ObjectId(state.number());
+        object.info.checksum = request.checksum.or(object.info.checksum);
         let ObjectInfo { etag, size, ref checksum, .. } = object.info;
         let committed = KeyCommitted { etag, last_modified: AT, version: None, size, checksum: checksum.clone() };
         let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else { return reject(CopyRejected::NoSuchBucket) };

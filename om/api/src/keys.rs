@@ -494,6 +494,9 @@ pub struct CopyKey {
     /// The storage class of the copy, STANDARD if absent: a copy never inherits it.
     #[n(9)]
     pub storage_class: Option<String>,
+    /// In the place of the source's. The conditions must name the tag of the bytes that it was computed of.
+    #[n(10)]
+    pub checksum: Option<ObjectChecksum>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -123,6 +123,7 @@ fn commands() -> Vec<Command> {
             owner: None,
             max_size: 5 << 30,
             now: NOW,
+            checksum: None,
         }
         .into(),
         RemoveReclaimed { rows: vec![ReclaimKey { freed: NOW, log: LogIndex(4), ordinal: 1 }] }.into(),
@@ -182,6 +183,20 @@ fn commands() -> Vec<Command> {
         CreateSecret { user: user(), pair: pair(), now: NOW }.into(),
         RevokeSecret { user: user(), now: None }.into(),
         // With what later releases added.
+        CopyKey {
+            source: source(),
+            bucket: BucketId(7),
+            key: key(),
+            attributes: CopyAttributes::Replace(attributes()),
+            storage_class: None,
+            condition: WriteCondition::IfNoneMatch(etag()),
+            object: ObjectId(9),
+            owner: None,
+            max_size: 5 << 30,
+            now: NOW,
+            checksum: object_checksum(),
+        }
+        .into(),
         EnsureUser {
             user: user(),
             display_name: "Ada".into(),

@@ -79,6 +79,7 @@ impl OmService {
             owner,
             max_size: self.config.max_put,
             now: self.clock.now(),
+            checksum: request.checksum.into_core(),
         };
         let copied = self.log.propose(scoped(&cx, Kind::Copy), command, cx.deadline).await;
         copied.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))

@@ -30,11 +30,23 @@ mod listener;
 
 /// Whether this process can do its work now.
 #[derive(Debug, Default)]
-pub(crate) struct Readiness(AtomicBool);
+pub(crate) struct Readiness {
+    ready: AtomicBool,
+    ended: AtomicBool,
+}
 
 impl Readiness {
     pub(crate) fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+        self.ready.store(ready, Ordering::Release);
+    }
+
+    /// It stops: whatever a watcher may still find, it is not ready again.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire) && !self.ended.load(Ordering::Acquire)
     }
 }
 
@@ -100,7 +112,7 @@ type Reply = Result<Json<Value>, Failure>;
 type Request = axum::http::request::Parts;
 
 async fn ready(State(admin): State<Arc<Admin>>) -> Response {
-    if admin.ready.0.load(Ordering::Acquire) {
+    if admin.ready.is_ready() {
         "ready\n".into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()

@@ -213,6 +213,32 @@ fn context(entropy: &dyn Entropy) -> CallContext {
     CallContext::local(RequestId::from_u128(entropy.u128()), Duration::from_secs(5))
 }
 
+/// How often a watcher looks.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// A leader that cannot confirm within this time that it is one is cut off from the others.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
+
+/// A member is ready while its group has a leader. One that leads itself must find a majority: cut off from it, it goes on
+/// believing for a while.
+pub(crate) async fn watch_group(group: Group, ready: Arc<Readiness>) {
+    loop {
+        ready.set(match group.leader() {
+            Some(_) if group.is_leader() => group.read_barrier(Instant::now() + CONFIRM_WITHIN).await.is_ok(),
+            Some(_) => true,
+            None => false,
+        });
+        tokio::time::sleep(WATCH_EVERY).await;
+    }
+}
+
+/// A datanode is ready while the SCM's leader hears its heartbeats.
+pub(crate) async fn watch_datanode(datanode: Arc<datanode::Datanode>, ready: Arc<Readiness>) {
+    loop {
+        ready.set(datanode.is_ready() && datanode.is_heard());
+        tokio::time::sleep(WATCH_EVERY).await;
+    }
+}
+
 /// A gateway is ready while an OM leader answers it.
 pub(crate) async fn watch_readiness(om: Arc<dyn Om>, ready: Arc<Readiness>, entropy: Arc<dyn Entropy>) {
     loop {
@@ -220,7 +246,7 @@ pub(crate) async fn watch_readiness(om: Arc<dyn Om>, ready: Arc<Readiness>, entr
         let buckets = om_api::ListBuckets { by: om_api::Requester::Anonymous, prefix: String::new(), after: None, limit: 1 };
         let answer = om.list_buckets(context(entropy.as_ref()), buckets).await;
         ready.set(matches!(answer, Ok(_) | Err(CallError::Rejected(_))));
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(WATCH_EVERY).await;
     }
 }
 

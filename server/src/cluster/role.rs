@@ -136,7 +136,7 @@ pub(crate) async fn scm(config: Config, parts: Parts) -> Result<(), Failed> {
     let scm = scm::ScmService::start(
         compose::scm_config(&start.config, Replication::Three),
         scm::Parts {
-            group,
+            group: group.clone(),
             machine,
             clock,
             entropy,
@@ -146,7 +146,7 @@ pub(crate) async fn scm(config: Config, parts: Parts) -> Result<(), Failed> {
     )?;
     signer.hand_over(Arc::clone(&scm) as Arc<dyn enroll::Signer>);
     service.begin(Arc::new(ScmServer(scm)));
-    start.ready.set(true);
+    start.stages.roles.spawn_until(compose::watch_group(group, Arc::clone(&start.ready)));
     info!(name = start.name, %listen, "scm serving");
     until_stopped(admin, &host, &start.stages, &start.ready).await
 }
@@ -186,8 +186,8 @@ pub(crate) async fn om(config: Config, parts: Parts) -> Result<(), Failed> {
         start.stages.roles.clone(),
     )?;
     service.begin(Arc::new(OmServer(Arc::clone(&om))));
-    start.stages.roles.spawn_until(bootstrap_whenever_leading(om, group, start.config.wanted()?, entropy));
-    start.ready.set(true);
+    start.stages.roles.spawn_until(bootstrap_whenever_leading(om, group.clone(), start.config.wanted()?, entropy));
+    start.stages.roles.spawn_until(compose::watch_group(group, Arc::clone(&start.ready)));
     info!(name = start.name, %listen, "om serving");
     until_stopped(admin, &host, &start.stages, &start.ready).await
 }
@@ -239,8 +239,8 @@ pub(crate) async fn datanode(config: Config, parts: Parts) -> Result<(), Failed>
     let parts = datanode::Parts { raft: host.clone(), scm, peers, clock, entropy, shutdown: shutdown.clone() };
     let datanode = datanode::Datanode::start(config, parts).await?;
     let accept = Arc::new(compose::TlsAccept(tls));
-    start.stages.roles.spawn(datanode::serve(datanode, data_listener, accept, shutdown));
-    start.ready.set(true);
+    start.stages.roles.spawn(datanode::serve(Arc::clone(&datanode), data_listener, accept, shutdown));
+    start.stages.roles.spawn_until(compose::watch_datanode(datanode, Arc::clone(&start.ready)));
     info!(name = start.name, data = %start.config.datanode.data_addr, "datanode serving");
     until_stopped(admin, &host, &start.stages, &start.ready).await
 }
@@ -276,7 +276,7 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
         served = gateway.serve(s3) => served.map_err(Failed::from),
         stopped = admin => stopped.map_err(Failed::from).and_then(|served| served.map_err(Failed::from)),
     };
-    start.ready.set(false);
+    start.ready.end();
     start.stages.stop().await;
     outcome
 }
@@ -292,7 +292,7 @@ async fn until_stopped(
         stopped = admin => stopped.map_err(Failed::from).and_then(|served| served.map_err(Failed::from)),
         fault = host.failed() => Err(fault.into()),
     };
-    ready.set(false);
+    ready.end();
     stages.stop().await;
     outcome
 }

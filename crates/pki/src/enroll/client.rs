@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use types::Endpoint;
 
 use super::message::{Answer, Application, Proven, Renewal, Verdict, decode, encode, exporter, receive, send};
@@ -20,6 +20,8 @@ use crate::{JoinToken, NodeIdentity, NodeName, PeerRole, Protocol, Tls};
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 /// Between rounds over all addresses: authorities start too.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Longer than the processes of a cluster take to start beside each other.
+const QUIET: Duration = Duration::from_secs(20);
 
 #[derive(Debug, thiserror::Error)]
 pub enum EnrollError {
@@ -77,7 +79,8 @@ pub async fn client(
     name: &NodeName,
     patience: Duration,
 ) -> Result<NodeIdentity, EnrollError> {
-    let give_up_at = Instant::now() + patience;
+    let began = Instant::now();
+    let give_up_at = began + patience;
     loop {
         let mut last = EnrollError::NoAddress;
         let mut hopeless = true;
@@ -89,7 +92,13 @@ pub async fn client(
                     return Ok(identity);
                 }
                 Err(error) => {
-                    warn!(%at, error = &error as &dyn std::error::Error, "enrolment failed");
+                    let cause = &error as &dyn std::error::Error;
+                    // A cluster that is started as a whole waits for its first members; that is no news before it takes long.
+                    if error.may_pass() && began.elapsed() < QUIET {
+                        debug!(%at, error = cause, "enrolment has to wait");
+                    } else {
+                        warn!(%at, error = cause, "enrolment failed");
+                    }
                     hopeless &= !error.may_pass();
                     last = error;
                 }

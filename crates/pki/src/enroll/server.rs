@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio_rustls::server::TlsStream;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::limit::WrongProofs;
 use super::message::{Answer, Application, Proven, Renewal, Verdict, decode, encode, exporter, receive, send};
@@ -114,6 +114,8 @@ impl Server {
         let outcome = self.signer.sign(*role, &name, csr).await;
         match &outcome {
             Ok(_) => info!(%from, %role, %name, "enrolled"),
+            // It asks again, and tells if that goes on for long.
+            Err(Refused::Later(why)) => debug!(%from, %role, %name, why, "enrolment put off"),
             Err(why) => warn!(%from, %role, %name, ?why, "enrolment refused"),
         }
         outcome.into()

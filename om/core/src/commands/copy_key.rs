@@ -9,7 +9,7 @@ use super::shared::{CopySource, KeyCommitted, link};
 use crate::blocks::{Freed, add_reference};
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace::{self, Missing};
-use crate::rows::{Attributes, KeyBody, KeyHead, KeyRow, Sequence, UserId};
+use crate::rows::{Attributes, KeyBody, KeyHead, KeyRow, ObjectChecksum, Sequence, UserId};
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum CopyAttributes {
@@ -21,7 +21,7 @@ pub enum CopyAttributes {
 }
 
 /// Copies by reference: every block of the source gains one, and no bytes move. The copy keeps the source's tag, checksum and
-/// parts, since they describe its bytes.
+/// parts, since they describe its bytes, unless another checksum of them was computed for it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct CopyKey {
     #[n(0)]
@@ -45,6 +45,9 @@ pub struct CopyKey {
     pub max_size: u64,
     #[n(9)]
     pub now: Timestamp,
+    /// In the place of the source's. Whoever computed it holds the copy to the source's tag.
+    #[n(10)]
+    pub checksum: Option<ObjectChecksum>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -126,7 +129,13 @@ impl CopyKey {
             add_reference(tables, piece.block)?;
         }
         let source_version = source.head.shown_version();
+        let mut parts = source.body.parts;
+        if self.checksum.is_some() {
+            // Theirs may be of another algorithm, and would be shown as of this one.
+            parts.iter_mut().for_each(|part| part.checksum = None);
+        }
         let head = KeyHead {
+            checksum: self.checksum.or(source.head.checksum),
             object: self.object,
             sequence: Sequence::new(log, 0),
             version: VersionId::NULL,
@@ -139,20 +148,24 @@ impl CopyKey {
             CopyAttributes::Source => source.body.attributes,
             CopyAttributes::Replace(attributes) => attributes,
         };
-        let row = KeyRow { head, body: KeyBody { attributes, ..source.body } };
+        let row = KeyRow { head, body: KeyBody { attributes, parts, pieces: source.body.pieces } };
         let mut freed = Freed::default();
         let committed = link(tables, &bucket, &self.key, replaced, row, &mut freed)?;
         freed.write(tables, log, self.now);
         Ok(Ok(KeyCopied { committed, source_version }))
     }
 
-    /// The current version onto itself with its own attributes and storage class.
+    /// The current version onto itself with its own attributes, storage class and checksum.
     fn changes_nothing(&self, source: &KeyRow, replaced: Option<&KeyRow>) -> bool {
         let class = |class: &Option<String>| class.clone().unwrap_or_else(|| STANDARD.to_owned());
         let is_itself = self.source.bucket == self.bucket
             && self.source.key == self.key
             && replaced.is_some_and(|replaced| replaced.head.object == source.head.object);
-        is_itself && self.attributes == CopyAttributes::Source && class(&self.storage_class) == class(&source.head.storage_class)
+        let has_checksum = self.checksum.is_none() || self.checksum == source.head.checksum;
+        is_itself
+            && has_checksum
+            && self.attributes == CopyAttributes::Source
+            && class(&self.storage_class) == class(&source.head.storage_class)
     }
 }
 
@@ -163,6 +176,7 @@ mod tests {
     use super::*;
     use crate::ReadConditions;
     use crate::testing::{Namespace, etag, key};
+    use types::{Checksum, ChecksumAlgorithm, ChecksumType};
 
     fn copy(bucket: BucketId, from: &str, to: &str) -> CopyKey {
         CopyKey {
@@ -176,6 +190,7 @@ mod tests {
             owner: None,
             max_size: 1000,
             now: Timestamp(70),
+            checksum: None,
         }
     }
 
@@ -207,6 +222,21 @@ mod tests {
         om.apply(replaced).expect("new attributes are a change");
         let colder = CopyKey { storage_class: Some("GLACIER".into()), ..copy(bucket, "a", "a") };
         om.apply(colder).expect("another storage class is a change");
+        assert_eq!(om.deleted_blocks(), []);
+        om.check();
+    }
+
+    #[test]
+    fn a_copy_may_have_a_checksum_of_its_own_on_the_same_blocks() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.write(bucket, "a", [(1, 10)]);
+        let checksum = Checksum::new(ChecksumAlgorithm::Crc32, &[1, 2, 3, 4]).expect("four bytes");
+        let checksum = Some(ObjectChecksum { checksum, kind: ChecksumType::FullObject });
+        let onto_itself = CopyKey { checksum: checksum.clone(), ..copy(bucket, "a", "a") };
+        assert_eq!(om.apply(onto_itself.clone()).map(|copied| copied.committed.checksum), Ok(checksum.clone()));
+        assert_eq!(om.apply(onto_itself), Err(CopyKeyRejected::OntoItself), "it has it now");
+        assert_eq!(om.apply(copy(bucket, "a", "b")).map(|copied| copied.committed.checksum), Ok(checksum));
         assert_eq!(om.deleted_blocks(), []);
         om.check();
     }

@@ -352,6 +352,7 @@ impl Model {
             owner: None,
             max_size: u64::MAX,
             now,
+            checksum: None,
         };
         let outcome = real.apply(copy);
         let is_good = object.is_some() && self.exists(bucket) && (from != to || replace);
