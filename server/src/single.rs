@@ -22,6 +22,8 @@ use crate::process::{Failed, Parts};
 use crate::{bootstrap, files};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// A disk that takes writes shows it in well under a second.
+const WRITABLE_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     let data = config.data()?.to_owned();
@@ -35,7 +37,7 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     let Parts { clock, entropy, metrics, shutdown } = parts;
     let stages = Stages::new(shutdown.clone());
     let roles = stages.roles.clone();
-    let host = RaftHost::open(compose::host_config(&data, PeerRole::Om), Arc::new(NoPeers), stages.log.clone()).await?;
+    let host = RaftHost::open(compose::host_config(&config, &data, PeerRole::Om), Arc::new(NoPeers), stages.log.clone()).await?;
 
     let scm_machine = compose::open_scm_machine(&data.join("scm"))?;
     let scm_group = lone_group(&host, SCM_GROUP, Arc::clone(&scm_machine) as Arc<dyn StateMachine>).await?;
@@ -72,7 +74,7 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     )?;
     compose::until_leading(&om_group, READY_WITHIN).await?;
     bootstrap::ensure(om.as_ref(), &wanted, entropy.as_ref()).await?;
-    compose::until_writable(om.as_ref(), entropy.as_ref(), READY_WITHIN).await?;
+    compose::until_writable(om.as_ref(), entropy.as_ref(), WRITABLE_WITHIN).await;
 
     let audit = compose::audit(&config)?;
     let gateway = gateway::Gateway::with_audit(

@@ -32,8 +32,11 @@ pub(crate) const SCM_GROUP: GroupId = GroupId((1 << 62) + 1);
 /// Requests under way get so long to end.
 pub(crate) const DRAIN: Duration = Duration::from_secs(15);
 
-pub(crate) fn host_config(data: &Path, role: PeerRole) -> HostConfig {
-    HostConfig::new(data.join("raft"), role)
+pub(crate) fn host_config(config: &Config, data: &Path, role: PeerRole) -> HostConfig {
+    let mut host = HostConfig::new(data.join("raft"), role);
+    host.compaction.log_entries = config.raft.log_entries;
+    host.compaction.keep_entries = config.raft.keep_entries;
+    host
 }
 
 /// The SCM's tables in `dir`, made if there are none.
@@ -193,17 +196,19 @@ pub(crate) async fn until_leading(group: &Group, at_most: Duration) -> Result<()
     }
 }
 
-/// Until the OM has blocks to hand out.
-pub(crate) async fn until_writable(om: &dyn Om, entropy: &dyn Entropy, at_most: Duration) -> Result<(), Failed> {
+/// Until the OM has blocks to hand out, or for so long.
+pub(crate) async fn until_writable(om: &dyn Om, entropy: &dyn Entropy, at_most: Duration) {
     let give_up = Instant::now() + at_most;
     loop {
         let why = match om.overview(context(entropy), ()).await {
-            Ok(overview) if overview.can_write => return Ok(()),
+            Ok(overview) if overview.can_write => return,
             Ok(overview) => overview.cannot_write_because.unwrap_or_default(),
             Err(error) => error.to_string(),
         };
         if Instant::now() >= give_up {
-            return Err(format!("not able to write: {why}").into());
+            // A full disk, say: what is stored can be read and deleted all the same.
+            tracing::warn!(why, "serving, but nothing can be written yet");
+            return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -116,7 +116,9 @@ pub(crate) async fn scm(config: Config, parts: Parts) -> Result<(), Failed> {
     let connect: Arc<dyn Connect> = Arc::new(pool.expecting(PeerRole::Scm));
 
     let transport = Arc::new(ConnectTransport::new(Arc::clone(&connect)));
-    let host = RaftHost::open(compose::host_config(&start.data, PeerRole::Scm), transport, start.stages.log.clone()).await?;
+    let host =
+        RaftHost::open(compose::host_config(&start.config, &start.data, PeerRole::Scm), transport, start.stages.log.clone())
+            .await?;
     let machine = compose::open_scm_machine(&start.data.join("scm"))?;
     let forming = Forming::open(&start.data, Arc::clone(&entropy))?;
     let service = Arc::new(compose::Late::new(2));
@@ -162,7 +164,9 @@ pub(crate) async fn om(config: Config, parts: Parts) -> Result<(), Failed> {
     let scm = start.scm_client(&pool)?;
 
     let transport = Arc::new(ConnectTransport::new(Arc::clone(&connect)));
-    let host = RaftHost::open(compose::host_config(&start.data, PeerRole::Om), transport, start.stages.log.clone()).await?;
+    let host =
+        RaftHost::open(compose::host_config(&start.config, &start.data, PeerRole::Om), transport, start.stages.log.clone())
+            .await?;
     let machine = om::open_machine(&start.data.join("om"))?;
     let forming = Forming::open(&start.data, Arc::clone(&entropy))?;
     let service = Arc::new(compose::Late::new(1));
@@ -229,7 +233,9 @@ pub(crate) async fn datanode(config: Config, parts: Parts) -> Result<(), Failed>
     let rpc_listener = compose::listen(start.config.datanode.rpc_addr).await?;
     let data_listener = compose::listen(start.config.datanode.data_addr).await?;
     let transport = Arc::new(ConnectTransport::new(connect));
-    let host = RaftHost::open(compose::host_config(&start.data, PeerRole::Datanode), transport, start.stages.log.clone()).await?;
+    let host =
+        RaftHost::open(compose::host_config(&start.config, &start.data, PeerRole::Datanode), transport, start.stages.log.clone())
+            .await?;
     start.stages.roles.spawn(rpc::serve(rpc_listener, tls.clone(), Services::new([host.service()]), start.stages.roles.clone()));
 
     let admin = start.stages.roles.spawn(admin::serve(admin_listener, start.admin(None), clients));

@@ -43,6 +43,8 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "datanode.data_addr",
     "datanode.rack",
     "datanode.reserve",
+    "raft.log_entries",
+    "raft.keep_entries",
     "log.format",
     "log.level",
     "log.audit",

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use raft_node::CompactionPolicy;
 use serde::Deserialize;
 
 pub(crate) use layers::LoadError;
@@ -36,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) om: OmSection,
     pub(crate) scm: ScmSection,
     pub(crate) datanode: DatanodeSection,
+    pub(crate) raft: RaftSection,
     pub(crate) log: LogSection,
     /// Users that exist after the start.
     pub(crate) user: Vec<User>,
@@ -172,6 +174,23 @@ impl Default for DatanodeSection {
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+/// How much of its log a replicated role keeps. A member that misses what is not kept any more is sent a snapshot.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RaftSection {
+    /// The log is shortened when it holds more entries than this.
+    pub(crate) log_entries: u64,
+    /// Entries that stay then, for members that are a little behind.
+    pub(crate) keep_entries: u64,
+}
+
+impl Default for RaftSection {
+    fn default() -> Self {
+        let policy = CompactionPolicy::default();
+        Self { log_entries: policy.log_entries, keep_entries: policy.keep_entries }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
