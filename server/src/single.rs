@@ -15,7 +15,7 @@ use scm_api::Scm;
 use tracing::info;
 use types::{Endpoint, GroupId, MemberId, Replication};
 
-use crate::admin::{self, Admin, Operations, Readiness};
+use crate::admin::{self, Admin, MembersOf, Operations, Readiness};
 use crate::cluster::compose::{self, OM_GROUP, SCM_GROUP, Stages};
 use crate::config::Config;
 use crate::process::{Failed, Parts};
@@ -91,7 +91,14 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
         metrics,
         clock,
         entropy,
-        operations: Some(Operations { om, scm, authenticator: gateway.authenticator(), audit }),
+        operations: Some(Operations {
+            om_members: MembersOf(vec![(here(), Arc::clone(&om) as Arc<dyn om_api::Om>)]),
+            scm_members: MembersOf(vec![(here(), Arc::clone(&scm) as Arc<dyn Scm>)]),
+            om,
+            scm,
+            authenticator: gateway.authenticator(),
+            audit,
+        }),
     });
     ready.set(true);
     info!(s3 = %s3.local_addr()?, admin = %admin_listener.local_addr()?, data = %data.display(), "serving");
@@ -107,11 +114,16 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
 }
 
 /// A group whose only member is this process.
+/// The endpoint of a member that nobody calls from outside.
+fn here() -> Endpoint {
+    Endpoint("local".to_owned())
+}
+
 async fn lone_group(host: &RaftHost, group: GroupId, machine: Arc<dyn StateMachine>) -> Result<Group, Failed> {
     const ME: MemberId = MemberId(1);
     let running = host.start_group(group, ME, machine).await?;
     if !running.is_initialised() {
-        running.bootstrap(BTreeMap::from([(ME, Endpoint("local".to_owned()))])).await?;
+        running.bootstrap(BTreeMap::from([(ME, here())])).await?;
     }
     compose::until_leading(&running, READY_WITHIN).await?;
     Ok(running)

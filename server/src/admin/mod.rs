@@ -9,4 +9,4 @@ mod show;
 mod view;
 
 pub(crate) use client::run;
-pub(crate) use routes::{Admin, Operations, Readiness, serve};
+pub(crate) use routes::{Admin, MembersOf, Operations, Readiness, serve};

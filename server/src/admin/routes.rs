@@ -27,6 +27,9 @@ use crate::admin::routes::listener::{AdminListener, Trace};
 
 mod failure;
 mod listener;
+mod members;
+
+pub(crate) use members::MembersOf;
 
 /// Whether this process can do its work now.
 #[derive(Debug, Default)]
@@ -54,6 +57,8 @@ impl Readiness {
 pub(crate) struct Operations {
     pub(crate) om: Arc<dyn Om>,
     pub(crate) scm: Arc<dyn Scm>,
+    pub(crate) om_members: MembersOf<dyn Om>,
+    pub(crate) scm_members: MembersOf<dyn Scm>,
     pub(crate) authenticator: Arc<Authenticator>,
     /// Where it is written down who asked for what.
     pub(crate) audit: Arc<dyn AuditSink>,
@@ -135,10 +140,12 @@ impl Admin {
     }
 
     fn context(&self, request: &Request) -> CallContext {
-        CallContext::local(
-            Trace::of(request).map_or_else(|| RequestId::from_u128(self.entropy.u128()), Trace::next_id),
-            CALL_TIMEOUT,
-        )
+        self.context_within(request, CALL_TIMEOUT)
+    }
+
+    fn context_within(&self, request: &Request, timeout: Duration) -> CallContext {
+        let id = Trace::of(request).map_or_else(|| RequestId::from_u128(self.entropy.u128()), Trace::next_id);
+        CallContext::local(id, timeout)
     }
 
     /// Who signed the request.
@@ -193,11 +200,14 @@ async fn users(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
 }
 
 async fn status(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
-    let Operations { om, scm, .. } = admin.administrator(&request).await?;
-    let (om_overview, om_roles) = tokio::join!(om.overview(admin.context(&request), ()), om.roles(admin.context(&request), ()));
-    let (scm_overview, scm_roles) =
-        tokio::join!(scm.overview(admin.context(&request), ()), scm.roles(admin.context(&request), ()));
+    let Operations { om, scm, om_members, scm_members, .. } = admin.administrator(&request).await?;
+    let within = |patience| admin.context_within(&request, patience);
+    let (om_overview, om_views) = tokio::join!(om.overview(admin.context(&request), ()), members::of_om(om_members, within));
+    let (scm_overview, scm_views) = tokio::join!(scm.overview(admin.context(&request), ()), members::of_scm(scm_members, within));
     let mut problems = Vec::new();
+    for (role, views) in [("OM", &om_views), ("SCM", &scm_views)] {
+        problems.extend(members::silent(views).map(|(endpoint, why)| format!("the {role} at {endpoint} does not answer: {why}")));
+    }
     if let Err(error) = &om_overview {
         problems.push(format!("the OM does not answer: {error}"));
     }
@@ -216,31 +226,37 @@ async fn status(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
         problems.extend((scm.missing > 0).then(|| format!("{} containers have no good replica", scm.missing)));
         problems.extend((scm.under_replicated > 0).then(|| format!("{} containers have too few replicas", scm.under_replicated)));
     }
-    let leader = |roles: &Result<types::RaftStatus, _>| {
-        roles.as_ref().ok().and_then(|roles| {
-            let leader = roles.leader?;
-            Some(roles.members.iter().find(|m| m.id == leader)?.endpoint.0.clone())
-        })
+    let leader = |views| {
+        let roles = members::best(views)?;
+        Some(roles.members.iter().find(|member| Some(member.id) == roles.leader)?.endpoint.0.clone())
     };
     Ok(Json(json!({
         "problems": problems,
         "om": om_overview.as_ref().ok().map(view::om),
         "scm": scm_overview.as_ref().ok().map(view::scm),
-        "om_leader": leader(&om_roles),
-        "scm_leader": leader(&scm_roles),
+        "om_leader": leader(&om_views),
+        "scm_leader": leader(&scm_views),
     })))
 }
 
 async fn om_roles(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
     let operations = admin.administrator(&request).await?;
-    let roles = operations.om.roles(admin.context(&request), ()).await.map_err(Failure::call)?;
-    Ok(Json(view::raft(&roles)))
+    let views = members::of_om(&operations.om_members, |patience| admin.context_within(&request, patience)).await;
+    match members::show(&views) {
+        Some(group) => Ok(Json(group)),
+        // Nobody answered in time: the call that looks for a leader tells why.
+        None => Ok(Json(view::raft(&operations.om.roles(admin.context(&request), ()).await.map_err(Failure::call)?))),
+    }
 }
 
 async fn scm_roles(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
     let operations = admin.administrator(&request).await?;
-    let roles = operations.scm.roles(admin.context(&request), ()).await.map_err(Failure::call)?;
-    Ok(Json(view::raft(&roles)))
+    let views = members::of_scm(&operations.scm_members, |patience| admin.context_within(&request, patience)).await;
+    match members::show(&views) {
+        Some(group) => Ok(Json(group)),
+        // Nobody answered in time: the call that looks for a leader tells why.
+        None => Ok(Json(view::raft(&operations.scm.roles(admin.context(&request), ()).await.map_err(Failure::call)?))),
+    }
 }
 
 #[derive(Debug, Deserialize)]

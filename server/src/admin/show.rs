@@ -79,7 +79,12 @@ fn roles(answer: &Value) -> String {
         "term {}, log to {}, applied to {}, durable to {}, purged to {}",
         answer["term"], answer["last_log"], answer["applied"], answer["durable"], answer["purged"]
     );
-    format!("{head}\n{}", table(&answer["members"], &["id", "endpoint", "role", "matched"]))
+    let mut members = answer["members"].clone();
+    for member in members.as_array_mut().into_iter().flatten() {
+        let view = answer["views"].as_array().into_iter().flatten().find(|view| view["me"] == member["id"]);
+        member["applied"] = view.map_or_else(|| Value::from("does not answer"), |view| view["applied"].clone());
+    }
+    format!("{head}\n{}", table(&members, &["id", "endpoint", "role", "matched", "applied"]))
 }
 
 fn table(rows: &Value, columns: &[&str]) -> String {

@@ -25,6 +25,15 @@ pub(super) fn raft(status: &RaftStatus) -> Value {
     })
 }
 
+/// What one member says of itself.
+pub(super) fn member(status: &RaftStatus) -> Value {
+    json!({
+        "me": status.me.0, "role": raft_role(status.role), "term": status.term, "leader": status.leader.map(|m| m.0),
+        "last_log": status.last_log, "applied": status.applied, "durable": status.durable, "purged": status.purged,
+        "state_digest": status.state_digest,
+    })
+}
+
 fn raft_role(role: RaftRole) -> &'static str {
     match role {
         RaftRole::Leader => "leader",

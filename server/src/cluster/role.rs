@@ -18,7 +18,7 @@ use super::compose::{self, Members, OM_GROUP, SCM_GROUP, Stages};
 use super::formation::{FormationServer, Forming};
 use super::identity::{self, FirstContact, ScmSigner};
 use super::renewal;
-use crate::admin::{self, Admin, Operations, Readiness};
+use crate::admin::{self, Admin, MembersOf, Operations, Readiness};
 use crate::config::{Config, Wanted};
 use crate::process::{Failed, Parts};
 use crate::{bootstrap, files};
@@ -76,6 +76,30 @@ impl Start {
     fn om_client(&self, pool: &Pool) -> Result<Arc<dyn Om>, Failed> {
         let oms = Members::new("om", &self.config.om.nodes)?.endpoints();
         Ok(Arc::new(OmClient(LeaderCaller::new(&pool.expecting(PeerRole::Om), &oms))))
+    }
+
+    fn om_members(&self, pool: &Pool) -> Result<MembersOf<dyn Om>, Failed> {
+        let pool = pool.expecting(PeerRole::Om);
+        let oms = Members::new("om", &self.config.om.nodes)?.endpoints().into_iter();
+        Ok(MembersOf(
+            oms.map(|om| {
+                let client = OmClient(pool.caller(&om));
+                (om, Arc::new(client) as Arc<dyn Om>)
+            })
+            .collect(),
+        ))
+    }
+
+    fn scm_members(&self, pool: &Pool) -> Result<MembersOf<dyn Scm>, Failed> {
+        let pool = pool.expecting(PeerRole::Scm);
+        let scms = self.scms()?.endpoints().into_iter();
+        Ok(MembersOf(
+            scms.map(|scm| {
+                let client = ScmClient(pool.caller(&scm));
+                (scm, Arc::new(client) as Arc<dyn Scm>)
+            })
+            .collect(),
+        ))
     }
 
     fn admin(&self, operations: Option<Operations>) -> Arc<Admin> {
@@ -273,7 +297,14 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
         shutdown.clone(),
         Arc::clone(&audit),
     );
-    let operations = Operations { om: admin_om, scm: admin_scm, authenticator: gateway.authenticator(), audit };
+    let operations = Operations {
+        om: admin_om,
+        scm: admin_scm,
+        om_members: start.om_members(&admin_pool)?,
+        scm_members: start.scm_members(&admin_pool)?,
+        authenticator: gateway.authenticator(),
+        audit,
+    };
     let admin = start.admin(Some(operations));
     let admin = start.stages.roles.spawn(admin::serve(admin_listener, admin, shutdown.clone()));
     start.stages.roles.spawn_until(compose::watch_readiness(om, Arc::clone(&start.ready), entropy));
