@@ -55,7 +55,7 @@ venv:
 # The same words for building and testing, so that cargo compiles each dependency once, with one set of features.
 test: venv
 	cargo build --locked --workspace --bins --tests
-	cargo test --locked --workspace
+	cargo test --locked --workspace --lib --bins --tests
 	SUITE_BIN=$(DEV) $(VENV) -m pytest s3-tests/suite -n $(WORKERS) -m 'not long' $(SUITE_ARGS)
 	@echo
 	@echo 'make test: passed. Rust tests, and S3 clients against servers of this build.'

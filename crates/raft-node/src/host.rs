@@ -39,7 +39,7 @@ impl Default for Timings {
     /// Loaded disks sync in milliseconds and loaded processors pause for longer: several heartbeats may be lost before anybody
     /// stands for election.
     fn default() -> Self {
-        Self { heartbeat: Duration::from_millis(250), election: Duration::from_millis(1500)..Duration::from_millis(3000) }
+        Self { heartbeat: Duration::from_millis(250), election: Duration::from_millis(1000)..Duration::from_millis(2000) }
     }
 }
 
