@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -114,8 +115,11 @@ impl Store {
         adopt: impl FnOnce() -> Result<Arc<Container>, DiskError>,
     ) -> Result<(), DiskError> {
         let _one_at_a_time = self.creating.lock();
-        if self.get(container).is_some() {
-            return Ok(());
+        match self.get(container) {
+            // Its removal was cut short; a new file of that name would meet the old one's rows.
+            Some(found) if found.is_gone() => self.remove(&found)?,
+            Some(_) => return Ok(()),
+            None => {}
         }
         let adopted = adopt()?;
         self.containers.write().insert(container, adopted);
@@ -130,13 +134,31 @@ impl Store {
     /// Removes a replica, file and rows. Nothing of it is left after a crash at any point, once the rename is durable.
     pub(crate) fn delete(&self, container: ContainerId) -> Result<(), DiskError> {
         let _one_at_a_time = self.creating.lock();
-        let Some(found) = self.get(container) else { return Ok(()) };
-        let disk = &found.disk;
+        self.get(container).map_or(Ok(()), |found| self.remove(&found))
+    }
+
+    /// Removes what is left of those whose removal was cut short, by a full disk say. Blocks.
+    pub(crate) fn finish_removals(&self) {
+        for found in self.containers().into_iter().filter(|found| found.is_gone() && found.disk.failure().is_none()) {
+            let _one_at_a_time = self.creating.lock();
+            let is_still_there = self.get(found.id).is_some_and(|now| Arc::ptr_eq(&now, &found));
+            if is_still_there && let Err(error) = self.remove(&found) {
+                warn!(container = %found.id, %error, "cannot be removed yet");
+            }
+        }
+    }
+
+    /// The caller holds `creating`. What an earlier try has done is not done again.
+    fn remove(&self, found: &Container) -> Result<(), DiskError> {
+        let (container, disk) = (found.id, &found.disk);
         disk.check()?;
         found.turn().mark_gone();
         let path = disk.container_path(container);
         let doomed = doomed_path(&path);
-        fs::rename(&path, &doomed).map_err(|error| disk.fails("renaming a container's file", &error))?;
+        match fs::rename(&path, &doomed) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && doomed.exists() => {}
+            renamed => renamed.map_err(|error| disk.fails("renaming a container's file", &error))?,
+        }
         disk.sync_containers_dir()?;
         {
             let _flush = disk.commit.lock();

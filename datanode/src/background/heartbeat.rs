@@ -9,6 +9,7 @@ use datanode_core::record::ContainerState;
 use datanode_core::report::ReportBook;
 use rpc::{CallContext, CallError};
 use scm_api::{ContainerReport, DiskReport, Heartbeat, HeartbeatRejected, RegisterDatanode, RegisterRejected, ReplicaState};
+use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 use types::{ClusterId, ContainerId, DatanodeId, RequestId};
 
@@ -25,12 +26,14 @@ pub(crate) struct Beat {
     every: Duration,
     id: Option<DatanodeId>,
     since_full: u32,
+    /// One at a time, however long it takes.
+    tending: Option<JoinHandle<Option<()>>>,
 }
 
 impl Beat {
     pub(crate) fn new(datanode: Arc<Inner>) -> Self {
         let every = datanode.config.heartbeat_every;
-        Self { datanode, book: ReportBook::default(), every, id: None, since_full: 0 }
+        Self { datanode, book: ReportBook::default(), every, id: None, since_full: 0, tending: None }
     }
 
     pub(crate) async fn run(mut self) {
@@ -96,14 +99,29 @@ impl Beat {
         }
     }
 
+    /// What a disk's state asks for, beside the heartbeats: a disk that hangs must not keep the SCM from hearing of the others.
+    fn tend(&mut self) {
+        if self.tending.as_ref().is_some_and(|tending| !tending.is_finished()) {
+            return;
+        }
+        let datanode = Arc::clone(&self.datanode);
+        self.tending = Some(self.datanode.shutdown.spawn_until(async move {
+            let store = Arc::clone(&datanode.store);
+            let freeing = tokio::task::spawn_blocking(move || {
+                if store.lacks_ballast() {
+                    store.restore_ballast();
+                }
+                store.finish_removals();
+            });
+            // Without ballast the disk is reported as full; nothing more hangs on it.
+            let _ = freeing.await;
+            datanode.pipelines.tend().await;
+        }));
+    }
+
     async fn beat(&mut self, id: DatanodeId) {
         let datanode = Arc::clone(&self.datanode);
-        if datanode.store.lacks_ballast() {
-            let store = Arc::clone(&datanode.store);
-            // Without it the disk is reported as full; nothing more hangs on it.
-            let _ = tokio::task::spawn_blocking(move || store.restore_ballast()).await;
-        }
-        datanode.pipelines.tend().await;
+        self.tend();
         self.since_full += 1;
         if datanode.report_in_full.swap(false, Ordering::AcqRel) || self.since_full >= FULL_EVERY {
             self.book.tell_everything();

@@ -133,6 +133,9 @@ async fn close(datanode: &Arc<Inner>, id: ContainerId, pipeline: Option<Pipeline
         }
         return Ok(());
     }
+    if let Some(pipeline) = pipeline {
+        datanode.pipelines.check_stopped(pipeline).map_err(|error| error.to_string())?;
+    }
     let Some(container) = container else { return Ok(()) };
     let store = Arc::clone(&datanode.store);
     blocking(move || {

@@ -43,7 +43,7 @@ impl Scrub {
     fn next_container(&self) -> Option<Arc<Container>> {
         let from = self.cursor.map_or(ContainerId(0), |(container, _)| container);
         let mut containers = self.datanode.store.containers().into_iter().filter(|container| container.id >= from);
-        containers.find(|container| container.disk.failure().is_none() && !container.row().is_damaged)
+        containers.find(|container| container.disk.failure().is_none() && !container.is_gone() && !container.row().is_damaged)
     }
 
     /// Verifies from the cursor on until the budget is spent or the container ends.

@@ -61,7 +61,7 @@ pub(crate) fn flush(
         part.container.live.lock().flushing.clear();
     }
     for (id, span) in punch {
-        let Some(container) = dirty.iter().find(|container| container.id == id) else { continue };
+        let Some(container) = dirty.iter().find(|container| container.id == id && !container.is_gone()) else { continue };
         match container.file()?.punch(span) {
             Err(error) if is_full(&error) => warn!(container = %id, ?span, "no space to give space back; it stays in use"),
             punched => punched.map_err(|error| disk.fails("punching a container's file", &error))?,
@@ -83,7 +83,7 @@ fn store(
     for (i, container) in dirty.iter().enumerate() {
         let own = group.filter(|_| i + 1 == dirty.len() && is_own(container));
         let draft = own.map(|(pipeline, row)| progress_draft(pipeline, row));
-        parts.push(container.begin_flush(draft, &mut changes)?);
+        parts.extend(container.begin_flush(draft, &mut changes)?);
     }
     for Part { container, records, at, .. } in parts.iter() {
         let file = container.file()?;
@@ -135,12 +135,11 @@ const SPANS_A_RECORD: usize = 4096;
 impl Container {
     /// Hands over what is to be written, and keeps it readable until the flush is over; tells which records go where before the
     /// sync. Waits for its turn, so that no record before the end of the file is still on its way there.
-    fn begin_flush(self: &Arc<Self>, progress: Option<Draft>, changes: &mut Changes) -> Result<Part, DiskError> {
+    fn begin_flush(self: &Arc<Self>, progress: Option<Draft>, changes: &mut Changes) -> Result<Option<Part>, DiskError> {
         let _turn = self.turn();
         let mut live = self.live.lock();
         if live.is_gone {
-            let container = Arc::clone(self);
-            return Ok(Part { container, records: Vec::new(), at: 0, dead: Vec::new(), drops_tombstones: false });
+            return Ok(None);
         }
         let free = |spans: &[Span]| {
             let spans = spans.iter().map(|span| (span.start, span.end)).collect();
@@ -165,6 +164,6 @@ impl Container {
             live.row.indexed_to = indexed_to;
         }
         changes.containers.push((self.id, live.row.clone()));
-        Ok(Part { container: Arc::clone(self), records, at, dead, drops_tombstones })
+        Ok(Some(Part { container: Arc::clone(self), records, at, dead, drops_tombstones }))
     }
 }

@@ -204,7 +204,11 @@ impl Container {
             return Ok(file);
         }
         let open = || DataFile::open(&self.disk.container_path(self.id), &self.disk.room);
-        self.disk.files.open(&self.file, open).map_err(|error| self.disk.fails("opening a container's file", &error))
+        self.disk.files.open(&self.file, open).map_err(|error| match self.is_gone() {
+            // It was renamed on its way out: no fault of the disk.
+            true => DiskError::Failed(format!("{} is being removed", self.id)),
+            false => self.disk.fails("opening a container's file", &error),
+        })
     }
 
     /// As the next flush will store it.

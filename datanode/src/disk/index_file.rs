@@ -28,7 +28,7 @@ impl IndexFile {
 
     fn attempt(&self, step: Step, work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
         let outcome = self.room.attempt(step, Need::Upkeep, work);
-        if outcome.as_ref().is_err_and(is_full) {
+        if step == Step::IndexWrite && outcome.as_ref().is_err_and(is_full) {
             self.ran_full.store(true, Ordering::Release);
         }
         outcome

@@ -169,7 +169,7 @@ impl Disk {
         let sync = || sync_dir(&self.root.join("containers"));
         self.room
             .attempt(Step::Directory, Need::Upkeep, sync)
-            .map_err(|error| self.fails("syncing the containers' directory", &error))
+            .map_err(|error| self.fail(format!("syncing the containers' directory: {error}")))
     }
 
     /// Nothing while the disk serves.

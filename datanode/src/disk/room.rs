@@ -29,6 +29,12 @@ pub(crate) enum Step {
     IndexSync,
 }
 
+impl Step {
+    fn is_sync(self) -> bool {
+        matches!(self, Self::Sync | Self::Directory | Self::IndexSync)
+    }
+}
+
 /// One for each disk, known to all that write there.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
@@ -41,14 +47,15 @@ impl Room {
         Self { ballast, faults: Faults::default() }
     }
 
-    /// Does a step, and does it again with the ballast's space if it may have that.
+    /// Does a step, and does it again with the ballast's space if it may have that. A sync is never done again: the kernel may
+    /// have dropped the pages that it could not write, so that the second one would succeed and mean nothing.
     pub(crate) fn attempt<T>(&self, step: Step, need: Need, mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         let mut once = || {
             self.faults.check(step)?;
             work()
         };
         match once() {
-            Err(error) if need == Need::Upkeep && is_full(&error) && self.ballast.release() => once(),
+            Err(error) if need == Need::Upkeep && !step.is_sync() && is_full(&error) && self.ballast.release() => once(),
             outcome => outcome,
         }
     }

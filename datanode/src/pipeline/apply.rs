@@ -74,7 +74,8 @@ impl<'a> Plan<'a> {
     }
 
     pub(super) fn close(&mut self, index: LogIndex) -> CommandAnswer {
-        if self.state != ContainerState::Closed {
+        // One that was closed by itself lacks entries: it is not whole because the others are.
+        if self.state == ContainerState::Open {
             self.state = ContainerState::Closed;
             self.closed_at = Some(index);
             let is_damaged = self.container.row().is_damaged;

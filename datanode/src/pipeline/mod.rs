@@ -145,7 +145,7 @@ impl Pipelines {
         let reading = Arc::clone(disk);
         let rows = blocking(move || reading.index.groups().map_err(|fault| reading.fault(fault))).await?;
         if let Some(row) = rows.get(&pipeline) {
-            self.start(pipeline, Arc::clone(disk), row.clone()).await?;
+            self.start_or_close(pipeline, disk, row.clone()).await?;
         }
         self.stopped.lock().remove(&pipeline);
         Ok(())
@@ -161,21 +161,26 @@ impl Pipelines {
             })
             .await?;
             for (pipeline, row) in groups {
-                match self.start(pipeline, Arc::clone(disk), row).await {
-                    Ok(_) => {}
-                    // The log is not the one that belongs to this state: it was lost, or the index was rebuilt from files
-                    // that end before it. What is here is kept and closed; the SCM decides which replica is fullest.
-                    Err(PipelineError::Group(OpenError::Mismatch { what, .. })) => {
-                        error!(%pipeline, %what, "the pipeline cannot go on; its containers are closed as they are");
-                        self.quasi_close(pipeline, disk).await?;
-                    }
-                    Err(error) => return Err(error),
-                }
+                self.start_or_close(pipeline, disk, row).await?;
             }
         }
         self.close_orphans().await?;
         self.is_loaded.store(true, Ordering::Release);
         Ok(())
+    }
+
+    async fn start_or_close(&self, pipeline: PipelineId, disk: &Arc<Disk>, row: GroupRow) -> Result<(), PipelineError> {
+        match self.start(pipeline, Arc::clone(disk), row).await {
+            Ok(_) => Ok(()),
+            // The log is not the one that belongs to this state: it was lost, the index was rebuilt from files that end before
+            // it, or a snapshot that could not be taken in has taken the log's place. What is here is kept and closed; the SCM
+            // decides which replica is fullest.
+            Err(PipelineError::Group(OpenError::Mismatch { what, .. })) => {
+                error!(%pipeline, %what, "the pipeline cannot go on; its containers are closed as they are");
+                self.quasi_close(pipeline, disk).await
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Open containers of pipelines that are not here any more: a rebuilt index, or a crash while a pipeline was ended.
@@ -265,7 +270,7 @@ impl Pipelines {
     }
 
     /// The log of one that stopped may hold the only copy of what was acknowledged: nothing is done about it before it goes on.
-    fn check_stopped(&self, pipeline: PipelineId) -> Result<(), PipelineError> {
+    pub(crate) fn check_stopped(&self, pipeline: PipelineId) -> Result<(), PipelineError> {
         let is_stopped = self.stopped.lock().contains_key(&pipeline)
             || self.get(pipeline).is_some_and(|running| running.machine.failure().is_some());
         if is_stopped { Err(PipelineError::Stopped) } else { Ok(()) }

@@ -357,7 +357,7 @@ impl Writer {
         self.buffer.clear();
         self.buffer.shrink_to(4 << 20);
         if self.offset > self.segment.size / 2 {
-            self.preparer.hurry(&self.segment, &self.options);
+            self.preparer.hurry(&self.segment, &self.options)?;
         }
         Ok(())
     }
@@ -420,17 +420,19 @@ impl Preparer {
     }
 
     /// Orders the segment behind `current`, unless that was done.
-    fn hurry(&mut self, current: &Segment, options: &WalOptions) {
+    fn hurry(&mut self, current: &Segment, options: &WalOptions) -> io::Result<()> {
         if self.ordered {
-            return;
+            return Ok(());
         }
         let size = current.size.saturating_mul(4).clamp(options.first_segment_bytes, options.segment_bytes);
-        let order = Order { sequence: current.sequence + 1, size, former: self.spare.take() };
-        self.ordered = self.orders.as_ref().is_some_and(|orders| orders.send(order).is_ok());
+        let sequence = current.sequence + 1;
+        let former = self.spare.take().map(|spare| spare.give_up_name(&self.dir, sequence)).transpose()?;
+        self.ordered = self.orders.as_ref().is_some_and(|orders| orders.send(Order { sequence, size, former }).is_ok());
+        Ok(())
     }
 
     fn next(&mut self, current: &Segment, options: &WalOptions) -> io::Result<Segment> {
-        self.hurry(current, options);
+        self.hurry(current, options)?;
         self.ordered = false;
         self.ready.recv().map_err(|_| io::Error::other("the thread that prepares segments has ended"))?
     }

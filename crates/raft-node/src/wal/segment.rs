@@ -60,13 +60,20 @@ pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
 }
 
 impl Segment {
-    /// Makes a segment that is ready to be written: a new file full of zeros, or a former one under a new salt.
+    /// Takes the name from a segment that is to be used again as `sequence`. That goes first, and before anything newer is deleted:
+    /// a crash in between leaves a spare, which is dropped, and never a gap or a segment with another's header.
+    pub(super) fn give_up_name(mut self, dir: &Path, sequence: u64) -> io::Result<Self> {
+        let spare = spare_path(dir, sequence);
+        std::fs::rename(&self.path, &spare)?;
+        self.path = spare;
+        Ok(self)
+    }
+
+    /// Makes a segment that is ready to be written: a new file full of zeros, or a former one, its name given up, under a new salt.
     pub(super) fn prepare(dir: &Path, sequence: u64, size: u64, former: Option<Self>) -> io::Result<Self> {
         let spare = spare_path(dir, sequence);
         let (file, size) = match former {
             Some(former) => {
-                // The name goes first: a crash in between leaves a spare, which is dropped, never a segment with another's header.
-                std::fs::rename(&former.path, &spare)?;
                 sync_dir(dir)?;
                 (former.file, former.size)
             }
