@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::model::{Disk, Entry};
-use super::rig::{PIPELINE, World, content, until, write};
+use super::rig::{CONTAINER, PIPELINE, World, content, until, write};
 use crate::disk::{DiskError, EIO, ENOSPC, Index, Room, Step};
 
 fn put(local: u64, length: usize) -> Entry {
@@ -30,7 +30,7 @@ async fn survives_a_failed_flush(kind: Step, before: usize) -> bool {
     disk.apply(3, &log[2]);
     disk.machine.flush_to(Vec::new(), 3).expect("flushes");
     // Nothing comes from the file's tail and nothing from the log: the index alone has to know it all.
-    let rows = disk.store.disks[0].index.blocks(super::rig::CONTAINER, 0, 10).expect("reads");
+    let rows = disk.store.disks[0].index.blocks(CONTAINER, 0, 10).expect("reads");
     assert_eq!(rows.iter().map(|(local, _)| *local).collect::<Vec<_>>(), [1, 2, 3]);
     assert!(disk.store.disks[0].index.dump().iter().any(|(table, ..)| *table == "dead"), "freed space is known");
     drop(disk);
@@ -193,4 +193,43 @@ async fn a_pipeline_that_stopped_for_want_of_space_goes_on_when_there_is_some() 
     assert_eq!(node.read(1, 0, 5000).await, Ok(content(1, 5000).to_vec()));
     until("it takes blocks", async || write(&world.client(), &[&node], 3, &content(3, 5000)).await.is_ok()).await;
     node.stop().await;
+}
+
+#[tokio::test]
+async fn a_container_that_was_closed_by_itself_is_not_made_whole_by_the_log() {
+    use datanode_core::record::ContainerState;
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = Disk::open(dir.path(), &[]);
+    disk.apply(1, &put(1, 3000));
+    disk.container().turn().change_state(ContainerState::QuasiClosed, false).expect("closes");
+    // Entries that it was too late for.
+    disk.apply(2, &put(2, 3000));
+    disk.apply(3, &Entry::Close);
+    assert_eq!(disk.container().row().state, ContainerState::QuasiClosed);
+}
+
+#[tokio::test]
+async fn a_removal_that_a_full_disk_cuts_short_is_finished_later_and_fails_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = Disk::open(dir.path(), &[]);
+    disk.apply(1, &put(1, 3000));
+    disk.machine.flush_to(Vec::new(), 1).expect("flushes");
+    drop(disk);
+    // Its file is not opened before somebody needs it.
+    let disk = Disk::open(dir.path(), &[]);
+    let container = disk.store.get(CONTAINER).expect("there");
+    let served = &disk.store.disks[0];
+    served.room.faults.one(Step::IndexWrite, 0, ENOSPC);
+    assert!(matches!(disk.store.delete(CONTAINER), Err(DiskError::Full)));
+    assert!(disk.store.get(CONTAINER).is_some_and(|found| found.is_gone()));
+    served.room.faults.clear();
+    // What still looks at it, a reader or the scrubber, finds no file.
+    assert!(container.file().is_err());
+    assert!(served.failure().is_none(), "that is no fault of the disk");
+    disk.store.finish_removals();
+    assert!(disk.store.get(CONTAINER).is_none());
+    assert!(served.index.blocks(CONTAINER, 0, 10).expect("reads").is_empty());
+    let left: Vec<_> = std::fs::read_dir(dir.path().join("containers")).expect("a directory").collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(served.failure().is_none());
 }
