@@ -2,13 +2,14 @@
 //!
 //! A commit is durable when it returns. Each one is a quick-repair commit, so that a killed process opens again at once.
 //!
-//! redb does nothing more after a write that failed. One that failed for want of space is no reason to give the disk up, so the
-//! database is then opened anew: it holds what it held before, or all of the change.
+//! redb does nothing more after a commit that failed. One that failed for want of space is no reason to give the disk up, so the
+//! database is then opened anew: it holds what it held before, or all of the change. The former handle is dead from then on: what
+//! it still reads is not believed, and it writes nothing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use datanode_core::rows::{
     BlockRow, ContainerRow, GroupRow, block_key, number_key, open, seal, split_block_key, split_number_key,
@@ -19,7 +20,7 @@ use redb::{AccessGuard, Database, ReadTransaction, ReadableDatabase, ReadableTab
 use tables::StorageFault;
 use types::{ContainerId, PipelineId};
 
-use super::index_file::IndexFile;
+use super::index_file::{FileState, IndexFile};
 use super::room::Room;
 
 type Bytes = &'static [u8];
@@ -41,8 +42,7 @@ pub(crate) struct Index {
 #[derive(Debug)]
 struct Opened {
     db: Database,
-    /// It wanted to write and found no space: redb serves no more.
-    ran_full: Arc<AtomicBool>,
+    state: Arc<FileState>,
 }
 
 /// Why a change was not made.
@@ -83,14 +83,14 @@ fn fault(error: impl std::fmt::Display) -> StorageFault {
 
 impl Opened {
     fn open(path: &Path, cache_bytes: usize, room: &Arc<Room>) -> Result<Arc<Self>, StorageFault> {
-        let ran_full = Arc::default();
-        let file = IndexFile::open(path, room, &ran_full).map_err(fault)?;
+        let state = Arc::default();
+        let file = IndexFile::open(path, room, &state).map_err(fault)?;
         let db = Database::builder().set_cache_size(cache_bytes).create_with_backend(file).map_err(fault)?;
-        Ok(Arc::new(Self { db, ran_full }))
+        Ok(Arc::new(Self { db, state }))
     }
 
-    fn has_run_full(&self) -> bool {
-        self.ran_full.load(Ordering::Acquire)
+    fn has_ended(&self) -> bool {
+        self.state.has_ended.load(Ordering::Acquire)
     }
 }
 
@@ -115,11 +115,11 @@ impl Index {
     /// The database as it is open now; opened anew if it has come to an end for want of space.
     fn opened(&self) -> Result<Arc<Opened>, StorageFault> {
         let opened = Arc::clone(&self.opened.read());
-        if !opened.has_run_full() {
+        if !opened.has_ended() {
             return Ok(opened);
         }
         let mut place = self.opened.write();
-        if place.has_run_full() {
+        if place.has_ended() {
             *place = Opened::open(&self.path, self.cache_bytes, &self.room)?;
         }
         Ok(Arc::clone(&place))
@@ -128,8 +128,8 @@ impl Index {
     fn read<T>(&self, work: impl Fn(&ReadTransaction) -> Result<T, StorageFault>) -> Result<T, StorageFault> {
         let opened = self.opened()?;
         let outcome = opened.db.begin_read().map_err(fault).and_then(|read| work(&read));
-        // A change that found no space while we read ended the database for us too.
-        if outcome.is_ok() || !opened.has_run_full() {
+        // A change that found no space while we read ended the handle for us too: its pages may have been written anew since.
+        if !opened.has_ended() {
             return outcome;
         }
         work(&self.opened()?.db.begin_read().map_err(fault)?)
@@ -193,7 +193,14 @@ impl Index {
     /// Makes all changes durable at once, and tells which stretches of which files hold nothing any more.
     pub(crate) fn commit(&self, changes: Changes) -> Result<Vec<(ContainerId, Span)>, IndexError> {
         let opened = self.opened()?;
-        apply(&opened.db, changes).map_err(|fault| if opened.has_run_full() { IndexError::Full } else { fault.into() })
+        opened.state.ran_full.store(false, Ordering::Release);
+        apply(&opened.db, changes).map_err(|fault| {
+            if !opened.state.ran_full.load(Ordering::Acquire) {
+                return fault.into();
+            }
+            opened.state.has_ended.store(true, Ordering::Release);
+            IndexError::Full
+        })
     }
 }
 

@@ -11,25 +11,37 @@ use redb::StorageBackend;
 
 use super::room::{Need, Room, Step, is_full};
 
+/// What the index and its file tell each other about one handle.
+#[derive(Debug, Default)]
+pub(super) struct FileState {
+    /// A write found no space since this was last reset.
+    pub(super) ran_full: AtomicBool,
+    /// Another handle has taken its place.
+    pub(super) has_ended: AtomicBool,
+}
+
 /// Nobody else opens the file: the disk's lock keeps other processes out.
 #[derive(Debug)]
 pub(super) struct IndexFile {
     file: File,
     room: Arc<Room>,
-    ran_full: Arc<AtomicBool>,
+    state: Arc<FileState>,
 }
 
 impl IndexFile {
-    pub(super) fn open(path: &Path, room: &Arc<Room>, ran_full: &Arc<AtomicBool>) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, room: &Arc<Room>, state: &Arc<FileState>) -> io::Result<Self> {
         // redb takes an empty file for a new one.
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)?;
-        Ok(Self { file, room: Arc::clone(room), ran_full: Arc::clone(ran_full) })
+        Ok(Self { file, room: Arc::clone(room), state: Arc::clone(state) })
     }
 
     fn attempt(&self, step: Step, work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+        if self.state.has_ended.load(Ordering::Acquire) {
+            return Err(io::Error::other("the index was opened anew"));
+        }
         let outcome = self.room.attempt(step, Need::Upkeep, work);
         if step == Step::IndexWrite && outcome.as_ref().is_err_and(is_full) {
-            self.ran_full.store(true, Ordering::Release);
+            self.state.ran_full.store(true, Ordering::Release);
         }
         outcome
     }

@@ -115,7 +115,8 @@ impl Sink {
 
     fn install(&mut self, progress: &Progress) -> Result<(), DiskError> {
         let machine = &self.machine;
-        let failed = |error: StorageFault| machine.disk.fault(error);
+        // That the snapshot cannot be read stops this pipeline here, and is no fault of what the disk stores.
+        let failed = |error: StorageFault| DiskError::Failed(error.0);
         let mut named = BTreeSet::new();
         let mut open: Option<TakeOver> = None;
         self.spool.rewind().map_err(failed)?;
