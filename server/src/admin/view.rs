@@ -17,12 +17,9 @@ pub(super) fn raft(status: &RaftStatus) -> Value {
             })
         })
         .collect();
-    json!({
-        "me": status.me.0, "role": raft_role(status.role), "term": status.term,
-        "leader": status.leader.map(|m| m.0), "members": members,
-        "last_log": status.last_log, "applied": status.applied, "durable": status.durable, "purged": status.purged,
-        "state_digest": status.state_digest,
-    })
+    let mut group = member(status);
+    group["members"] = members.into();
+    group
 }
 
 /// What one member says of itself.
