@@ -7,6 +7,7 @@
 mod block;
 mod checksum;
 mod ids;
+mod lock;
 mod names;
 mod raft;
 mod time;
@@ -17,6 +18,7 @@ pub use ids::{
     BucketId, ClusterId, ContainerId, DatanodeId, GroupId, LogIndex, MemberId, ObjectId, PartNumber, PipelineId, RequestId,
     UploadId, VersionId,
 };
+pub use lock::{BucketLock, Bypass, DefaultRetention, ObjectLock, Retention, RetentionMode, RetentionPeriod};
 pub use names::{BucketName, InvalidName, ObjectKey, VolumeName};
 pub use raft::{RaftMember, RaftRole, RaftStatus};
 pub use time::{Millis, Timestamp};

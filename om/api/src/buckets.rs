@@ -1,7 +1,7 @@
 //! Buckets.
 
 use minicbor::{Decode, Encode};
-use types::{BucketId, BucketName, Replication, Timestamp, VolumeName};
+use types::{BucketId, BucketLock, BucketName, DefaultRetention, Replication, Timestamp, VolumeName};
 
 use crate::{Denied, DisplayUser, Requester};
 
@@ -31,6 +31,21 @@ pub struct CreateBucket {
     /// The bootstrap names an owner; a client's bucket is its own.
     #[n(4)]
     pub owner: Option<crate::UserId>,
+    /// Whether versions in it can be locked; it then begins versioned.
+    #[n(5)]
+    pub object_lock: bool,
+}
+
+/// How a write treats the version before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Versioning {
+    #[n(0)]
+    Unversioned,
+    #[n(1)]
+    Enabled,
+    #[n(2)]
+    Suspended,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -51,6 +66,10 @@ pub struct BucketInfo {
     pub layout: BucketLayout,
     #[n(7)]
     pub replication: Replication,
+    #[n(8)]
+    pub versioning: Versioning,
+    #[n(9)]
+    pub object_lock: Option<BucketLock>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -98,6 +117,73 @@ pub struct GetBucket {
     pub by: Requester,
     #[n(1)]
     pub bucket: BucketName,
+    #[n(2)]
+    pub purpose: BucketPurpose,
+}
+
+/// What a bucket is asked for: each is another right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum BucketPurpose {
+    /// Whether it is there.
+    #[n(0)]
+    Head,
+    #[n(1)]
+    Location,
+    #[n(2)]
+    Versioning,
+    #[n(3)]
+    ObjectLock,
+}
+
+/// There is no way back to a bucket without versions.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SetVersioning {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub bucket: BucketName,
+    /// Else suspended.
+    #[n(2)]
+    pub enabled: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum SetVersioningRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    #[n(1)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+    /// A bucket whose versions can be locked keeps them.
+    #[n(2)]
+    #[error("the bucket has object lock")]
+    HasObjectLock,
+}
+
+/// Gives a versioned bucket object lock, or another default retention.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SetBucketLock {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub bucket: BucketName,
+    #[n(2)]
+    pub default: Option<DefaultRetention>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum SetBucketLockRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    #[n(1)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+    #[n(2)]
+    #[error("the bucket is not versioned")]
+    NotVersioned,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]

@@ -2,8 +2,8 @@
 
 use minicbor::{Decode, Encode};
 use types::{
-    BlockId, BlockLocation, BucketName, Checksum, ChecksumType, ETag, ObjectId, ObjectKey, PartNumber, PipelineId, Timestamp,
-    VersionId,
+    BlockId, BlockLocation, BucketName, Bypass, Checksum, ChecksumType, ETag, ObjectId, ObjectKey, ObjectLock, PartNumber,
+    PipelineId, Retention, Timestamp, VersionId,
 };
 
 use crate::{Denied, DisplayUser, Requester};
@@ -85,6 +85,9 @@ pub struct OpenKey {
     /// Looked at early, to spare the client the upload; the commit decides.
     #[n(4)]
     pub condition: WriteCondition,
+    /// Whether the commit will bring a lock, which needs a bucket that has them.
+    #[n(5)]
+    pub locks: bool,
 }
 
 /// A write under way. Opaque to the gateway; ends with a commit, by being abandoned, or by age.
@@ -132,6 +135,9 @@ pub enum OpenKeyRejected {
     #[n(5)]
     #[error("no blocks available: {0}")]
     NoBlocks(#[n(0)] String),
+    #[n(6)]
+    #[error("the bucket has no object lock")]
+    NoObjectLock,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -191,6 +197,8 @@ pub struct CommitKey {
     pub attributes: ObjectAttributes,
     #[n(8)]
     pub condition: WriteCondition,
+    #[n(9)]
+    pub lock: Option<ObjectLock>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -231,6 +239,9 @@ pub enum CommitRejected {
     #[n(5)]
     #[error("blocks of another session")]
     ForeignBlock,
+    #[n(6)]
+    #[error("the bucket has no object lock")]
+    NoObjectLock,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -263,6 +274,31 @@ pub enum BlocksWanted {
     Range(#[n(0)] ByteRange),
     #[n(3)]
     Part(#[n(0)] PartNumber),
+    /// None, but the parts behind a number, at most so many.
+    #[n(4)]
+    PartList {
+        #[n(0)]
+        after: u16,
+        #[n(1)]
+        limit: u16,
+    },
+}
+
+/// What an object is looked up for: each is another right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(index_only)]
+pub enum LookupPurpose {
+    #[default]
+    #[n(0)]
+    Object,
+    #[n(1)]
+    Attributes,
+    #[n(2)]
+    Tagging,
+    #[n(3)]
+    Retention,
+    #[n(4)]
+    LegalHold,
 }
 
 /// Conditions on a read or on a copy's source, as S3 ranks them.
@@ -297,6 +333,8 @@ pub struct LookupKey {
     /// The locations given before failed: ask the SCM anew.
     #[n(6)]
     pub refresh: bool,
+    #[n(7)]
+    pub purpose: LookupPurpose,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -338,6 +376,8 @@ pub struct ObjectInfo {
     /// Where that part begins in the object.
     #[n(10)]
     pub part_offset: Option<u64>,
+    #[n(11)]
+    pub lock: Option<ObjectLock>,
 }
 
 /// Consecutive bytes of an object, and the block that holds them.
@@ -365,6 +405,9 @@ pub struct ObjectRead {
     /// More follow: look up from the end of the last piece, pinned to this object.
     #[n(2)]
     pub more: bool,
+    /// What `BlocksWanted::PartList` asked for.
+    #[n(3)]
+    pub parts: Vec<PartInfo>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -392,6 +435,75 @@ pub enum LookupRejected {
     #[n(6)]
     #[error("the object was replaced")]
     Replaced,
+    /// Asked for a lock where there can be none.
+    #[n(7)]
+    #[error("the bucket has no object lock")]
+    NoObjectLock,
+}
+
+/// What is said about a version changes; its bytes, tag and time stay.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct UpdateVersion {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub bucket: BucketName,
+    #[n(2)]
+    pub key: ObjectKey,
+    /// The current one if absent.
+    #[n(3)]
+    pub version: Option<VersionId>,
+    #[n(4)]
+    pub change: VersionChange,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum VersionChange {
+    /// None at all is what DeleteObjectTagging asks for, which is another right.
+    #[n(0)]
+    Tags(#[n(0)] Option<Vec<(String, String)>>),
+    #[n(1)]
+    Retention {
+        #[n(0)]
+        retention: Option<Retention>,
+        #[n(1)]
+        bypass: Bypass,
+    },
+    #[n(2)]
+    LegalHold(#[n(0)] bool),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct VersionUpdated {
+    /// Present in a bucket that has been versioned.
+    #[n(0)]
+    pub version: Option<VersionId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum UpdateVersionRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    #[n(1)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+    #[n(2)]
+    #[error("no such key")]
+    NoSuchKey,
+    #[n(3)]
+    #[error("no such version")]
+    NoSuchVersion,
+    #[n(4)]
+    #[error("a delete marker")]
+    DeleteMarker(#[n(0)] VersionId),
+    #[n(5)]
+    #[error("the bucket has no object lock")]
+    NoObjectLock,
+    /// The retention that is there may not be loosened.
+    #[n(6)]
+    #[error("the version is locked")]
+    Locked,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -402,6 +514,14 @@ pub struct KeyDeletion {
     pub version: Option<VersionId>,
     #[n(2)]
     pub condition: WriteCondition,
+    /// To the second.
+    #[n(3)]
+    pub if_modified: Option<Timestamp>,
+    #[n(4)]
+    pub if_size: Option<u64>,
+    /// Whether a retention of governance mode is to be bypassed, which is a right of its own.
+    #[n(5)]
+    pub bypass: Bypass,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -446,9 +566,10 @@ pub enum DeleteKeyRejected {
     #[n(2)]
     #[error("precondition failed")]
     PreconditionFailed,
+    /// A retention or a legal hold keeps the version.
     #[n(3)]
-    #[error("no such version")]
-    NoSuchVersion,
+    #[error("the version is locked")]
+    Locked,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -497,6 +618,12 @@ pub struct CopyKey {
     /// In the place of the source's. The conditions must name the tag of the bytes that it was computed of.
     #[n(10)]
     pub checksum: Option<ObjectChecksum>,
+    /// A copy never inherits its source's.
+    #[n(11)]
+    pub lock: Option<ObjectLock>,
+    /// In the place of the source's.
+    #[n(12)]
+    pub tags: Option<Vec<(String, String)>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -542,4 +669,7 @@ pub enum CopyRejected {
     #[n(9)]
     #[error("the source is too large for one copy")]
     TooLarge,
+    #[n(10)]
+    #[error("the bucket has no object lock")]
+    NoObjectLock,
 }

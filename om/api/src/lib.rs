@@ -12,8 +12,9 @@ mod uploads;
 
 pub use admin::{BackgroundStatus, OmOverview, TransferLeadership, TransferRejected};
 pub use buckets::{
-    BucketInfo, BucketLayout, BucketPage, BucketRejected, CreateBucket, CreateBucketRejected, DeleteBucket, DeleteBucketRejected,
-    GetBucket, ListBuckets, ListBucketsRejected,
+    BucketInfo, BucketLayout, BucketPage, BucketPurpose, BucketRejected, CreateBucket, CreateBucketRejected, DeleteBucket,
+    DeleteBucketRejected, GetBucket, ListBuckets, ListBucketsRejected, SetBucketLock, SetBucketLockRejected, SetVersioning,
+    SetVersioningRejected, Versioning,
 };
 pub use identity::{
     AccessKeyId, CreateSecret, Denied, DisplayUser, EnsureUser, EnsureUserRejected, IssuedSecret, KeyPair, ListUsers, Requester,
@@ -22,10 +23,14 @@ pub use identity::{
 pub use keys::{
     AbandonKey, AllocateBlocks, AllocateRejected, BlockPiece, BlocksWanted, ByteRange, CommitKey, CommitRejected, CommittedBlock,
     CopyAttributes, CopyKey, CopyRejected, DeleteKey, DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey,
-    KeyCommitted, KeyCopied, KeyDeletion, LookupKey, LookupRejected, ObjectAttributes, ObjectChecksum, ObjectInfo, ObjectRead,
-    OpenKey, OpenKeyRejected, OpenedKey, PartInfo, ReadConditions, SystemHeader, WriteCondition, WriteSession,
+    KeyCommitted, KeyCopied, KeyDeletion, LookupKey, LookupPurpose, LookupRejected, ObjectAttributes, ObjectChecksum, ObjectInfo,
+    ObjectRead, OpenKey, OpenKeyRejected, OpenedKey, PartInfo, ReadConditions, SystemHeader, UpdateVersion,
+    UpdateVersionRejected, VersionChange, VersionUpdated, WriteCondition, WriteSession,
 };
-pub use listing::{KeyPage, KeySummary, ListEntry, ListKeys, ListRejected, ListStart};
+pub use listing::{
+    KeyPage, KeySummary, ListEntry, ListKeys, ListRejected, ListStart, ListVersions, MarkerSummary, VersionEntry, VersionPage,
+    VersionStart,
+};
 pub use uploads::{
     AbortUpload, AbortUploadRejected, CommitPart, CommitPartRejected, CompleteUpload, CompleteUploadRejected, CompletedPart,
     CopyPart, CopyPartRejected, CreateUpload, CreateUploadRejected, ListParts, ListUploads, OpenPart, OpenPartRejected,
@@ -45,6 +50,8 @@ rpc::service! {
         11 delete_bucket(DeleteBucket) -> (), rejects DeleteBucketRejected, from [Gateway];
         12 get_bucket(GetBucket) -> BucketInfo, rejects BucketRejected, from [Gateway];
         13 list_buckets(ListBuckets) -> BucketPage, rejects ListBucketsRejected, from [Gateway];
+        14 set_versioning(SetVersioning) -> (), rejects SetVersioningRejected, from [Gateway];
+        15 set_bucket_lock(SetBucketLock) -> (), rejects SetBucketLockRejected, from [Gateway];
 
         /// Authorises a write and hands out its first blocks. Not durable by itself: the commit stands behind it in the log.
         20 open_key(OpenKey) -> OpenedKey, rejects OpenKeyRejected, from [Gateway];
@@ -63,6 +70,9 @@ rpc::service! {
         27 copy_key(CopyKey) -> KeyCopied, rejects CopyRejected, from [Gateway];
         /// One page of current keys, from one state of the namespace.
         28 list_keys(ListKeys) -> KeyPage, rejects ListRejected, from [Gateway];
+        /// One page of all versions, from one state of the namespace.
+        29 list_versions(ListVersions) -> VersionPage, rejects ListRejected, from [Gateway];
+        30 update_version(UpdateVersion) -> VersionUpdated, rejects UpdateVersionRejected, from [Gateway];
 
         40 create_upload(CreateUpload) -> UploadCreated, rejects CreateUploadRejected, from [Gateway];
         41 open_part(OpenPart) -> OpenedKey, rejects OpenPartRejected, from [Gateway];

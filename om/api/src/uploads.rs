@@ -22,6 +22,8 @@ pub struct CreateUpload {
     pub attributes: ObjectAttributes,
     #[n(4)]
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    #[n(5)]
+    pub lock: Option<types::ObjectLock>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -38,6 +40,9 @@ pub enum CreateUploadRejected {
     #[n(1)]
     #[error("no such bucket")]
     NoSuchBucket,
+    #[n(2)]
+    #[error("the bucket has no object lock")]
+    NoObjectLock,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -96,6 +96,8 @@ mod tests {
             owner: UserId("ada".into()),
             storage_class: None,
             checksum: None,
+            noncurrent: None,
+            lock: None,
         }
     }
 

@@ -8,8 +8,8 @@ use minicbor::Decode;
 use types::{BlockId, BucketId};
 
 use crate::rows::{
-    AccessKeyRow, BucketRow, CompletedRow, KeyRow, PartRow, Piece, ReclaimRow, SessionRow, UserId, UserRow, access_key_of_user,
-    be64, block_key, completed_time_key, email_key, name_key, user_bucket_key,
+    AccessKeyRow, BucketRow, CompletedRow, KeyRow, PartRow, Piece, ReclaimRow, Sequence, SessionRow, UserId, UserRow, VersionRow,
+    access_key_of_user, be64, block_key, completed_time_key, decode_version_key, email_key, name_key, user_bucket_key,
 };
 use crate::tables;
 
@@ -18,6 +18,7 @@ pub fn violations(tables: &dyn ReadTables) -> Result<Vec<String>, StorageFault> 
     let mut found = Vec::new();
     blocks_are_referred_to_as_often_as_counted(tables, &mut found)?;
     pieces_add_up_to_sizes(tables, &mut found)?;
+    stacks_of_versions_are_in_order(tables, &mut found)?;
     buckets_and_their_indexes_agree(tables, &mut found)?;
     nothing_lies_in_a_bucket_that_is_gone(tables, &mut found)?;
     parts_have_their_upload(tables, &mut found)?;
@@ -49,6 +50,12 @@ fn blocks_are_referred_to_as_often_as_counted(tables: &dyn ReadTables, found: &m
     let mut refer = |pieces: &[Piece]| pieces.iter().for_each(|piece| *references.entry(piece.block).or_default() += 1);
     each_row(tables, tables::KEYS, |_, row: KeyRow| {
         refer(&row.body.pieces);
+        Ok(())
+    })?;
+    each_row(tables, tables::VERSIONS, |_, row: VersionRow| {
+        if let VersionRow::Object(row) = row {
+            refer(&row.body.pieces);
+        }
         Ok(())
     })?;
     each_row(tables, tables::PARTS, |_, row: PartRow| {
@@ -90,10 +97,19 @@ fn blocks_are_referred_to_as_often_as_counted(tables: &dyn ReadTables, found: &m
 
 fn pieces_add_up_to_sizes(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
     let sum = |pieces: &[Piece]| pieces.iter().map(|piece| piece.length).sum::<u64>();
-    each_row(tables, tables::KEYS, |_, row: KeyRow| {
+    let mut look = |row: &KeyRow| {
         let parts: u64 = row.body.parts.iter().map(|part| part.size).sum();
         if sum(&row.body.pieces) != row.head.size || (!row.body.parts.is_empty() && parts != row.head.size) {
             found.push(format!("{} is not as large as its pieces or parts", row.head.object));
+        }
+    };
+    each_row(tables, tables::KEYS, |_, row: KeyRow| {
+        look(&row);
+        Ok(())
+    })?;
+    each_row(tables, tables::VERSIONS, |_, row: VersionRow| {
+        if let VersionRow::Object(row) = &row {
+            look(row);
         }
         Ok(())
     })?;
@@ -103,6 +119,50 @@ fn pieces_add_up_to_sizes(tables: &dyn ReadTables, found: &mut Vec<String>) -> R
         }
         Ok(())
     })
+}
+
+/// The newest version of a key that shows nothing is a delete marker; what is older says since when; null versions are known.
+fn stacks_of_versions_are_in_order(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    let mut current = BTreeMap::new();
+    each_row(tables, tables::KEYS, |key, row: KeyRow| {
+        if row.head.noncurrent.is_some() {
+            found.push(format!("{} is current and says since when it is not", row.head.object));
+        }
+        current.insert(key.to_vec(), (row.head.sequence, row.head.version));
+        Ok(())
+    })?;
+    let (mut nulls, mut seen) = (BTreeMap::new(), BTreeSet::new());
+    each_row(tables, tables::VERSIONS, |at, row: VersionRow| {
+        let (name, sequence) = decode_version_key(at)?;
+        let key = [&at[..8], name.as_bytes()].concat();
+        let (own, version, noncurrent) = match &row {
+            VersionRow::Object(row) => (row.head.sequence, row.head.version, row.head.noncurrent),
+            VersionRow::Marker(marker) => (marker.sequence, marker.version, marker.noncurrent),
+        };
+        let is_newest = seen.insert(key.clone()) && !current.contains_key(&key);
+        if is_newest != noncurrent.is_none() || (is_newest && matches!(row, VersionRow::Object(_))) {
+            found.push(format!("version {version} of {name} is not where its time says"));
+        }
+        if own != sequence || (!version.is_null() && version.0 != sequence.0) {
+            found.push(format!("version {version} of {name} lies under another sequence"));
+        }
+        if current.get(&key).is_some_and(|(newer, null)| *newer <= sequence || (null.is_null() && version.is_null())) {
+            found.push(format!("version {version} of {name} is not older than the current one"));
+        }
+        if version.is_null() && nulls.insert(key, sequence).is_some() {
+            found.push(format!("{name} has two null versions"));
+        }
+        Ok(())
+    })?;
+    let mut there = BTreeMap::new();
+    each_row(tables, tables::NULL_VERSIONS, |key, sequence: Sequence| {
+        there.insert(key.to_vec(), sequence);
+        Ok(())
+    })?;
+    if there != nulls {
+        found.push("null versions are not where they are said to be".to_owned());
+    }
+    Ok(())
 }
 
 fn buckets_and_their_indexes_agree(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
@@ -141,7 +201,7 @@ fn nothing_lies_in_a_bucket_that_is_gone(tables: &dyn ReadTables, found: &mut Ve
     if !live.is_disjoint(&ending) {
         found.push("a bucket exists and is ending".to_owned());
     }
-    for table in [tables::KEYS, tables::VERSIONS] {
+    for table in [tables::KEYS, tables::VERSIONS, tables::NULL_VERSIONS] {
         if !ids(table)?.is_subset(&live) {
             found.push(format!("{} has rows of a bucket that is gone", table.name));
         }

@@ -22,6 +22,7 @@ pub mod rows;
 pub mod tables;
 #[cfg(test)]
 mod testing;
+mod versions;
 
 pub use commands::{
     AbortUpload, AbortUploadRejected, CloseSession, CommitKey, CommitKeyRejected, CommitPart, CommitPartRejected, CommittedBlock,
@@ -30,7 +31,8 @@ pub use commands::{
     DeleteBucket, DeleteBucketRejected, DeleteKey, DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey, EnsureUser,
     EnsureUserRejected, ExpireSessions, ExtendSession, ForgetCompleted, KeyCommitted, KeyCopied, KeyDeletion, NoSuchBucket,
     OpenSession, PartCommitted, PurgeBucket, RemoveReclaimed, ReserveIds, RevokeSecret, RevokeSecretRejected, SealedPair,
-    SetSealCheck, UserAccount,
+    SetBucketLock, SetBucketLockRejected, SetSealCheck, SetVersioning, SetVersioningRejected, UpdateVersion,
+    UpdateVersionRejected, UserAccount, VersionChange, VersioningStatus,
 };
 pub use commands::{Command, Never, Outcome, Proposal};
 pub use condition::{ConditionFailed, ReadConditions, WriteCondition};

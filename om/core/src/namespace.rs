@@ -5,9 +5,10 @@ use types::{BucketId, BucketName, ObjectKey, VersionId, VolumeName};
 
 use crate::rows::{
     self, AccessKeyId, AccessKeyRow, BucketRow, CompletedRow, KeyHead, KeyRow, Piece, UploadKey, UploadRow, UserId, UserRow,
-    bucket_key, key_key, name_key, upload_key,
+    VersionRow, bucket_key, key_key, name_key, upload_key,
 };
 use crate::tables::{ACCESS_KEYS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, KEYS, REVOKED_KEYS, UPLOADS, USERS};
+use crate::versions;
 
 pub fn bucket_by_name(
     tables: &dyn ReadTables,
@@ -53,11 +54,18 @@ pub fn version(
     version: Option<VersionId>,
 ) -> Result<Result<KeyRow, Missing>, StorageFault> {
     let current = current(tables, bucket, key)?;
-    Ok(match (current, version) {
-        (Some(row), None) => Ok(row),
-        (None, None) => Err(Missing::Key),
-        (Some(row), Some(version)) if row.head.version == version => Ok(row),
-        (_, Some(_)) => Err(Missing::Version),
+    let older = match (current, version) {
+        (Some(row), None) => return Ok(Ok(row)),
+        (Some(row), Some(version)) if row.head.version == version => return Ok(Ok(row)),
+        (None, None) => versions::newest_in_stack(tables, bucket, key)?,
+        (_, Some(version)) => versions::in_stack(tables, bucket, key, version)?,
+    };
+    Ok(match (older, version) {
+        (Some(VersionRow::Object(row)), Some(_)) => Ok(row),
+        (Some(VersionRow::Marker(marker)), _) => Err(Missing::DeleteMarker(marker.version)),
+        (None, Some(_)) => Err(Missing::Version),
+        // An older object is never the newest of a key that shows nothing.
+        (Some(VersionRow::Object(_)) | None, None) => Err(Missing::Key),
     })
 }
 

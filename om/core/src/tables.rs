@@ -26,7 +26,8 @@ tables! {
     /// `bucket id be64 · key` → [`KeyRow`](crate::rows::KeyRow), the current version. A key under a delete marker has no row
     /// here (its stack in [`VERSIONS`] begins with the marker), so that a listing meets only what it shows.
     KEYS = 5 "keys";
-    /// `bucket id be64 · key \0 · !sequence be64` → older versions and delete markers, newest first.
+    /// `bucket id be64 · key \0 · !sequence be64` → [`VersionRow`](crate::rows::VersionRow): older versions and delete markers,
+    /// newest first.
     VERSIONS = 6 "versions";
     /// `object id be64` → [`SessionRow`](crate::rows::SessionRow): blocks handed out, not yet committed.
     OPEN_KEYS = 7 "open keys";
@@ -72,7 +73,7 @@ tables! {
     COMPLETED_BY_TIME = 27 "completed uploads by time";
     /// `user \0 volume` → nothing. Reserved.
     USER_VOLUMES = 28 "user volumes";
-    /// `bucket id be64 · key` → sequence of the key's null version where that is not the current one. Reserved.
+    /// `bucket id be64 · key` → sequence of the key's null version where that lies in [`VERSIONS`].
     NULL_VERSIONS = 29 "null versions";
     /// `access key` → [`RevokedKeyRow`](crate::rows::RevokedKeyRow): access keys that no configuration brings back.
     REVOKED_KEYS = 30 "revoked access keys";

@@ -2,15 +2,15 @@
 
 use tables::MemoryTables;
 use types::{
-    BlockId, BucketId, BucketName, ChecksumAlgorithm, ChecksumType, ContainerId, ETag, LogIndex, Md5, ObjectId, ObjectKey,
-    PartNumber, Replication, Timestamp, UploadId, VolumeName,
+    BlockId, BucketId, BucketName, ChecksumAlgorithm, ChecksumType, ContainerId, DefaultRetention, ETag, LogIndex, Md5, ObjectId,
+    ObjectKey, PartNumber, Replication, Timestamp, UploadId, VersionId, VolumeName,
 };
 
 use crate::rows::{Attributes, KeyRow, Session, UploadKey, UserId};
 use crate::{
     CloseSession, Command, CommitKey, CommitKeyRejected, CommitPart, CommittedBlock, CreateBucket, CreateUpload, DeleteKey,
-    EnsureUser, ExtendSession, KeyCommitted, KeyDeletion, OpenSession, PartCommitted, Proposal, WriteCondition, invariants,
-    namespace, pending,
+    DeleteKeyRejected, DeletedKey, EnsureUser, ExtendSession, KeyCommitted, KeyDeletion, OpenSession, PartCommitted, Proposal,
+    SetBucketLock, SetVersioning, VersioningStatus, WriteCondition, invariants, namespace, pending,
 };
 
 #[derive(Debug, Clone, Default)]
@@ -31,6 +31,10 @@ pub(crate) fn etag(n: u8) -> ETag {
 
 pub(crate) fn block(local: u64) -> BlockId {
     BlockId { container: ContainerId(1), local }
+}
+
+pub(crate) fn deletion(name: &str, version: Option<VersionId>) -> KeyDeletion {
+    KeyDeletion { version, ..KeyDeletion::of(key(name)) }
 }
 
 fn committed(blocks: &[(u64, u64)]) -> Vec<CommittedBlock> {
@@ -82,6 +86,7 @@ impl Namespace {
             replication: Replication::One,
             limit: 100,
             now: self.now(),
+            object_lock: None,
         }
     }
 
@@ -118,6 +123,7 @@ impl Namespace {
             condition: WriteCondition::Always,
             owner: None,
             now: self.now(),
+            lock: None,
         }
     }
 
@@ -136,9 +142,40 @@ impl Namespace {
     }
 
     pub(crate) fn delete(&mut self, bucket: BucketId, name: &str) {
-        let deletion = KeyDeletion { key: key(name), version: None, condition: WriteCondition::Always };
         let now = self.now();
-        self.apply(DeleteKey { bucket, deletion, now }).expect("unconditional");
+        self.apply(DeleteKey { bucket, deletion: deletion(name, None), now, owner: None }).expect("unconditional");
+    }
+
+    pub(crate) fn delete_version(
+        &mut self,
+        bucket: BucketId,
+        name: &str,
+        version: VersionId,
+    ) -> Result<DeletedKey, DeleteKeyRejected> {
+        let now = self.now();
+        self.apply(DeleteKey { bucket, deletion: deletion(name, Some(version)), now, owner: None })
+    }
+
+    pub(crate) fn set_versioning(&mut self, bucket: BucketId, status: VersioningStatus) {
+        self.apply(SetVersioning { bucket, status }).expect("the bucket exists and has no lock");
+    }
+
+    pub(crate) fn set_bucket_lock(&mut self, bucket: BucketId, default: Option<DefaultRetention>) {
+        self.apply(SetBucketLock { bucket, default }).expect("the bucket is versioned");
+    }
+
+    /// All versions of a bucket: key, version, and `x` at a delete marker, `*` at what is current.
+    pub(crate) fn versions(&self, bucket: BucketId) -> Vec<String> {
+        let start = crate::listing::VersionStart::Beginning;
+        let page = crate::listing::list_versions(&self.tables, bucket, "", None, &start, 1000).expect("memory does not fail");
+        let show = |entry: &crate::listing::VersionEntry| match entry {
+            crate::listing::VersionEntry::Version { key, head, is_latest } => {
+                let kind = if matches!(head, crate::rows::VersionHead::Marker(_)) { "x" } else { "" };
+                format!("{key} {}{kind}{}", head.version(), if *is_latest { "*" } else { "" })
+            }
+            crate::listing::VersionEntry::CommonPrefix(prefix) => prefix.clone(),
+        };
+        page.entries.iter().map(show).collect()
     }
 
     pub(crate) fn current(&self, bucket: BucketId, name: &str) -> Option<KeyRow> {
@@ -165,6 +202,7 @@ impl Namespace {
             storage_class: None,
             checksum,
             now,
+            lock: None,
         };
         self.apply(create).expect("the bucket exists");
         at

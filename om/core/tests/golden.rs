@@ -57,7 +57,7 @@ fn upload_at() -> UploadKey {
 }
 
 fn deletion() -> KeyDeletion {
-    KeyDeletion { key: key(), version: Some(VersionId::NULL), condition: WriteCondition::IfMatch(etag()) }
+    KeyDeletion { version: Some(VersionId::NULL), condition: WriteCondition::IfMatch(etag()), ..KeyDeletion::of(key()) }
 }
 
 fn source() -> CopySource {
@@ -72,6 +72,14 @@ fn source() -> CopySource {
 
 fn pair() -> SealedPair {
     SealedPair { access_key: AccessKeyId("AK".into()), sealed: vec![9, 8, 7], secret_version: 5 }
+}
+
+fn lock() -> ObjectLock {
+    ObjectLock { retention: Some(Retention { mode: RetentionMode::Governance, until: NOW }), legal_hold: Some(true) }
+}
+
+fn update(change: VersionChange) -> Command {
+    UpdateVersion { bucket: BucketId(7), key: key(), version: Some(VersionId(3)), change, now: NOW }.into()
 }
 
 const NOW: Timestamp = Timestamp(1_700_000_000_001);
@@ -89,6 +97,7 @@ fn commands() -> Vec<Command> {
             replication: Replication::Three,
             limit: 100,
             now: NOW,
+            object_lock: None,
         }
         .into(),
         DeleteBucket { bucket: BucketId(7) }.into(),
@@ -108,10 +117,11 @@ fn commands() -> Vec<Command> {
             condition: WriteCondition::IfAbsent,
             owner: Some(user()),
             now: NOW,
+            lock: None,
         }
         .into(),
-        DeleteKey { bucket: BucketId(7), deletion: deletion(), now: NOW }.into(),
-        DeleteKeys { bucket: BucketId(7), deletions: vec![deletion()], now: NOW }.into(),
+        DeleteKey { bucket: BucketId(7), deletion: deletion(), now: NOW, owner: None }.into(),
+        DeleteKeys { bucket: BucketId(7), deletions: vec![deletion()], now: NOW, owner: None }.into(),
         CopyKey {
             source: source(),
             bucket: BucketId(7),
@@ -124,6 +134,8 @@ fn commands() -> Vec<Command> {
             max_size: 5 << 30,
             now: NOW,
             checksum: None,
+            lock: None,
+            tags: None,
         }
         .into(),
         RemoveReclaimed { rows: vec![ReclaimKey { freed: NOW, log: LogIndex(4), ordinal: 1 }] }.into(),
@@ -134,6 +146,7 @@ fn commands() -> Vec<Command> {
             storage_class: None,
             checksum: Some((ChecksumAlgorithm::Sha256, ChecksumType::FullObject)),
             now: NOW,
+            lock: None,
         }
         .into(),
         CommitPart {
@@ -195,6 +208,8 @@ fn commands() -> Vec<Command> {
             max_size: 5 << 30,
             now: NOW,
             checksum: object_checksum(),
+            lock: None,
+            tags: None,
         }
         .into(),
         EnsureUser {
@@ -208,6 +223,32 @@ fn commands() -> Vec<Command> {
         }
         .into(),
         RevokeSecret { user: user(), now: Some(NOW) }.into(),
+        SetVersioning { bucket: BucketId(7), status: VersioningStatus::Suspended }.into(),
+        SetBucketLock {
+            bucket: BucketId(7),
+            default: Some(DefaultRetention { mode: RetentionMode::Compliance, period: RetentionPeriod::Years(2) }),
+        }
+        .into(),
+        update(VersionChange::Tags(vec![("k".into(), "v".into())])),
+        update(VersionChange::Retention(lock().retention, Bypass::Governance)),
+        update(VersionChange::LegalHold(true)),
+        DeleteKey {
+            bucket: BucketId(7),
+            deletion: KeyDeletion { if_modified: Some(NOW), if_size: Some(10), bypass: Some(Bypass::Governance), ..deletion() },
+            now: NOW,
+            owner: Some(user()),
+        }
+        .into(),
+        CreateUpload {
+            at: upload_at(),
+            initiator: None,
+            attributes: attributes(),
+            storage_class: None,
+            checksum: None,
+            now: NOW,
+            lock: Some(lock()),
+        }
+        .into(),
     ]
 }
 
@@ -220,6 +261,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         attributes: attributes(),
         storage_class: None,
         checksum: Some((ChecksumAlgorithm::Crc32, ChecksumType::Composite)),
+        lock: None,
     };
     let answer = KeyCommitted { etag: etag(), modified: NOW, version: Some(VersionId(3)), size: 10, checksum: object_checksum() };
     let head = KeyHead {
@@ -232,6 +274,8 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         owner: user(),
         storage_class: Some("GLACIER".into()),
         checksum: object_checksum(),
+        noncurrent: None,
+        lock: None,
     };
     let parts = vec![PartEntry { number: part(), size: 10, checksum: Some(checksum()) }];
     let body = KeyBody { attributes: attributes(), pieces: pieces.clone(), parts };
@@ -245,7 +289,15 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         layout: BucketLayout::ObjectStore,
         replication: Replication::One,
         versioning: Versioning::Unversioned,
+        object_lock: None,
     };
+    let locked = BucketRow { versioning: Versioning::Enabled, object_lock: Some(BucketLock::default()), ..bucket.clone() };
+    let version = KeyRow {
+        head: KeyHead { version: VersionId(4096), noncurrent: Some(NOW), lock: Some(lock()), ..head.clone() },
+        body: body.clone(),
+    };
+    let marker =
+        DeleteMarker { sequence: Sequence(4096), version: VersionId(4096), modified: NOW, owner: user(), noncurrent: Some(NOW) };
     let part = PartRow { object: ObjectId(9), size: 10, etag: etag(), checksum: None, modified: NOW, pieces };
     let account = UserRow { id: user(), display_name: "Ada".into(), email: None, is_admin: false, created: NOW };
     let access_key = AccessKeyRow { user: user(), sealed: vec![9, 8, 7], secret_version: 5, created: NOW, origin: None };
@@ -263,6 +315,9 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("access-key", ::tables::encode(&access_key)),
         ("access-key", ::tables::encode(&configured)),
         ("revoked-key", ::tables::encode(&RevokedKeyRow { user: user(), revoked: NOW })),
+        ("bucket", ::tables::encode(&locked)),
+        ("version", ::tables::encode(&VersionRow::Object(version))),
+        ("version", ::tables::encode(&VersionRow::Marker(marker))),
     ]
 }
 

@@ -7,6 +7,7 @@ use om_core as core;
 use om_core::authorise::{Denied, Requester};
 use om_core::namespace::ByteRange;
 use om_core::rows::{AccessKeyId, Attributes, ObjectChecksum, Session, SystemHeader, UserId};
+use types::Bypass;
 
 pub(crate) trait IntoCore {
     type Core;
@@ -242,7 +243,14 @@ impl IntoApi for core::DeletedKey {
 impl IntoCore for api::KeyDeletion {
     type Core = core::KeyDeletion;
     fn into_core(self) -> core::KeyDeletion {
-        core::KeyDeletion { key: self.key, version: self.version, condition: self.condition.into_core() }
+        core::KeyDeletion {
+            key: self.key,
+            version: self.version,
+            condition: self.condition.into_core(),
+            if_modified: self.if_modified,
+            if_size: self.if_size,
+            bypass: (self.bypass != Bypass::No).then_some(self.bypass),
+        }
     }
 }
 

@@ -20,14 +20,21 @@ macro_rules! rejections {
 
 rejections! {
     DeleteBucketRejected => DeleteBucketRejected { NoSuchBucket, NotEmpty }
-    CommitKeyRejected => CommitRejected { NoSuchBucket, NoSuchSession, PreconditionFailed, NoSuchKey, ForeignBlock }
-    DeleteKeyRejected => DeleteKeyRejected { NoSuchBucket, PreconditionFailed }
+    SetVersioningRejected => SetVersioningRejected { NoSuchBucket, HasObjectLock }
+    SetBucketLockRejected => SetBucketLockRejected { NoSuchBucket, NotVersioned }
+    UpdateVersionRejected => UpdateVersionRejected {
+        NoSuchBucket, NoSuchKey, NoSuchVersion, DeleteMarker(version), NoObjectLock, Locked,
+    }
+    CommitKeyRejected => CommitRejected {
+        NoSuchBucket, NoSuchSession, PreconditionFailed, NoSuchKey, ForeignBlock, NoObjectLock,
+    }
+    DeleteKeyRejected => DeleteKeyRejected { NoSuchBucket, PreconditionFailed, Locked }
     DeleteKeysRejected => DeleteKeysRejected { NoSuchBucket }
     CopyKeyRejected => CopyRejected {
         NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed, NoSuchBucket,
-        NoSuchKey, OntoItself, TooLarge,
+        NoSuchKey, OntoItself, TooLarge, NoObjectLock,
     }
-    CreateUploadRejected => CreateUploadRejected { NoSuchBucket }
+    CreateUploadRejected => CreateUploadRejected { NoSuchBucket, NoObjectLock }
     CommitPartRejected => CommitPartRejected { NoSuchBucket, NoSuchUpload, NoSuchSession, ForeignBlock }
     CopyPartRejected => CopyPartRejected {
         NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed, NoSuchBucket,

@@ -23,7 +23,7 @@ macro_rules! asks {
 asks! {
     by: CreateBucket, DeleteBucket, GetBucket, ListBuckets, OpenKey, AllocateBlocks, CommitKey, LookupKey, DeleteKey, DeleteKeys,
         CopyKey, ListKeys, CreateUpload, OpenPart, CommitPart, CopyPart, ListParts, CompleteUpload, AbortUpload, ListUploads,
-        CreateSecret, RevokeSecret, ListUsers;
+        CreateSecret, RevokeSecret, ListUsers, SetVersioning, SetBucketLock, ListVersions, UpdateVersion;
     nobody: (), api::SigningKeyRequest, api::AbandonKey, api::EnsureUser, api::TransferLeadership
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use om_api as api;
 use om_core::authorise::{Action, Identity, Resource};
 use om_core::listing;
-use om_core::rows::{BucketLayout, BucketRow, UserId};
+use om_core::rows::{BucketLayout, BucketRow, UserId, Versioning};
 use om_core::{CreateBucketRejected, namespace};
 use rpc::{CallContext, CallError};
 use tables::{ReadTables, StorageFault};
@@ -50,6 +50,12 @@ fn show(bucket: BucketRow, names: &mut Names<'_>) -> Result<api::BucketInfo, Sto
             BucketLayout::FileSystem => api::BucketLayout::FileSystem,
         },
         replication: bucket.replication,
+        versioning: match bucket.versioning {
+            Versioning::Unversioned => api::Versioning::Unversioned,
+            Versioning::Enabled => api::Versioning::Enabled,
+            Versioning::Suspended => api::Versioning::Suspended,
+        },
+        object_lock: bucket.object_lock,
     })
 }
 
@@ -84,6 +90,7 @@ impl OmService {
             replication: self.config.replication,
             limit: self.config.max_buckets_per_user,
             now: self.clock.now(),
+            object_lock: request.object_lock.then_some(true),
         };
         let created = self.log.propose(scoped(&cx, Kind::CreateBucket), command, cx.deadline).await;
         self.log.machine().read(|tables, _| {
@@ -137,7 +144,13 @@ impl OmService {
     ) -> Result<api::BucketInfo, CallError<api::BucketRejected>> {
         self.log
             .read(cx.deadline, |tables| {
-                let (_, bucket) = enter(tables, &request.by, &request.bucket, None, Action::GetBucket)?;
+                let action = match request.purpose {
+                    api::BucketPurpose::Head => Action::GetBucket,
+                    api::BucketPurpose::Location => Action::GetBucketLocation,
+                    api::BucketPurpose::Versioning => Action::GetBucketVersioning,
+                    api::BucketPurpose::ObjectLock => Action::GetBucketObjectLockConfiguration,
+                };
+                let (_, bucket) = enter(tables, &request.by, &request.bucket, None, action)?;
                 Ok(show(bucket, &mut Names::new(tables))?)
             })
             .await

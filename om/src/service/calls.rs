@@ -119,6 +119,9 @@ pub(super) enum Kind {
     CreateSecret,
     RevokeSecret,
     EnsureUser,
+    SetVersioning,
+    SetBucketLock,
+    UpdateVersion,
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {
@@ -172,6 +175,9 @@ bucket_refusals!(
     UploadRejected,
     CompleteUploadRejected,
     AbortUploadRejected,
+    SetVersioningRejected,
+    SetBucketLockRejected,
+    UpdateVersionRejected,
 );
 
 pub(super) fn denied<R: Refusal>(denied: Denied) -> Stop<R> {

@@ -6,7 +6,7 @@ use om_core::rows::BucketRow;
 use om_core::{CopyAttributes, CopySource};
 use rpc::{CallContext, CallError};
 use tables::ReadTables;
-use types::{BucketName, ObjectKey};
+use types::{BucketName, ObjectKey, VersionId};
 
 use super::OmService;
 use super::calls::{BucketRefusal, Kind, Stop, allow, enter, find_bucket, scoped};
@@ -34,13 +34,14 @@ pub(super) fn enter_both<R: CopyRefusal>(
     tables: &dyn ReadTables,
     by: &api::Requester,
     (bucket, key): (&BucketName, &ObjectKey),
-    (source_bucket, source_key): (&BucketName, &ObjectKey),
+    (source_bucket, source_key, version): (&BucketName, &ObjectKey, Option<VersionId>),
 ) -> Result<(Identity, BucketRow, BucketRow), Stop<R>> {
     let (identity, bucket) = enter::<R>(tables, by, bucket, Some(key), Action::PutObject)?;
     let Some(source) = find_bucket(tables, source_bucket)? else {
         return Err(Stop::Rejected(R::no_such_source_bucket()));
     };
-    allow(&identity, Action::GetObject, Resource::Object(&source, source_key))?;
+    let read = if version.is_some() { Action::GetObjectVersion } else { Action::GetObject };
+    allow(&identity, read, Resource::Object(&source, source_key))?;
     Ok((identity, bucket, source))
 }
 
@@ -54,7 +55,7 @@ impl OmService {
             .log
             .read(cx.deadline, |tables| {
                 let destination = (&request.bucket, &request.key);
-                let source = (&request.source_bucket, &request.source_key);
+                let source = (&request.source_bucket, &request.source_key, request.source_version);
                 let (identity, bucket, source) = enter_both(tables, &request.by, destination, source)?;
                 Ok((identity.user_id().cloned(), bucket.id, source.id))
             })
@@ -80,6 +81,8 @@ impl OmService {
             max_size: self.config.max_put,
             now: self.clock.now(),
             checksum: request.checksum.into_core(),
+            lock: request.lock,
+            tags: request.tags,
         };
         let copied = self.log.propose(scoped(&cx, Kind::Copy), command, cx.deadline).await;
         copied.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))

@@ -6,6 +6,7 @@ use rpc::{CallContext, CallError};
 
 use super::OmService;
 use super::calls::{Kind, Stop, allow, enter, find_bucket, identity, scoped};
+use super::versions::granted;
 use crate::convert::{IntoApi, IntoCore};
 
 impl OmService {
@@ -14,15 +15,16 @@ impl OmService {
         cx: CallContext,
         request: api::DeleteKey,
     ) -> Result<api::DeletedKey, CallError<api::DeleteKeyRejected>> {
-        let key = &request.deletion.key;
-        let bucket = self
+        let mut deletion = request.deletion;
+        let (bucket, owner) = self
             .log
             .read(cx.deadline, |tables| {
-                let (_, bucket) = enter(tables, &request.by, &request.bucket, Some(key), Action::DeleteObject)?;
-                Ok(bucket.id)
+                let (identity, bucket) = enter(tables, &request.by, &request.bucket, Some(&deletion.key), action(&deletion))?;
+                deletion.bypass = granted(deletion.bypass, &identity, &bucket, &deletion.key);
+                Ok((bucket.id, identity.user_id().cloned()))
             })
             .await?;
-        let command = om_core::DeleteKey { bucket, deletion: request.deletion.into_core(), now: self.clock.now() };
+        let command = om_core::DeleteKey { bucket, deletion: deletion.into_core(), now: self.clock.now(), owner };
         let deleted = self.log.propose(scoped(&cx, Kind::Delete), command, cx.deadline).await;
         deleted.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
     }
@@ -39,28 +41,30 @@ impl OmService {
                 request.deletions.len()
             ))));
         }
-        let (bucket, refused) = self
+        let mut deletions = request.deletions;
+        let (bucket, owner, refused) = self
             .log
             .read(cx.deadline, |tables| {
                 let identity = identity::<api::DeleteKeysRejected>(tables, &request.by)?;
                 let Some(bucket) = find_bucket(tables, &request.bucket)? else {
                     return Err(Stop::Rejected(api::DeleteKeysRejected::NoSuchBucket));
                 };
-                let may_delete = |deletion: &api::KeyDeletion| {
+                let may_delete = |deletion: &mut api::KeyDeletion| {
                     let resource = Resource::Object(&bucket, &deletion.key);
-                    authorise(&identity, Action::DeleteObject, resource).err()
+                    deletion.bypass = granted(deletion.bypass, &identity, &bucket, &deletion.key);
+                    authorise(&identity, action(deletion), resource).err()
                 };
-                let refused: Vec<_> = request.deletions.iter().map(may_delete).collect();
+                let refused: Vec<_> = deletions.iter_mut().map(may_delete).collect();
                 // Whoever may delete none of them learns no more than that.
                 if !refused.is_empty() && refused.iter().all(Option::is_some) {
                     allow(&identity, Action::DeleteObject, Resource::Bucket(&bucket))?;
                 }
-                Ok((bucket.id, refused))
+                Ok((bucket.id, identity.user_id().cloned(), refused))
             })
             .await?;
-        let deletions = request.deletions.into_iter().zip(&refused);
+        let deletions = deletions.into_iter().zip(&refused);
         let allowed: Vec<_> = deletions.filter(|(_, refused)| refused.is_none()).map(|(deletion, _)| deletion).collect();
-        let command = om_core::DeleteKeys { bucket, deletions: allowed.into_core(), now: self.clock.now() };
+        let command = om_core::DeleteKeys { bucket, deletions: allowed.into_core(), now: self.clock.now(), owner };
         let deleted = self.log.propose(scoped(&cx, Kind::DeleteMany), command, cx.deadline).await;
         let mut deleted = deleted.map_err(|error| error.map_rejection(IntoApi::into_api))?.into_iter();
         let outcomes = refused.into_iter().map(|refused| match refused {
@@ -69,6 +73,11 @@ impl OmService {
         });
         outcomes.collect::<Option<Vec<_>>>().ok_or_else(|| CallError::Unknown("fewer outcomes than deletions".to_owned()))
     }
+}
+
+/// A deletion that names a version takes it away for good.
+fn action(deletion: &api::KeyDeletion) -> Action {
+    if deletion.version.is_some() { Action::DeleteObjectVersion } else { Action::DeleteObject }
 }
 
 /// As S3 limits DeleteObjects; also what one log entry may write.

@@ -10,6 +10,7 @@ mod identities;
 mod lists;
 mod reads;
 mod uploads;
+mod versions;
 mod writes;
 
 use std::fmt;
@@ -134,6 +135,8 @@ methods! {
     delete_bucket(api::DeleteBucket) -> (), rejects api::DeleteBucketRejected;
     get_bucket(api::GetBucket) -> api::BucketInfo, rejects api::BucketRejected;
     list_buckets(api::ListBuckets) -> api::BucketPage, rejects api::ListBucketsRejected;
+    set_versioning(api::SetVersioning) -> (), rejects api::SetVersioningRejected;
+    set_bucket_lock(api::SetBucketLock) -> (), rejects api::SetBucketLockRejected;
     open_key(api::OpenKey) -> api::OpenedKey, rejects api::OpenKeyRejected;
     allocate_blocks(api::AllocateBlocks) -> Vec<BlockLocation>, rejects api::AllocateRejected;
     commit_key(api::CommitKey) -> api::KeyCommitted, rejects api::CommitRejected;
@@ -143,6 +146,8 @@ methods! {
     delete_keys(api::DeleteKeys) -> Vec<Result<api::DeletedKey, api::DeleteKeyRejected>>, rejects api::DeleteKeysRejected;
     copy_key(api::CopyKey) -> api::KeyCopied, rejects api::CopyRejected;
     list_keys(api::ListKeys) -> api::KeyPage, rejects api::ListRejected;
+    list_versions(api::ListVersions) -> api::VersionPage, rejects api::ListRejected;
+    update_version(api::UpdateVersion) -> api::VersionUpdated, rejects api::UpdateVersionRejected;
     create_upload(api::CreateUpload) -> api::UploadCreated, rejects api::CreateUploadRejected;
     open_part(api::OpenPart) -> api::OpenedKey, rejects api::OpenPartRejected;
     commit_part(api::CommitPart) -> api::PartCommitted, rejects api::CommitPartRejected;

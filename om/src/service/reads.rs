@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use om_api as api;
 use om_core::authorise::Action;
 use om_core::namespace::{self, Missing, PlacedPiece, Span, pieces_under};
-use om_core::rows::{KeyBody, KeyHead, KeyRow};
+use om_core::rows::{KeyBody, KeyHead, KeyRow, PartEntry};
 use rpc::{CallContext, CallError};
 use scm_api::token::Access;
 use tables::{ReadTables, StorageFault};
@@ -24,7 +24,28 @@ struct Found {
     info: api::ObjectInfo,
     pieces: Vec<PlacedPiece>,
     more: bool,
+    parts: Vec<api::PartInfo>,
     caller: String,
+}
+
+fn action(request: &api::LookupKey) -> Action {
+    use api::LookupPurpose::{Attributes, LegalHold, Object, Retention, Tagging};
+    match (request.purpose, request.version) {
+        (Object, None) => Action::GetObject,
+        (Object, Some(_)) => Action::GetObjectVersion,
+        (Attributes, None) => Action::GetObjectAttributes,
+        (Attributes, Some(_)) => Action::GetObjectVersionAttributes,
+        (Tagging, None) => Action::GetObjectTagging,
+        (Tagging, Some(_)) => Action::GetObjectVersionTagging,
+        (Retention, _) => Action::GetObjectRetention,
+        (LegalHold, _) => Action::GetObjectLegalHold,
+    }
+}
+
+fn part_list(body: &KeyBody, wanted: api::BlocksWanted) -> Vec<api::PartInfo> {
+    let api::BlocksWanted::PartList { after, limit } = wanted else { return Vec::new() };
+    let info = |part: &PartEntry| api::PartInfo { number: part.number, size: part.size, checksum: part.checksum.clone() };
+    body.parts.iter().filter(|part| part.number.get() > after).take(limit.into()).map(info).collect()
 }
 
 impl OmService {
@@ -36,20 +57,26 @@ impl OmService {
         let found = self
             .log
             .read(cx.deadline, |tables| {
-                let (identity, bucket) = enter(tables, &request.by, &request.bucket, Some(&request.key), Action::GetObject)?;
+                let action = action(&request);
+                let (identity, bucket) = enter(tables, &request.by, &request.bucket, Some(&request.key), action)?;
+                let wants_lock = matches!(request.purpose, api::LookupPurpose::Retention | api::LookupPurpose::LegalHold);
+                if wants_lock && bucket.object_lock.is_none() {
+                    return Err(Stop::Rejected(api::LookupRejected::NoObjectLock));
+                }
                 let row = find(tables, &bucket.id, &request)?;
                 let span = wanted(&row, request.wanted).map_err(Stop::Rejected)?;
                 let mut pieces: Vec<PlacedPiece> =
                     span.into_iter().flat_map(|span| pieces_under(&row.body.pieces, span)).take(MOST_PIECES + 1).collect();
                 let more = pieces.len() > MOST_PIECES;
                 pieces.truncate(MOST_PIECES);
+                let parts = part_list(&row.body, request.wanted);
                 let info = info(row, request.wanted, &mut Names::new(tables))?;
-                Ok(Found { info, pieces, more, caller: identity.caller().to_owned() })
+                Ok(Found { info, pieces, more, parts, caller: identity.caller().to_owned() })
             })
             .await?;
-        let Found { info, pieces, more, caller } = found;
+        let Found { info, pieces, more, parts, caller } = found;
         let pieces = self.locate(pieces, &caller, request.refresh, &cx).await?;
-        Ok(api::ObjectRead { info, pieces, more })
+        Ok(api::ObjectRead { info, pieces, more, parts })
     }
 
     /// Where the pieces are now, with the tokens that let them be read.
@@ -107,7 +134,7 @@ fn find(
 fn wanted(row: &KeyRow, wanted: api::BlocksWanted) -> Result<Option<Span>, api::LookupRejected> {
     let size = row.head.size;
     Ok(match wanted {
-        api::BlocksWanted::None => None,
+        api::BlocksWanted::None | api::BlocksWanted::PartList { .. } => None,
         api::BlocksWanted::All => Some(Span { start: 0, end: size }),
         api::BlocksWanted::Range(range) => range.into_core().within(size),
         api::BlocksWanted::Part(number) => Some(part_span(&row.body, size, number).ok_or(api::LookupRejected::NoSuchPart)?),
@@ -141,6 +168,7 @@ fn info(row: KeyRow, wanted: api::BlocksWanted, names: &mut Names<'_>) -> Result
         part,
         part_offset,
         checksum: head.checksum.into_api(),
+        lock: head.lock,
         attributes: join_attributes(body.attributes, head.storage_class),
     })
 }

@@ -67,6 +67,7 @@ impl OmService {
             storage_class,
             checksum: request.checksum,
             now: self.clock.now(),
+            lock: request.lock,
         };
         let created = self.log.propose(scoped(&cx, Kind::CreateUpload), command, cx.deadline).await;
         let upload = created.map_err(|error| error.map_rejection(IntoApi::into_api))?;
@@ -144,7 +145,7 @@ impl OmService {
             .log
             .read(cx.deadline, |tables| {
                 let destination = (&request.bucket, &request.key);
-                let source = (&request.source_bucket, &request.source_key);
+                let source = (&request.source_bucket, &request.source_key, request.source_version);
                 let (_, bucket, source) = enter_both(tables, &request.by, destination, source)?;
                 Ok((bucket.id, source.id))
             })

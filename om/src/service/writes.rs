@@ -49,6 +49,9 @@ impl OmService {
                 if request.size.is_some_and(|size| size > self.config.max_put) {
                     return Err(Stop::Rejected(Rejected::TooLarge));
                 }
+                if request.locks && bucket.object_lock.is_none() {
+                    return Err(Stop::Rejected(Rejected::NoObjectLock));
+                }
                 let current = match condition {
                     om_core::WriteCondition::Always => None,
                     _ => namespace::current_head(tables, bucket.id, &request.key)?,
@@ -184,6 +187,7 @@ impl OmService {
             condition: request.condition.into_core(),
             owner,
             now: self.now_after(session.opened),
+            lock: request.lock,
         };
         let committed = self.log.propose(scoped(&cx, Kind::Commit), command, cx.deadline).await;
         committed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, WriteTables};
-use types::{ETag, LogIndex, ObjectKey, Timestamp, VersionId};
+use types::{ETag, LogIndex, ObjectKey, ObjectLock, Timestamp, VersionId};
 
 use super::Outcome;
 use super::shared::{CommittedBlock, KeyCommitted, link, sort_blocks, take_session};
@@ -38,6 +38,8 @@ pub struct CommitKey {
     pub owner: Option<UserId>,
     #[n(9)]
     pub now: Timestamp,
+    #[n(10)]
+    pub lock: Option<ObjectLock>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -52,6 +54,9 @@ pub enum CommitKeyRejected {
     NoSuchKey,
     #[n(4)]
     ForeignBlock,
+    /// A lock is wanted and the bucket has none.
+    #[n(5)]
+    NoObjectLock,
 }
 
 impl From<ConditionFailed> for CommitKeyRejected {
@@ -92,6 +97,9 @@ impl CommitKey {
         let Some(sorted) = sort_blocks(session, &self.blocks) else {
             return Ok(Err(CommitKeyRejected::ForeignBlock));
         };
+        if self.lock.is_some() && bucket.object_lock.is_none() {
+            return Ok(Err(CommitKeyRejected::NoObjectLock));
+        }
         let replaced = namespace::current(tables, bucket.id, &self.key)?;
         if let Err(failed) = self.condition.check(replaced.as_ref().map(|row| &row.head)) {
             return Ok(Err(failed.into()));
@@ -106,6 +114,8 @@ impl CommitKey {
             owner: self.owner.unwrap_or_else(|| bucket.owner.clone()),
             storage_class: self.storage_class,
             checksum: self.checksum,
+            noncurrent: None,
+            lock: self.lock,
         };
         let body = KeyBody { attributes: self.attributes, pieces: sorted.pieces, parts: Vec::new() };
         freed.drop_handed_out(sorted.unused);

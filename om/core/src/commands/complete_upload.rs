@@ -175,6 +175,8 @@ impl CompleteUpload {
             owner: upload.owner.clone(),
             storage_class: upload.storage_class.clone(),
             checksum: self.checksum.clone(),
+            noncurrent: None,
+            lock: upload.lock,
         };
         let entries =
             parts.iter().map(|(number, row)| PartEntry { number: *number, size: row.size, checksum: row.checksum.clone() });

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::{BucketId, LogIndex, ObjectId, ObjectKey, Timestamp, VersionId};
+use types::{BucketId, LogIndex, ObjectId, ObjectKey, ObjectLock, Timestamp, VersionId};
 
 use super::Outcome;
 use super::shared::{CopySource, KeyCommitted, link};
@@ -48,6 +48,12 @@ pub struct CopyKey {
     /// In the place of the source's. Whoever computed it holds the copy to the source's tag.
     #[n(10)]
     pub checksum: Option<ObjectChecksum>,
+    /// A copy never inherits its source's.
+    #[n(11)]
+    pub lock: Option<ObjectLock>,
+    /// In the place of the source's.
+    #[n(12)]
+    pub tags: Option<Vec<(String, String)>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -78,6 +84,9 @@ pub enum CopyKeyRejected {
     OntoItself,
     #[n(8)]
     TooLarge,
+    /// A lock is wanted and the bucket has none.
+    #[n(9)]
+    NoObjectLock,
 }
 
 impl From<Missing> for CopyKeyRejected {
@@ -117,6 +126,9 @@ impl CopyKey {
         let Some(bucket) = namespace::bucket(tables, self.bucket)? else {
             return Ok(Err(CopyKeyRejected::NoSuchBucket));
         };
+        if self.lock.is_some() && bucket.object_lock.is_none() {
+            return Ok(Err(CopyKeyRejected::NoObjectLock));
+        }
         let replaced = namespace::current(tables, bucket.id, &self.key)?;
         if let Err(failed) = self.condition.check(replaced.as_ref().map(|row| &row.head)) {
             return Ok(Err(failed.into()));
@@ -142,12 +154,16 @@ impl CopyKey {
             modified: self.now,
             owner: self.owner.unwrap_or_else(|| bucket.owner.clone()),
             storage_class: self.storage_class,
+            noncurrent: None,
+            lock: self.lock,
             ..source.head
         };
+        let Attributes { tags, .. } = source.body.attributes.clone();
         let attributes = match self.attributes {
             CopyAttributes::Source => source.body.attributes,
             CopyAttributes::Replace(attributes) => attributes,
         };
+        let attributes = Attributes { tags: self.tags.unwrap_or(tags), ..attributes };
         let row = KeyRow { head, body: KeyBody { attributes, parts, pieces: source.body.pieces } };
         let mut freed = Freed::default();
         let committed = link(tables, &bucket, &self.key, replaced, row, &mut freed)?;
@@ -165,6 +181,8 @@ impl CopyKey {
         is_itself
             && has_checksum
             && self.attributes == CopyAttributes::Source
+            && self.tags.is_none()
+            && self.lock.is_none()
             && class(&self.storage_class) == class(&source.head.storage_class)
     }
 }
@@ -191,6 +209,8 @@ mod tests {
             max_size: 1000,
             now: Timestamp(70),
             checksum: None,
+            lock: None,
+            tags: None,
         }
     }
 

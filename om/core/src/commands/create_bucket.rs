@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::{BucketId, BucketName, LogIndex, Replication, Timestamp, VolumeName};
+use types::{BucketId, BucketLock, BucketName, LogIndex, Replication, Timestamp, VolumeName};
 
 use super::Outcome;
 use crate::namespace;
@@ -29,6 +29,9 @@ pub struct CreateBucket {
     pub limit: u32,
     #[n(6)]
     pub now: Timestamp,
+    /// Whether versions in it can be locked; it then begins versioned.
+    #[n(7)]
+    pub object_lock: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -46,8 +49,10 @@ pub enum CreateBucketRejected {
 
 impl CreateBucket {
     pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<BucketRow, CreateBucketRejected> {
+        let with_lock = self.object_lock == Some(true);
         if let Some(existing) = namespace::bucket_by_name(tables, &self.volume, &self.name)? {
-            let is_same = existing.owner == self.owner && existing.location == self.location;
+            let is_same =
+                existing.owner == self.owner && existing.location == self.location && existing.object_lock.is_some() >= with_lock;
             let rejected =
                 if is_same { CreateBucketRejected::OwnedByYou(Box::new(existing)) } else { CreateBucketRejected::Exists };
             return Ok(Err(rejected));
@@ -73,7 +78,8 @@ impl CreateBucket {
             location: self.location,
             layout: BucketLayout::ObjectStore,
             replication: self.replication,
-            versioning: Versioning::Unversioned,
+            versioning: if with_lock { Versioning::Enabled } else { Versioning::Unversioned },
+            object_lock: with_lock.then(BucketLock::default),
         };
         rows::put(tables, BUCKETS, &bucket_key(row.id), &row);
         rows::put(tables, BUCKET_NAMES, &name_key(&row.volume, &row.name), &row.id);

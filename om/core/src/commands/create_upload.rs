@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::{ChecksumAlgorithm, ChecksumType, LogIndex, Timestamp, UploadId};
+use types::{ChecksumAlgorithm, ChecksumType, LogIndex, ObjectLock, Timestamp, UploadId};
 
 use super::Outcome;
 use crate::namespace;
@@ -25,12 +25,17 @@ pub struct CreateUpload {
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
     #[n(5)]
     pub now: Timestamp,
+    #[n(6)]
+    pub lock: Option<ObjectLock>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum CreateUploadRejected {
     #[n(0)]
     NoSuchBucket,
+    /// A lock is wanted and the bucket has none.
+    #[n(1)]
+    NoObjectLock,
 }
 
 impl CreateUpload {
@@ -38,6 +43,9 @@ impl CreateUpload {
         let Some(bucket) = namespace::bucket(tables, self.at.bucket)? else {
             return Ok(Err(CreateUploadRejected::NoSuchBucket));
         };
+        if self.lock.is_some() && bucket.object_lock.is_none() {
+            return Ok(Err(CreateUploadRejected::NoObjectLock));
+        }
         let initiator = self.initiator.unwrap_or(bucket.owner);
         let row = UploadRow {
             owner: initiator.clone(),
@@ -46,6 +54,7 @@ impl CreateUpload {
             attributes: self.attributes,
             storage_class: self.storage_class,
             checksum: self.checksum,
+            lock: self.lock,
         };
         rows::put(tables, UPLOADS, &upload_key(&self.at), &row);
         Ok(Ok(self.at.upload))

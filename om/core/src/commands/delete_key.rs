@@ -1,15 +1,15 @@
-//! An object goes.
+//! An object goes: for good, or under a delete marker.
 
 use minicbor::{Decode, Encode};
-use tables::{StorageFault, WriteTables};
-use types::{BucketId, LogIndex, ObjectKey, Timestamp, VersionId};
+use tables::{ReadTables, StorageFault, WriteTables};
+use types::{BucketId, Bypass, LogIndex, ObjectKey, Timestamp, VersionId};
 
 use super::Outcome;
 use crate::blocks::Freed;
-use crate::condition::WriteCondition;
+use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace;
-use crate::rows::{BucketRow, Versioning, key_key};
-use crate::tables::KEYS;
+use crate::rows::{BucketRow, DeleteMarker, KeyHead, KeyRow, Sequence, UserId, VersionHead, VersionRow, Versioning};
+use crate::versions::{self, Removed};
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct DeleteKey {
@@ -19,8 +19,12 @@ pub struct DeleteKey {
     pub deletion: KeyDeletion,
     #[n(2)]
     pub now: Timestamp,
+    /// Of a delete marker; the bucket's if absent.
+    #[n(3)]
+    pub owner: Option<UserId>,
 }
 
+/// Every condition is one on the version that is named, or on the current one.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct KeyDeletion {
     #[n(0)]
@@ -29,13 +33,47 @@ pub struct KeyDeletion {
     pub version: Option<VersionId>,
     #[n(2)]
     pub condition: WriteCondition,
+    /// To the second, which is what clients are told.
+    #[n(3)]
+    pub if_modified: Option<Timestamp>,
+    #[n(4)]
+    pub if_size: Option<u64>,
+    #[n(5)]
+    pub bypass: Option<Bypass>,
+}
+
+impl KeyDeletion {
+    /// Of the current version, whatever it is.
+    pub fn of(key: ObjectKey) -> Self {
+        Self { key, version: None, condition: WriteCondition::Always, if_modified: None, if_size: None, bypass: None }
+    }
+
+    fn accepts(&self, there: &VersionHead) -> bool {
+        let (outcome, modified, size) = match there {
+            VersionHead::Object(head) => (self.condition.check(Some(head)), head.modified, head.size),
+            VersionHead::Marker(marker) => (self.accepts_marker(), marker.modified, 0),
+        };
+        outcome.is_ok()
+            && self.if_modified.is_none_or(|wanted| wanted.seconds() == modified.seconds())
+            && self.if_size.is_none_or(|wanted| wanted == size)
+    }
+
+    /// A marker is there, so any tag at all is right; it has none, so no certain one is.
+    fn accepts_marker(&self) -> Result<(), ConditionFailed> {
+        match self.condition {
+            WriteCondition::Always | WriteCondition::IfPresent | WriteCondition::IfNoneMatch(_) => Ok(()),
+            WriteCondition::IfAbsent | WriteCondition::IfMatch(_) => Err(ConditionFailed::Mismatch),
+        }
+    }
 }
 
 /// What a deletion did; an absent key is deleted well enough.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
 pub struct DeletedKey {
+    /// The version that is gone, or the delete marker that was made.
     #[n(0)]
     pub version: Option<VersionId>,
+    /// A delete marker was made, or is gone.
     #[n(1)]
     pub delete_marker: bool,
 }
@@ -46,6 +84,9 @@ pub enum DeleteKeyRejected {
     NoSuchBucket,
     #[n(1)]
     PreconditionFailed,
+    /// A retention or a legal hold keeps the version.
+    #[n(2)]
+    Locked,
 }
 
 impl DeleteKey {
@@ -54,46 +95,119 @@ impl DeleteKey {
             return Ok(Err(DeleteKeyRejected::NoSuchBucket));
         };
         let mut freed = Freed::default();
-        let outcome = delete_one(tables, &bucket, self.deletion, &mut freed)?;
+        let entry = Entry { bucket: &bucket, now: self.now, owner: self.owner.as_ref().unwrap_or(&bucket.owner) };
+        let outcome = delete_one(tables, &entry, Sequence::new(log, 0), &self.deletion, &mut freed)?;
         freed.write(tables, log, self.now);
         Ok(outcome)
     }
 }
 
+/// What all deletions of one entry share.
+pub(super) struct Entry<'a> {
+    pub(super) bucket: &'a BucketRow,
+    pub(super) now: Timestamp,
+    pub(super) owner: &'a UserId,
+}
+
 /// Deletes one key of a bucket, as alone as in a list.
 pub(super) fn delete_one(
     tables: &mut dyn WriteTables,
-    bucket: &BucketRow,
-    deletion: KeyDeletion,
+    entry: &Entry<'_>,
+    sequence: Sequence,
+    deletion: &KeyDeletion,
     freed: &mut Freed,
 ) -> Result<Result<DeletedKey, DeleteKeyRejected>, StorageFault> {
-    match bucket.versioning {
-        Versioning::Unversioned => {
-            // Whatever version was asked for is named as deleted: it certainly does not exist afterwards.
-            let deleted = DeletedKey { version: deletion.version, delete_marker: false };
-            let Some(row) = namespace::current(tables, bucket.id, &deletion.key)? else {
-                return Ok(Ok(deleted));
-            };
-            if deletion.version.is_some_and(|version| version != row.head.version) {
-                return Ok(Ok(deleted));
-            }
-            if deletion.condition.check(Some(&row.head)).is_err() {
-                return Ok(Err(DeleteKeyRejected::PreconditionFailed));
-            }
-            tables.delete(KEYS, &key_key(bucket.id, &deletion.key));
-            freed.drop_pieces(tables, &row.body.pieces)?;
-            Ok(Ok(deleted))
-        }
+    match deletion.version {
+        Some(version) => delete_version(tables, entry, version, deletion, freed),
+        None => delete_current(tables, entry, sequence, deletion, freed),
     }
+}
+
+fn delete_version(
+    tables: &mut dyn WriteTables,
+    entry: &Entry<'_>,
+    version: VersionId,
+    deletion: &KeyDeletion,
+    freed: &mut Freed,
+) -> Result<Result<DeletedKey, DeleteKeyRejected>, StorageFault> {
+    let bucket = entry.bucket.id;
+    // Whatever version was asked for is named as deleted: it certainly does not exist afterwards.
+    let gone = |delete_marker| DeletedKey { version: Some(version), delete_marker };
+    let Some(there) = version_head(tables, bucket, &deletion.key, version)? else { return Ok(Ok(gone(false))) };
+    if !deletion.accepts(&there) {
+        return Ok(Err(DeleteKeyRejected::PreconditionFailed));
+    }
+    let bypass = deletion.bypass.unwrap_or_default();
+    if matches!(&there, VersionHead::Object(head) if head.lock.is_some_and(|lock| lock.holds(entry.now, bypass))) {
+        return Ok(Err(DeleteKeyRejected::Locked));
+    }
+    let removed = versions::remove(tables, bucket, &deletion.key, version, freed)?;
+    Ok(Ok(gone(removed == Some(Removed::Marker))))
+}
+
+fn version_head(
+    tables: &dyn ReadTables,
+    bucket: BucketId,
+    key: &ObjectKey,
+    version: VersionId,
+) -> Result<Option<VersionHead>, StorageFault> {
+    let current: Option<KeyHead> = namespace::current_head(tables, bucket, key)?;
+    if let Some(head) = current.filter(|head| head.version == version) {
+        return Ok(Some(VersionHead::Object(head)));
+    }
+    Ok(versions::in_stack(tables, bucket, key, version)?.map(|row| match row {
+        VersionRow::Object(row) => VersionHead::Object(row.head),
+        VersionRow::Marker(marker) => VersionHead::Marker(marker),
+    }))
+}
+
+/// Without versions the object is gone; with them it is under a delete marker, even where there was none.
+fn delete_current(
+    tables: &mut dyn WriteTables,
+    entry: &Entry<'_>,
+    sequence: Sequence,
+    deletion: &KeyDeletion,
+    freed: &mut Freed,
+) -> Result<Result<DeletedKey, DeleteKeyRejected>, StorageFault> {
+    let (bucket, key) = (entry.bucket, &deletion.key);
+    let current: Option<KeyRow> = namespace::current(tables, bucket.id, key)?;
+    let there = match &current {
+        Some(row) => Some(VersionHead::Object(row.head.clone())),
+        None if bucket.versioning == Versioning::Unversioned => None,
+        None => current_marker(tables, bucket.id, key)?.map(VersionHead::Marker),
+    };
+    // Nothing is there to be wrong about.
+    if there.is_some_and(|there| !deletion.accepts(&there)) {
+        return Ok(Err(DeleteKeyRejected::PreconditionFailed));
+    }
+    if bucket.versioning == Versioning::Unversioned {
+        if current.is_some() {
+            versions::remove(tables, bucket.id, key, VersionId::NULL, freed)?;
+        }
+        return Ok(Ok(DeletedKey::default()));
+    }
+    let marker = (sequence, entry.now, entry.owner.clone());
+    let version = versions::push_marker(tables, bucket, key, current, marker, freed)?;
+    Ok(Ok(DeletedKey { version: Some(version), delete_marker: true }))
+}
+
+fn current_marker(tables: &dyn ReadTables, bucket: BucketId, key: &ObjectKey) -> Result<Option<DeleteMarker>, StorageFault> {
+    Ok(match versions::newest_in_stack(tables, bucket, key)? {
+        Some(VersionRow::Marker(marker)) => Some(marker),
+        Some(VersionRow::Object(_)) | None => None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Namespace, etag, key};
+    use crate::testing::{Namespace, deletion, etag};
+
+    use crate::{CommitKey, VersioningStatus};
+    use types::{ObjectLock, Retention, RetentionMode};
 
     fn delete(version: Option<VersionId>, condition: WriteCondition) -> KeyDeletion {
-        KeyDeletion { key: key("cat.jpg"), version, condition }
+        KeyDeletion { condition, ..deletion("cat.jpg", version) }
     }
 
     #[test]
@@ -112,7 +226,7 @@ mod tests {
         let mut om = Namespace::with_users(["ada"]);
         let bucket = om.create_bucket("ada", "photos");
         let deletion = delete(None, WriteCondition::IfMatch(etag(9)));
-        assert_eq!(om.apply(DeleteKey { bucket, deletion, now: Timestamp(5) }), Ok(DeletedKey::default()));
+        assert_eq!(om.apply(DeleteKey { bucket, deletion, now: Timestamp(5), owner: None }), Ok(DeletedKey::default()));
     }
 
     #[test]
@@ -121,7 +235,7 @@ mod tests {
         let bucket = om.create_bucket("ada", "photos");
         om.write(bucket, "cat.jpg", [(7, 10)]);
         let deletion = delete(None, WriteCondition::IfMatch(etag(9)));
-        let outcome = om.apply(DeleteKey { bucket, deletion, now: Timestamp(5) });
+        let outcome = om.apply(DeleteKey { bucket, deletion, now: Timestamp(5), owner: None });
         assert_eq!(outcome, Err(DeleteKeyRejected::PreconditionFailed));
         assert!(om.current(bucket, "cat.jpg").is_some());
     }
@@ -133,10 +247,98 @@ mod tests {
         om.write(bucket, "cat.jpg", [(7, 10)]);
         for (version, remains) in [(VersionId(44), true), (VersionId::NULL, false)] {
             let deletion = delete(Some(version), WriteCondition::Always);
-            let deleted = om.apply(DeleteKey { bucket, deletion, now: Timestamp(5) }).expect("it exists");
+            let deleted = om.apply(DeleteKey { bucket, deletion, now: Timestamp(5), owner: None }).expect("it exists");
             assert_eq!(deleted, DeletedKey { version: Some(version), delete_marker: false });
             assert_eq!(om.current(bucket, "cat.jpg").is_some(), remains);
         }
+        om.check();
+    }
+
+    #[test]
+    fn markers_stack_and_go_one_by_one_and_the_version_below_shows_again() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.set_versioning(bucket, VersioningStatus::Enabled);
+        let version = om.write(bucket, "cat.jpg", [(1, 10)]).version.expect("a versioned bucket");
+        let marker = |om: &mut Namespace| {
+            let delete = DeleteKey { bucket, deletion: deletion("cat.jpg", None), now: Timestamp(5), owner: None };
+            let deleted = om.apply(delete).expect("unconditional");
+            assert!(deleted.delete_marker);
+            deleted.version.expect("the marker")
+        };
+        let (first, second) = (marker(&mut om), marker(&mut om));
+        let all = [format!("cat.jpg {second}x*"), format!("cat.jpg {first}x"), format!("cat.jpg {version}")];
+        assert_eq!(om.versions(bucket), all);
+        assert_eq!(om.current(bucket, "cat.jpg"), None);
+        om.check();
+        for marker in [first, second] {
+            let gone = DeletedKey { version: Some(marker), delete_marker: true };
+            assert_eq!(om.delete_version(bucket, "cat.jpg", marker), Ok(gone));
+            om.check();
+        }
+        let row = om.current(bucket, "cat.jpg").expect("it shows again");
+        assert_eq!((row.head.version, row.head.noncurrent), (version, None));
+        assert!(om.delete_version(bucket, "cat.jpg", version).is_ok());
+        assert_eq!(om.deleted_blocks(), [1]);
+        assert_eq!(om.versions(bucket), Vec::<String>::new());
+        om.check();
+    }
+
+    #[test]
+    fn the_version_below_takes_the_place_of_the_current_one_that_is_deleted() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.write(bucket, "cat.jpg", [(1, 10)]);
+        om.set_versioning(bucket, VersioningStatus::Enabled);
+        let second = om.write(bucket, "cat.jpg", [(2, 20)]).version.expect("a versioned bucket");
+        assert!(om.delete_version(bucket, "cat.jpg", second).is_ok());
+        assert_eq!(om.versions(bucket), ["cat.jpg null*"]);
+        assert_eq!(om.deleted_blocks(), [2]);
+        om.check();
+    }
+
+    #[test]
+    fn conditions_look_at_markers_too() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.set_versioning(bucket, VersioningStatus::Enabled);
+        om.write(bucket, "cat.jpg", [(7, 10)]);
+        om.delete(bucket, "cat.jpg");
+        let now = Timestamp(900_000);
+        let any = delete(None, WriteCondition::Always);
+        let table = [
+            (delete(None, WriteCondition::IfMatch(etag(7))), false),
+            (delete(None, WriteCondition::IfPresent), true),
+            (KeyDeletion { if_size: Some(10), ..any.clone() }, false),
+            (KeyDeletion { if_modified: Some(Timestamp(1)), ..any.clone() }, false),
+        ];
+        for (deletion, is_accepted) in table {
+            let outcome = om.clone().apply(DeleteKey { bucket, deletion: deletion.clone(), now, owner: None });
+            assert_eq!(outcome.is_ok(), is_accepted, "{deletion:?}");
+        }
+    }
+
+    #[test]
+    fn a_locked_version_stays_and_a_marker_over_it_may_come_and_go() {
+        let mut om = Namespace::with_users(["ada"]);
+        let create = crate::CreateBucket { object_lock: Some(true), ..om.bucket("ada", "photos") };
+        let bucket = om.apply(create).expect("a new bucket").id;
+        let until = Timestamp(1_000_000);
+        let lock = ObjectLock { retention: Some(Retention { mode: RetentionMode::Governance, until }), legal_hold: None };
+        let session = om.open(bucket, [1]);
+        let commit = CommitKey { lock: Some(lock), ..om.commit_of(session, "cat.jpg", [(1, 10)]) };
+        let version = om.apply(commit).expect("a good commit").version.expect("a versioned bucket");
+        assert_eq!(om.delete_version(bucket, "cat.jpg", version), Err(DeleteKeyRejected::Locked));
+        om.delete(bucket, "cat.jpg");
+        let versions = om.versions(bucket);
+        assert_eq!(versions.len(), 2);
+        let marker = VersionId::parse(&versions[0]["cat.jpg ".len()..versions[0].len() - 2]).expect("a version");
+        assert!(om.delete_version(bucket, "cat.jpg", marker).is_ok());
+        let late = DeleteKey { bucket, deletion: delete(Some(version), WriteCondition::Always), now: until, owner: None };
+        assert!(om.clone().apply(late).is_ok());
+        let bypassed = KeyDeletion { bypass: Some(Bypass::Governance), ..delete(Some(version), WriteCondition::Always) };
+        assert!(om.apply(DeleteKey { bucket, deletion: bypassed, now: Timestamp(5), owner: None }).is_ok());
+        assert_eq!(om.deleted_blocks(), [1]);
         om.check();
     }
 }

@@ -5,9 +5,10 @@ use tables::WriteTables;
 use types::{BucketId, LogIndex, Timestamp};
 
 use super::Outcome;
-use super::delete_key::{DeleteKeyRejected, DeletedKey, KeyDeletion, delete_one};
+use super::delete_key::{DeleteKeyRejected, DeletedKey, Entry, KeyDeletion, delete_one};
 use crate::blocks::Freed;
 use crate::namespace;
+use crate::rows::{Sequence, UserId};
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct DeleteKeys {
@@ -17,6 +18,9 @@ pub struct DeleteKeys {
     pub deletions: Vec<KeyDeletion>,
     #[n(2)]
     pub now: Timestamp,
+    /// Of delete markers; the bucket's if absent.
+    #[n(3)]
+    pub owner: Option<UserId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -36,8 +40,9 @@ impl DeleteKeys {
         };
         let mut freed = Freed::default();
         let mut outcomes = Vec::with_capacity(self.deletions.len());
-        for deletion in self.deletions {
-            outcomes.push(delete_one(tables, &bucket, deletion, &mut freed)?);
+        let entry = Entry { bucket: &bucket, now: self.now, owner: self.owner.as_ref().unwrap_or(&bucket.owner) };
+        for (ordinal, deletion) in (0..).zip(&self.deletions) {
+            outcomes.push(delete_one(tables, &entry, Sequence::new(log, ordinal), deletion, &mut freed)?);
         }
         freed.write(tables, log, self.now);
         Ok(Ok(outcomes))
@@ -48,7 +53,7 @@ impl DeleteKeys {
 mod tests {
     use super::*;
     use crate::WriteCondition;
-    use crate::testing::{Namespace, etag, key};
+    use crate::testing::{self, Namespace, etag};
 
     #[test]
     fn one_refusal_does_not_keep_the_others() {
@@ -57,14 +62,14 @@ mod tests {
         for (name, block) in [("a", 1), ("b", 2)] {
             om.write(bucket, name, [(block, 10)]);
         }
-        let deletion = |name, condition| KeyDeletion { key: key(name), version: None, condition };
+        let deletion = |name, condition| KeyDeletion { condition, ..testing::deletion(name, None) };
         let deletions = vec![
             deletion("a", WriteCondition::IfMatch(etag(9))),
             deletion("b", WriteCondition::Always),
             deletion("b", WriteCondition::Always),
             deletion("absent", WriteCondition::Always),
         ];
-        let outcomes = om.apply(DeleteKeys { bucket, deletions, now: Timestamp(5) }).expect("the bucket exists");
+        let outcomes = om.apply(DeleteKeys { bucket, deletions, now: Timestamp(5), owner: None }).expect("the bucket exists");
         let gone = Ok(DeletedKey::default());
         assert_eq!(outcomes, [Err(DeleteKeyRejected::PreconditionFailed), gone.clone(), gone.clone(), gone]);
         assert_eq!(om.deleted_blocks(), [2]);

@@ -26,8 +26,11 @@ mod purge_bucket;
 mod remove_reclaimed;
 mod reserve_ids;
 mod revoke_secret;
+mod set_bucket_lock;
 mod set_seal_check;
+mod set_versioning;
 mod shared;
+mod update_version;
 
 pub use abort_upload::{AbortUpload, AbortUploadRejected};
 pub use close_session::CloseSession;
@@ -52,8 +55,11 @@ pub use purge_bucket::PurgeBucket;
 pub use remove_reclaimed::RemoveReclaimed;
 pub use reserve_ids::ReserveIds;
 pub use revoke_secret::{RevokeSecret, RevokeSecretRejected};
+pub use set_bucket_lock::{SetBucketLock, SetBucketLockRejected};
 pub use set_seal_check::SetSealCheck;
+pub use set_versioning::{SetVersioning, SetVersioningRejected, VersioningStatus};
 pub use shared::{CommittedBlock, CopySource, KeyCommitted, NoSuchBucket};
+pub use update_version::{UpdateVersion, UpdateVersionRejected, VersionChange};
 
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, WriteTables};
@@ -140,6 +146,8 @@ commands! {
     10 CreateBucket -> crate::rows::BucketRow, rejects CreateBucketRejected;
     11 DeleteBucket -> (), rejects DeleteBucketRejected;
     12 PurgeBucket -> bool, rejects Never;
+    13 SetVersioning -> (), rejects SetVersioningRejected;
+    14 SetBucketLock -> (), rejects SetBucketLockRejected;
 
     20 OpenSession -> (), rejects Never;
     21 ExtendSession -> (), rejects Never;
@@ -150,6 +158,7 @@ commands! {
     26 DeleteKeys -> Vec<Result<DeletedKey, DeleteKeyRejected>>, rejects DeleteKeysRejected;
     27 CopyKey -> KeyCopied, rejects CopyKeyRejected;
     28 RemoveReclaimed -> (), rejects Never;
+    29 UpdateVersion -> Option<types::VersionId>, rejects UpdateVersionRejected;
 
     40 CreateUpload -> types::UploadId, rejects CreateUploadRejected;
     41 CommitPart -> PartCommitted, rejects CommitPartRejected;

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, WriteTables};
-use types::{BlockId, BucketId, ETag, ObjectKey, Timestamp, VersionId};
+use types::{BlockId, BucketId, ETag, ObjectKey, Retention, Timestamp, VersionId};
 
 use crate::blocks::Freed;
 use crate::condition::ReadConditions;
-use crate::rows::{self, BucketRow, KeyRow, ObjectChecksum, Piece, Session, SessionRow, Versioning, key_key, session_key};
-use crate::tables::{KEYS, OPEN_KEYS};
+use crate::rows::{self, BucketRow, KeyRow, LOCK_CLOCK, ObjectChecksum, Piece, Session, SessionRow, Versioning, session_key};
+use crate::tables::{META, OPEN_KEYS};
+use crate::versions;
 
 /// The bucket is gone; another of its name would be another bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,28 +88,36 @@ pub(super) fn sort_blocks(session: &SessionRow, named: &[CommittedBlock]) -> Opt
     Some(Sorted { pieces, unused: left.into_iter().collect(), size })
 }
 
-/// Makes `row` the current version of its key, in place of `replaced`.
+/// Makes `row` the current version of its key. `current` is what is there now.
 pub(super) fn link(
     tables: &mut dyn WriteTables,
     bucket: &BucketRow,
     key: &ObjectKey,
-    replaced: Option<KeyRow>,
+    current: Option<KeyRow>,
     mut row: KeyRow,
     freed: &mut Freed,
 ) -> Result<KeyCommitted, StorageFault> {
-    if let Some(replaced) = &replaced {
-        // Leaders' clocks differ; a key's history does not run backwards for that.
-        row.head.modified = row.head.modified.max(replaced.head.modified);
-    }
-    let version = match bucket.versioning {
-        Versioning::Unversioned => {
-            if let Some(replaced) = replaced {
-                freed.drop_pieces(tables, &replaced.body.pieces)?;
-            }
-            None
+    if let Some(default) = bucket.object_lock.and_then(|lock| lock.default) {
+        let lock = row.head.lock.get_or_insert_default();
+        if lock.retention.is_none() {
+            let until = default.period.after(lock_clock(tables, row.head.modified)?);
+            lock.retention = Some(Retention { mode: default.mode, until });
         }
-    };
-    rows::put(tables, KEYS, &key_key(bucket.id, key), &row);
+    }
+    versions::push(tables, bucket, key, current, &mut row, freed)?;
     let head = row.head;
+    let version = (bucket.versioning == Versioning::Enabled).then_some(head.version);
     Ok(KeyCommitted { etag: head.etag, modified: head.modified, version, size: head.size, checksum: head.checksum })
+}
+
+/// The time from which a lock counts: never earlier than another lock counted from, whatever a leader's clock says.
+///
+/// Whether a lock has ended is asked of the leader's clock alone. A clock that is behind then keeps versions for longer, here and
+/// there: every error is on the side of keeping.
+fn lock_clock(tables: &mut dyn WriteTables, now: Timestamp) -> Result<Timestamp, StorageFault> {
+    let floor: Option<Timestamp> = rows::get(tables, META, LOCK_CLOCK)?;
+    if floor.is_none_or(|floor| floor < now) {
+        rows::put(tables, META, LOCK_CLOCK, &now);
+    }
+    Ok(floor.map_or(now, |floor| floor.max(now)))
 }

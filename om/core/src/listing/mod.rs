@@ -1,13 +1,15 @@
-//! Pages of keys and of uploads.
+//! Pages of keys, of versions and of uploads.
 //!
 //! A page is read from one state of the tables by one forward scan that seeks past what it does not show: past a common prefix
 //! in one step, however many keys lie in it. It costs what it returns.
 
 mod keys;
 mod uploads;
+mod versions;
 
 pub use keys::{KeyPage, ListEntry, ListStart, list_keys};
 pub use uploads::{ListedUpload, PartPage, UploadMarker, UploadPage, list_parts, list_uploads};
+pub use versions::{VersionEntry, VersionPage, VersionStart, list_versions};
 
 use tables::{ReadTables, StorageFault, Visit};
 use types::{BucketId, VolumeName};

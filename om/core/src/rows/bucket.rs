@@ -1,7 +1,7 @@
 //! Volumes and buckets.
 
 use minicbor::{Decode, Encode};
-use types::{BucketId, BucketName, Replication, Timestamp, VolumeName};
+use types::{BucketId, BucketLock, BucketName, Replication, Timestamp, VolumeName};
 
 use super::UserId;
 
@@ -23,13 +23,19 @@ pub enum BucketLayout {
     FileSystem,
 }
 
-/// How a write treats the version before it. `Enabled` and `Suspended` get numbers 1 and 2.
+/// How a write treats the version before it. Once enabled, a bucket is never unversioned again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Versioning {
     /// One version a key, S3's `null` version; a write replaces it.
     #[n(0)]
     Unversioned,
+    /// Every write is a version of its own; a deletion puts a marker on top.
+    #[n(1)]
+    Enabled,
+    /// A write or a deletion replaces the null version, and leaves the others.
+    #[n(2)]
+    Suspended,
 }
 
 /// ```text
@@ -60,6 +66,9 @@ pub struct BucketRow {
     pub replication: Replication,
     #[n(8)]
     pub versioning: Versioning,
+    /// Only of a versioned bucket.
+    #[n(9)]
+    pub object_lock: Option<BucketLock>,
 }
 
 pub(crate) fn name_key(volume: &VolumeName, name: &BucketName) -> Vec<u8> {

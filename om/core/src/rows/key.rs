@@ -2,7 +2,9 @@
 
 use minicbor::{Decode, Decoder, Encode};
 use tables::StorageFault;
-use types::{BlockId, BucketId, Checksum, ChecksumType, ETag, LogIndex, ObjectId, ObjectKey, PartNumber, Timestamp, VersionId};
+use types::{
+    BlockId, BucketId, Checksum, ChecksumType, ETag, LogIndex, ObjectId, ObjectKey, ObjectLock, PartNumber, Timestamp, VersionId,
+};
 
 use super::{UserId, malformed};
 use crate::tables::KEYS;
@@ -106,6 +108,11 @@ pub struct KeyHead {
     pub storage_class: Option<String>,
     #[n(8)]
     pub checksum: Option<ObjectChecksum>,
+    /// When a newer version took its place; none while it is the current one.
+    #[n(9)]
+    pub noncurrent: Option<Timestamp>,
+    #[n(10)]
+    pub lock: Option<ObjectLock>,
 }
 
 impl KeyHead {
@@ -129,11 +136,8 @@ pub struct KeyBody {
 }
 
 /// ```text
-/// KEYS      bucket id be64 · key                           → KeyRow
-/// VERSIONS  bucket id be64 · key \0 · !sequence be64       → older ones, newest first
+/// KEYS      bucket id be64 · key   → KeyRow
 /// ```
-/// Keys hold any byte but NUL, so NUL ends one in [`VERSIONS`](crate::tables::VERSIONS) and keeps their order.
-///
 /// The head comes first, so that a listing decodes it and leaves thousands of pieces alone.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct KeyRow {
@@ -147,8 +151,12 @@ impl KeyRow {
     /// The head alone, without walking over the body.
     pub(crate) fn decode_head(value: &[u8]) -> Result<KeyHead, StorageFault> {
         let mut decoder = Decoder::new(value);
-        decoder.array().map_err(|error| malformed(KEYS, &error.to_string()))?;
-        decoder.decode().map_err(|error| malformed(KEYS, &error.to_string()))
+        Self::decode_head_at(&mut decoder).map_err(|error| malformed(KEYS, &error.to_string()))
+    }
+
+    pub(super) fn decode_head_at(decoder: &mut Decoder<'_>) -> Result<KeyHead, minicbor::decode::Error> {
+        decoder.array()?;
+        decoder.decode()
     }
 }
 
@@ -181,6 +189,8 @@ mod tests {
             owner: UserId("ada".into()),
             storage_class: None,
             checksum: None,
+            noncurrent: None,
+            lock: None,
         };
         let piece = Piece { block: BlockId { container: ContainerId(1), local: 2 }, offset: 0, length: 5 };
         let body = KeyBody { attributes: Attributes::default(), pieces: vec![piece], parts: Vec::new() };

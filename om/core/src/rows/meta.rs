@@ -5,6 +5,8 @@ use std::fmt;
 use minicbor::{Decode, Encode};
 
 pub(crate) const SEAL_CHECK: &[u8] = b"seal check";
+/// The latest time that a default retention was counted from.
+pub(crate) const LOCK_CLOCK: &[u8] = b"lock clock";
 
 /// A known text sealed with the key that seals secrets: a member with another key notices before it serves.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]

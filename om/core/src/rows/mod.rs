@@ -9,6 +9,7 @@ mod meta;
 mod reclaim;
 mod session;
 mod upload;
+mod version;
 
 pub use bucket::{BucketLayout, BucketRow, Versioning, VolumeRow};
 pub use identity::{AccessKeyId, AccessKeyRow, PairOrigin, RevokedKeyRow, UserId, UserRow};
@@ -17,14 +18,16 @@ pub use meta::SealCheck;
 pub use reclaim::{ReclaimKey, ReclaimRow};
 pub use session::{Session, SessionRow};
 pub use upload::{CompletedRow, PartRow, UploadKey, UploadRow};
+pub use version::{DeleteMarker, VersionHead, VersionRow};
 
 pub(crate) use bucket::{bucket_key, name_key, user_bucket_key, user_bucket_prefix};
 pub(crate) use identity::{access_key_of_user, access_key_prefix, email_key};
 pub(crate) use key::{key_key, key_prefix};
-pub(crate) use meta::SEAL_CHECK;
+pub(crate) use meta::{LOCK_CLOCK, SEAL_CHECK};
 pub(crate) use reclaim::block_key;
 pub(crate) use session::session_key;
 pub(crate) use upload::{completed_time_key, part_key, parts_prefix, upload_key};
+pub(crate) use version::{decode_version_key, version_key, versions_of};
 
 use minicbor::{Decode, Encode};
 use tables::{ReadTables, StorageFault, Table, Visit, WriteTables};

@@ -2,7 +2,9 @@
 
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, Table};
-use types::{BucketId, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectId, ObjectKey, PartNumber, Timestamp, UploadId};
+use types::{
+    BucketId, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectId, ObjectKey, ObjectLock, PartNumber, Timestamp, UploadId,
+};
 
 use super::{Attributes, Piece, UserId, be64, key_key, malformed};
 use crate::commands::KeyCommitted;
@@ -27,6 +29,8 @@ pub struct UploadRow {
     pub storage_class: Option<String>,
     #[n(5)]
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    #[n(6)]
+    pub lock: Option<ObjectLock>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -6,12 +6,13 @@ mod ops;
 
 use ::tables::{MemoryTables, ReadTables, Visit, WriteTables};
 use model::Model;
-use om_core::listing::{ListEntry, ListStart, list_keys, list_parts, list_uploads};
+use om_core::listing::{ListEntry, ListStart, VersionEntry, VersionStart, list_keys, list_parts, list_uploads, list_versions};
+use om_core::namespace::Missing;
 use om_core::{Command, Proposal, invariants, namespace, pending};
 use ops::{Op, op};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use types::{BucketId, LogIndex, Timestamp};
+use types::{BucketId, LogIndex, Timestamp, VersionId};
 
 /// The real namespace, behind encoded commands as in a log.
 pub(crate) struct Real {
@@ -57,19 +58,13 @@ fn compare_bucket(tables: &dyn ReadTables, model: &Model, name: &str, id: Bucket
         })
         .collect();
     let expected: Vec<(String, u64)> = model
-        .keys
+        .stacks
         .iter()
         .filter(|((bucket, _), _)| *bucket == id)
-        .map(|((_, key), object)| (key.clone(), object.size()))
+        .filter_map(|(place, _)| Some((place.1.clone(), model.current(place)?.size())))
         .collect();
     assert_eq!(shown, expected, "keys of {name}");
-    for ((_, key), object) in model.keys.iter().filter(|((bucket, _), _)| *bucket == id) {
-        let row = namespace::current(tables, id, &ops::key(key)).expect("memory").expect("it is listed");
-        let pieces: Vec<(u64, u64, u64)> =
-            row.body.pieces.iter().map(|piece| (piece.block.local, piece.offset, piece.length)).collect();
-        assert_eq!(pieces, object.pieces, "bytes of {name}/{key}");
-        assert_eq!(row.head.etag, object.etag);
-    }
+    compare_versions(tables, model, name, id);
     let uploads = list_uploads(tables, id, "", None, None, 100).expect("memory").uploads;
     let shown: Vec<_> = uploads.iter().map(|listed| (listed.key.as_str().to_owned(), listed.upload)).collect();
     let expected: Vec<_> = model.uploads.keys().filter(|at| at.bucket == id).map(|at| (at.key.clone(), at.upload)).collect();
@@ -79,6 +74,37 @@ fn compare_bucket(tables: &dyn ReadTables, model: &Model, name: &str, id: Bucket
         let shown: Vec<(u16, u64)> = page.parts.iter().map(|(number, row)| (number.get(), row.size)).collect();
         let expected: Vec<(u16, u64)> = parts.iter().map(|(number, part)| (*number, part.object.size())).collect();
         assert_eq!(shown, expected, "parts of {at:?}");
+    }
+}
+
+fn compare_versions(tables: &dyn ReadTables, model: &Model, name: &str, id: BucketId) {
+    let page = list_versions(tables, id, "", None, &VersionStart::Beginning, 1000).expect("memory");
+    let shown: Vec<(String, VersionId, bool)> = page
+        .entries
+        .iter()
+        .map(|entry| match entry {
+            VersionEntry::Version { key, head, is_latest } => (key.as_str().to_owned(), head.version(), *is_latest),
+            VersionEntry::CommonPrefix(prefix) => (prefix.clone(), VersionId::NULL, false),
+        })
+        .collect();
+    let stacks = || model.stacks.iter().filter(|((bucket, _), _)| *bucket == id);
+    let expected: Vec<(String, VersionId, bool)> = stacks()
+        .flat_map(|((_, key), stack)| stack.iter().enumerate().map(move |(n, version)| (key.clone(), version.id, n == 0)))
+        .collect();
+    assert_eq!(shown, expected, "versions of {name}");
+    for ((_, key), stack) in stacks() {
+        for version in stack {
+            let found = namespace::version(tables, id, &ops::key(key), Some(version.id)).expect("memory");
+            let Some(object) = &version.object else {
+                assert_eq!(found, Err(Missing::DeleteMarker(version.id)));
+                continue;
+            };
+            let row = found.expect("it is listed");
+            let pieces: Vec<(u64, u64, u64)> =
+                row.body.pieces.iter().map(|piece| (piece.block.local, piece.offset, piece.length)).collect();
+            assert_eq!(pieces, object.pieces, "bytes of {name}/{key}");
+            assert_eq!(row.head.etag, object.etag);
+        }
     }
 }
 

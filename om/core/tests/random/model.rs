@@ -6,12 +6,13 @@ use om_core::namespace::ByteRange;
 use om_core::rows::{Attributes, Session, UploadKey, UserId};
 use om_core::{
     AbortUpload, CloseSession, CommitKey, CommitPart, CommittedBlock, CompleteUpload, CompletedPart, CopyAttributes, CopyKey,
-    CopyPart, CopySource, CreateBucket, CreateUpload, DeleteBucket, DeleteKey, DeleteKeys, EnsureUser, ExpireSessions,
-    ExtendSession, ForgetCompleted, KeyDeletion, OpenSession, PurgeBucket, ReadConditions, RemoveReclaimed, WriteCondition,
-    pending,
+    CopyPart, CopySource, CreateBucket, CreateUpload, DeleteBucket, DeleteKey, DeleteKeys, DeletedKey, EnsureUser,
+    ExpireSessions, ExtendSession, ForgetCompleted, KeyDeletion, OpenSession, PurgeBucket, ReadConditions, RemoveReclaimed,
+    SetVersioning, UpdateVersion, VersionChange, VersioningStatus, WriteCondition, pending,
 };
 use types::{
-    BlockId, BucketId, BucketName, ContainerId, ETag, Md5, ObjectId, PartNumber, Replication, Timestamp, UploadId, VolumeName,
+    BlockId, BucketId, BucketName, ContainerId, ETag, Md5, ObjectId, PartNumber, Replication, Timestamp, UploadId, VersionId,
+    VolumeName,
 };
 
 use crate::Real;
@@ -47,6 +48,13 @@ impl Object {
 }
 
 #[derive(Debug, Clone)]
+pub(crate) struct Version {
+    pub(crate) id: VersionId,
+    /// None is a delete marker.
+    pub(crate) object: Option<Object>,
+}
+
+#[derive(Debug, Clone)]
 pub(crate) struct Part {
     pub(crate) id: ObjectId,
     pub(crate) object: Object,
@@ -68,7 +76,9 @@ impl UploadAt {
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) buckets: BTreeMap<&'static str, BucketId>,
-    pub(crate) keys: BTreeMap<(BucketId, String), Object>,
+    /// Newest first.
+    pub(crate) stacks: BTreeMap<(BucketId, String), Vec<Version>>,
+    versioning: BTreeMap<BucketId, VersioningStatus>,
     pub(crate) uploads: BTreeMap<UploadAt, BTreeMap<u16, Part>>,
     pub(crate) reclaimed: BTreeSet<u64>,
     /// Uploads of buckets that are gone.
@@ -113,7 +123,8 @@ impl Model {
     /// Blocks that were handed out and that nothing refers to, sorted.
     pub(crate) fn freed(&self) -> Vec<u64> {
         let parts = self.uploads.values().chain(self.ending.values()).flat_map(BTreeMap::values);
-        let objects = self.keys.values().chain(parts.map(|part| &part.object));
+        let versions = self.stacks.values().flatten().filter_map(|version| version.object.as_ref());
+        let objects = versions.chain(parts.map(|part| &part.object));
         let live: BTreeSet<u64> = objects
             .flat_map(|object| object.pieces.iter().map(|(block, _, _)| *block))
             .chain(self.sessions.values().flat_map(|(_, blocks)| blocks.iter().copied()))
@@ -139,6 +150,40 @@ impl Model {
     /// The bucket's id, or one that never was.
     fn bucket(&self, slot: usize) -> BucketId {
         self.buckets.get(BUCKETS[slot]).copied().unwrap_or(BucketId(u64::MAX))
+    }
+
+    pub(crate) fn current(&self, place: &(BucketId, String)) -> Option<&Object> {
+        self.stacks.get(place)?.first()?.object.as_ref()
+    }
+
+    fn put(&mut self, place: (BucketId, String), object: Object, answered: Option<VersionId>) {
+        let id = match self.versioning.get(&place.0) {
+            Some(VersioningStatus::Enabled) => answered.expect("a versioned bucket names the version"),
+            Some(VersioningStatus::Suspended) | None => {
+                assert_eq!(answered, None);
+                VersionId::NULL
+            }
+        };
+        self.push(place, Version { id, object: Some(object) });
+    }
+
+    fn delete(&mut self, place: (BucketId, String), deleted: &DeletedKey) {
+        let Some(status) = self.versioning.get(&place.0) else {
+            assert_eq!(*deleted, DeletedKey::default());
+            self.stacks.remove(&place);
+            return;
+        };
+        let id = deleted.version.expect("a marker has a version");
+        assert!(deleted.delete_marker && id.is_null() == (*status == VersioningStatus::Suspended));
+        self.push(place, Version { id, object: None });
+    }
+
+    fn push(&mut self, place: (BucketId, String), version: Version) {
+        let stack = self.stacks.entry(place).or_default();
+        if version.id.is_null() {
+            stack.retain(|older| !older.id.is_null());
+        }
+        stack.insert(0, version);
     }
 
     fn exists(&self, bucket: BucketId) -> bool {
@@ -186,7 +231,7 @@ impl Model {
                 if *reverse {
                     blocks.reverse();
                 }
-                let current = self.keys.get(&(session.bucket, KEYS[*key].to_owned())).map(|object| object.etag);
+                let current = self.current(&(session.bucket, KEYS[*key].to_owned())).map(|object| object.etag);
                 let (condition, holds) = condition.resolve(current);
                 let is_good = known.is_some() && self.exists(session.bucket) && holds;
                 self.commit(real, session, KEYS[*key], &blocks, condition, is_good, step as u64);
@@ -204,21 +249,62 @@ impl Model {
             Op::Delete { bucket, key: at, condition } => {
                 let bucket = self.bucket(*bucket);
                 let place = (bucket, KEYS[*at].to_owned());
-                let (condition, holds) = condition.resolve(self.keys.get(&place).map(|object| object.etag));
-                let deletion = KeyDeletion { key: key(KEYS[*at]), version: None, condition };
-                let outcome = real.apply(DeleteKey { bucket, deletion, now });
-                let is_absent = !self.keys.contains_key(&place);
-                assert_eq!(outcome.is_ok(), self.exists(bucket) && (holds || is_absent));
-                if outcome.is_ok() {
-                    self.keys.remove(&place);
+                let is_absent = !self.stacks.contains_key(&place);
+                let is_marker = !is_absent && self.current(&place).is_none();
+                let (condition, holds) = condition.resolve(self.current(&place).map(|object| object.etag));
+                // A marker is something, without a tag of its own.
+                let holds = if is_marker {
+                    matches!(condition, WriteCondition::Always | WriteCondition::IfPresent)
+                } else {
+                    holds || is_absent
+                };
+                let deletion = KeyDeletion { condition, ..KeyDeletion::of(key(KEYS[*at])) };
+                let outcome = real.apply(DeleteKey { bucket, deletion, now, owner: None });
+                assert_eq!(outcome.is_ok(), self.exists(bucket) && holds);
+                if let Ok(deleted) = outcome {
+                    self.delete(place, &deleted);
                 }
             }
             Op::DeleteAll { bucket } => {
                 let bucket = self.bucket(*bucket);
-                let deletion = |name: &&str| KeyDeletion { key: key(name), version: None, condition: WriteCondition::Always };
-                let outcome = real.apply(DeleteKeys { bucket, deletions: KEYS.iter().map(deletion).collect(), now });
+                let deletions = KEYS.iter().map(|name| KeyDeletion::of(key(name))).collect();
+                let outcome = real.apply(DeleteKeys { bucket, deletions, now, owner: None });
                 assert_eq!(outcome.is_ok(), self.exists(bucket));
-                self.keys.retain(|(owner, _), _| *owner != bucket);
+                for (name, deleted) in KEYS.iter().zip(outcome.into_iter().flatten()) {
+                    self.delete((bucket, (*name).to_owned()), &deleted.expect("unconditional"));
+                }
+            }
+            Op::DeleteVersion { bucket, key: at, version } => {
+                let bucket = self.bucket(*bucket);
+                let place = (bucket, KEYS[*at].to_owned());
+                let there = self.stacks.get(&place).and_then(|stack| stack.get(*version)).cloned();
+                let named = there.as_ref().map_or(VersionId(u64::MAX), |there| there.id);
+                let deletion = KeyDeletion { version: Some(named), ..KeyDeletion::of(key(KEYS[*at])) };
+                let outcome = real.apply(DeleteKey { bucket, deletion, now, owner: None });
+                let is_marker = there.as_ref().is_some_and(|there| there.object.is_none());
+                let expected = DeletedKey { version: Some(named), delete_marker: is_marker };
+                assert_eq!(outcome.ok(), self.exists(bucket).then_some(expected));
+                if let Some(stack) = self.stacks.get_mut(&place) {
+                    stack.retain(|version| version.id != named);
+                }
+                self.stacks.retain(|_, stack| !stack.is_empty());
+            }
+            Op::SetVersioning { bucket, suspend } => {
+                let bucket = self.bucket(*bucket);
+                let status = if *suspend { VersioningStatus::Suspended } else { VersioningStatus::Enabled };
+                assert_eq!(real.apply(SetVersioning { bucket, status }).is_ok(), self.exists(bucket));
+                if self.exists(bucket) {
+                    self.versioning.insert(bucket, status);
+                }
+            }
+            Op::Tag { bucket, key: at, version } => {
+                let bucket = self.bucket(*bucket);
+                let place = (bucket, KEYS[*at].to_owned());
+                let there = self.stacks.get(&place).and_then(|stack| stack.get(*version)).cloned();
+                let version = there.as_ref().map_or(VersionId(u64::MAX), |there| there.id);
+                let change = VersionChange::Tags(vec![("step".into(), step.to_string())]);
+                let tag = UpdateVersion { bucket, key: key(KEYS[*at]), version: Some(version), change, now };
+                assert_eq!(real.apply(tag).is_ok(), there.is_some_and(|there| there.object.is_some()));
             }
             Op::Copy { from, to, replace } => self.copy(real, *from, *to, *replace, now),
             Op::CreateUpload { bucket, key } => {
@@ -231,6 +317,7 @@ impl Model {
                     storage_class: None,
                     checksum: None,
                     now,
+                    lock: None,
                 };
                 let outcome = real.apply(create);
                 assert_eq!(outcome.is_ok(), self.exists(at.bucket));
@@ -267,6 +354,7 @@ impl Model {
             replication: Replication::One,
             limit: 100,
             now,
+            object_lock: None,
         };
         let outcome = real.apply(create);
         assert_eq!(outcome.is_ok(), !self.buckets.contains_key(name));
@@ -277,7 +365,7 @@ impl Model {
 
     fn delete_bucket(&mut self, real: &mut Real, name: &'static str, slot: usize) {
         let bucket = self.bucket(slot);
-        let is_empty = !self.keys.keys().any(|(owner, _)| *owner == bucket);
+        let is_empty = !self.stacks.keys().any(|(owner, _)| *owner == bucket);
         let outcome = real.apply(DeleteBucket { bucket });
         assert_eq!(outcome.is_ok(), self.exists(bucket) && is_empty);
         if outcome.is_ok() {
@@ -321,18 +409,19 @@ impl Model {
             condition,
             owner: None,
             now: real.now(),
+            lock: None,
         };
         let outcome = real.apply(commit);
         assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
         self.sessions.remove(&session.object);
-        if is_good {
-            self.keys.insert((session.bucket, name.to_owned()), Object { pieces, etag: tag(n) });
+        if let Ok(committed) = outcome {
+            self.put((session.bucket, name.to_owned()), Object { pieces, etag: tag(n) }, committed.version);
         }
     }
 
     fn source(&self, (bucket, at): (usize, usize)) -> (CopySource, Option<Object>) {
         let bucket = self.bucket(bucket);
-        let object = self.keys.get(&(bucket, KEYS[at].to_owned())).cloned();
+        let object = self.current(&(bucket, KEYS[at].to_owned())).cloned();
         let conditions = ReadConditions::default();
         (CopySource { bucket, key: key(KEYS[at]), version: None, conditions }, object)
     }
@@ -353,12 +442,14 @@ impl Model {
             max_size: u64::MAX,
             now,
             checksum: None,
+            lock: None,
+            tags: None,
         };
         let outcome = real.apply(copy);
         let is_good = object.is_some() && self.exists(bucket) && (from != to || replace);
         assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
-        if let Some(object) = object.filter(|_| is_good) {
-            self.keys.insert((bucket, KEYS[to.1].to_owned()), object);
+        if let (Some(object), Ok(copied)) = (object, outcome) {
+            self.put((bucket, KEYS[to.1].to_owned()), object, copied.committed.version);
         }
     }
 
@@ -446,10 +537,10 @@ impl Model {
         let outcome = real.apply(complete);
         let is_good = self.uploads.contains_key(&at) && !named.is_empty();
         assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
-        if is_good {
+        if let Ok(completed) = outcome {
             self.uploads.remove(&at);
             let pieces = named.into_iter().flat_map(|(_, part)| part.object.pieces).collect();
-            self.keys.insert((at.bucket, at.key), Object { pieces, etag: tag(n) });
+            self.put((at.bucket, at.key), Object { pieces, etag: tag(n) }, completed.version);
         }
     }
 }

@@ -46,6 +46,21 @@ pub(crate) enum Op {
     DeleteAll {
         bucket: usize,
     },
+    /// One of the key's versions, counted from the newest, if it has so many.
+    DeleteVersion {
+        bucket: usize,
+        key: usize,
+        version: usize,
+    },
+    SetVersioning {
+        bucket: usize,
+        suspend: bool,
+    },
+    Tag {
+        bucket: usize,
+        key: usize,
+        version: usize,
+    },
     Copy {
         from: (usize, usize),
         to: (usize, usize),
@@ -137,6 +152,10 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         4 => (bucket.clone(), key.clone(), condition())
             .prop_map(|(bucket, key, condition)| Op::Delete { bucket, key, condition }),
         1 => bucket.clone().prop_map(|bucket| Op::DeleteAll { bucket }),
+        5 => (bucket.clone(), key.clone(), 0..4usize)
+            .prop_map(|(bucket, key, version)| Op::DeleteVersion { bucket, key, version }),
+        2 => (bucket.clone(), any::<bool>()).prop_map(|(bucket, suspend)| Op::SetVersioning { bucket, suspend }),
+        1 => (bucket.clone(), key.clone(), 0..4usize).prop_map(|(bucket, key, version)| Op::Tag { bucket, key, version }),
         5 => (place(), place(), any::<bool>()).prop_map(|(from, to, replace)| Op::Copy { from, to, replace }),
         3 => (bucket, key).prop_map(|(bucket, key)| Op::CreateUpload { bucket, key }),
         6 => (slot.clone(), slot.clone(), part.clone())
