@@ -4,6 +4,7 @@
 //! the authorisation itself, in every call. Conditions that S3 attaches to a write are decided in the OM's state machine.
 
 mod admin;
+mod bucket_configs;
 mod buckets;
 mod identity;
 mod keys;
@@ -11,6 +12,10 @@ mod listing;
 mod uploads;
 
 pub use admin::{BackgroundStatus, OmOverview, TransferLeadership, TransferRejected};
+pub use bucket_configs::{
+    BucketConduct, BucketConductRejected, BucketConfig, ConfigChange, GetBucketConduct, GetBucketConfig, SetBucketConfig,
+    SetBucketConfigRejected,
+};
 pub use buckets::{
     BucketInfo, BucketLayout, BucketPage, BucketRejected, CreateBucket, CreateBucketRejected, DeleteBucket, DeleteBucketRejected,
     GetBucket, ListBuckets, ListBucketsRejected,
@@ -45,6 +50,12 @@ rpc::service! {
         11 delete_bucket(DeleteBucket) -> (), rejects DeleteBucketRejected, from [Gateway];
         12 get_bucket(GetBucket) -> BucketInfo, rejects BucketRejected, from [Gateway];
         13 list_buckets(ListBuckets) -> BucketPage, rejects ListBucketsRejected, from [Gateway];
+
+        /// What is set on a bucket of one kind.
+        16 get_bucket_config(GetBucketConfig) -> BucketConfig, rejects BucketRejected, from [Gateway];
+        17 set_bucket_config(SetBucketConfig) -> (), rejects SetBucketConfigRejected, from [Gateway];
+        /// What the gateway acts on itself when it serves the bucket, whoever asks.
+        18 bucket_conduct(GetBucketConduct) -> BucketConduct, rejects BucketConductRejected, from [Gateway];
 
         /// Authorises a write and hands out its first blocks. Not durable by itself: the commit stands behind it in the log.
         20 open_key(OpenKey) -> OpenedKey, rejects OpenKeyRejected, from [Gateway];

@@ -1,6 +1,8 @@
 //! The bytes of commands and rows, as logs and tables hold them. A line that changes is a log that no longer reads: give the
 //! new form a new number and keep the old one.
 
+use bucket_config::tagging::Tag;
+use bucket_config::{BucketDocument, BucketTags, ConfigKind};
 use om_core::rows::*;
 use om_core::*;
 use types::*;
@@ -72,6 +74,10 @@ fn source() -> CopySource {
 
 fn pair() -> SealedPair {
     SealedPair { access_key: AccessKeyId("AK".into()), sealed: vec![9, 8, 7], secret_version: 5 }
+}
+
+fn tags() -> BucketDocument {
+    BucketTags::new(vec![Tag { key: "k".into(), value: "v".into() }]).into()
 }
 
 const NOW: Timestamp = Timestamp(1_700_000_000_001);
@@ -208,6 +214,8 @@ fn commands() -> Vec<Command> {
         }
         .into(),
         RevokeSecret { user: user(), now: Some(NOW) }.into(),
+        SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Put(Box::new(tags())), now: NOW }.into(),
+        SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Delete(ConfigKind::Tagging), now: NOW }.into(),
     ]
 }
 
@@ -262,6 +270,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("user", ::tables::encode(&account)),
         ("access-key", ::tables::encode(&access_key)),
         ("access-key", ::tables::encode(&configured)),
+        ("bucket-config", ::tables::encode(&BucketConfigRow { document: tags(), changed: NOW })),
         ("revoked-key", ::tables::encode(&RevokedKeyRow { user: user(), revoked: NOW })),
     ]
 }

@@ -20,6 +20,7 @@ macro_rules! rejections {
 
 rejections! {
     DeleteBucketRejected => DeleteBucketRejected { NoSuchBucket, NotEmpty }
+    SetBucketConfigRejected => SetBucketConfigRejected { NoSuchBucket }
     CommitKeyRejected => CommitRejected { NoSuchBucket, NoSuchSession, PreconditionFailed, NoSuchKey, ForeignBlock }
     DeleteKeyRejected => DeleteKeyRejected { NoSuchBucket, PreconditionFailed }
     DeleteKeysRejected => DeleteKeysRejected { NoSuchBucket }

@@ -119,6 +119,7 @@ pub(super) enum Kind {
     CreateSecret,
     RevokeSecret,
     EnsureUser,
+    SetConfig,
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {
@@ -172,6 +173,7 @@ bucket_refusals!(
     UploadRejected,
     CompleteUploadRejected,
     AbortUploadRejected,
+    SetBucketConfigRejected,
 );
 
 pub(super) fn denied<R: Refusal>(denied: Denied) -> Stop<R> {

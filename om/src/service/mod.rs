@@ -2,6 +2,7 @@
 
 mod admin;
 mod asks;
+mod bucket_configs;
 mod buckets;
 mod calls;
 mod copies;
@@ -134,6 +135,9 @@ methods! {
     delete_bucket(api::DeleteBucket) -> (), rejects api::DeleteBucketRejected;
     get_bucket(api::GetBucket) -> api::BucketInfo, rejects api::BucketRejected;
     list_buckets(api::ListBuckets) -> api::BucketPage, rejects api::ListBucketsRejected;
+    get_bucket_config(api::GetBucketConfig) -> api::BucketConfig, rejects api::BucketRejected;
+    set_bucket_config(api::SetBucketConfig) -> (), rejects api::SetBucketConfigRejected;
+    bucket_conduct(api::GetBucketConduct) -> api::BucketConduct, rejects api::BucketConductRejected;
     open_key(api::OpenKey) -> api::OpenedKey, rejects api::OpenKeyRejected;
     allocate_blocks(api::AllocateBlocks) -> Vec<BlockLocation>, rejects api::AllocateRejected;
     commit_key(api::CommitKey) -> api::KeyCommitted, rejects api::CommitRejected;

@@ -26,6 +26,7 @@ mod purge_bucket;
 mod remove_reclaimed;
 mod reserve_ids;
 mod revoke_secret;
+mod set_bucket_config;
 mod set_seal_check;
 mod shared;
 
@@ -52,6 +53,7 @@ pub use purge_bucket::PurgeBucket;
 pub use remove_reclaimed::RemoveReclaimed;
 pub use reserve_ids::ReserveIds;
 pub use revoke_secret::{RevokeSecret, RevokeSecretRejected};
+pub use set_bucket_config::{ConfigChange, SetBucketConfig, SetBucketConfigRejected};
 pub use set_seal_check::SetSealCheck;
 pub use shared::{CommittedBlock, CopySource, KeyCommitted, NoSuchBucket};
 
@@ -140,6 +142,7 @@ commands! {
     10 CreateBucket -> crate::rows::BucketRow, rejects CreateBucketRejected;
     11 DeleteBucket -> (), rejects DeleteBucketRejected;
     12 PurgeBucket -> bool, rejects Never;
+    16 SetBucketConfig -> (), rejects SetBucketConfigRejected;
 
     20 OpenSession -> (), rejects Never;
     21 ExtendSession -> (), rejects Never;
