@@ -12,13 +12,15 @@ use crate::workspace::Workspace;
 const EDGES: &[(&str, &[&str])] = &[
     ("types", &[]),
     ("tables", &["types"]),
+    // Documents whose shape is S3's: one type for whoever stores, carries or reads them.
+    ("bucket-config", &["types"]),
     ("runtime", &["types"]),
     ("pki", &["types", "runtime"]),
     ("rpc", &["types", "runtime", "pki"]),
     ("raft-node", &["types", "tables", "runtime", "rpc"]),
-    ("om-api", &["types", "rpc"]),
-    ("om-core", &["types", "tables"]),
-    ("om", &["types", "tables", "runtime", "pki", "rpc", "raft-node", "om-api", "om-core", "scm-api"]),
+    ("om-api", &["types", "rpc", "bucket-config"]),
+    ("om-core", &["types", "tables", "bucket-config"]),
+    ("om", &["types", "tables", "runtime", "pki", "rpc", "raft-node", "bucket-config", "om-api", "om-core", "scm-api"]),
     ("scm-api", &["types", "rpc"]),
     ("scm-core", &["types", "tables"]),
     ("scm", &["types", "tables", "runtime", "pki", "rpc", "raft-node", "scm-api", "scm-core"]),
@@ -26,8 +28,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("datanode-api", &["types", "runtime", "pki", "rpc", "scm-api"]),
     ("datanode-core", &["types", "tables"]),
     ("datanode", &["types", "tables", "runtime", "pki", "rpc", "raft-node", "datanode-api", "datanode-core", "scm-api"]),
-    ("gateway-core", &["types"]),
-    ("gateway", &["types", "runtime", "pki", "rpc", "gateway-core", "om-api", "datanode-api"]),
+    ("gateway-core", &["types", "bucket-config"]),
+    ("gateway", &["types", "runtime", "pki", "rpc", "bucket-config", "gateway-core", "om-api", "datanode-api"]),
     (
         "server",
         &[

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use bucket_config::{BucketDocument, ConfigKind};
 use bytes::Bytes;
 use gateway_core::auth::{Scope, SigningKey as Derived};
 use om_api::*;
@@ -46,6 +47,7 @@ impl Default for State {
 #[derive(Debug, Default)]
 pub struct Bucket {
     location: Option<String>,
+    configs: BTreeMap<ConfigKind, BucketDocument>,
     pub keys: BTreeMap<String, Object>,
 }
 
@@ -231,6 +233,43 @@ impl Om for MemoryOm {
         let more = buckets.len() > request.limit as usize;
         buckets.truncate(request.limit as usize);
         Ok(BucketPage { owner: Some(user()), buckets, more })
+    }
+
+    async fn get_bucket_config(
+        &self,
+        cx: CallContext,
+        request: GetBucketConfig,
+    ) -> Result<BucketConfig, CallError<BucketRejected>> {
+        let state = self.checked(&cx, &request.by).map_err(refused(BucketRejected::Denied))?;
+        let Some(bucket) = state.buckets.get(request.bucket.as_str()) else { return reject(BucketRejected::NoSuchBucket) };
+        Ok(BucketConfig { document: bucket.configs.get(&request.kind).cloned() })
+    }
+
+    async fn set_bucket_config(
+        &self,
+        cx: CallContext,
+        request: SetBucketConfig,
+    ) -> Result<(), CallError<SetBucketConfigRejected>> {
+        let mut state = self.checked(&cx, &request.by).map_err(refused(SetBucketConfigRejected::Denied))?;
+        let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else {
+            return reject(SetBucketConfigRejected::NoSuchBucket);
+        };
+        match request.change {
+            ConfigChange::Put(document) => bucket.configs.insert(document.kind(), *document),
+            ConfigChange::Delete(kind) => bucket.configs.remove(&kind),
+        };
+        Ok(())
+    }
+
+    async fn bucket_conduct(
+        &self,
+        _: CallContext,
+        request: GetBucketConduct,
+    ) -> Result<BucketConduct, CallError<BucketConductRejected>> {
+        let state = self.state();
+        let Some(bucket) = state.buckets.get(request.bucket.as_str()) else { return reject(BucketConductRejected::NoSuchBucket) };
+        let documents = request.kinds.iter().filter_map(|kind| bucket.configs.get(kind).cloned()).collect();
+        Ok(BucketConduct { id: BucketId(1), owner: user().id, documents })
     }
 
     async fn open_key(&self, cx: CallContext, request: OpenKey) -> Result<OpenedKey, CallError<OpenKeyRejected>> {

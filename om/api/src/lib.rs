@@ -4,6 +4,7 @@
 //! the authorisation itself, in every call. Conditions that S3 attaches to a write are decided in the OM's state machine.
 
 mod admin;
+mod bucket_configs;
 mod buckets;
 mod identity;
 mod keys;
@@ -11,6 +12,10 @@ mod listing;
 mod uploads;
 
 pub use admin::{BackgroundStatus, OmOverview, TransferLeadership, TransferRejected};
+pub use bucket_configs::{
+    BucketConduct, BucketConductRejected, BucketConfig, ConfigChange, GetBucketConduct, GetBucketConfig, SetBucketConfig,
+    SetBucketConfigRejected,
+};
 pub use buckets::{
     BucketInfo, BucketLayout, BucketPage, BucketPurpose, BucketRejected, CreateBucket, CreateBucketRejected, DeleteBucket,
     DeleteBucketRejected, GetBucket, ListBuckets, ListBucketsRejected, SetBucketLock, SetBucketLockRejected, SetVersioning,
@@ -52,6 +57,12 @@ rpc::service! {
         13 list_buckets(ListBuckets) -> BucketPage, rejects ListBucketsRejected, from [Gateway];
         14 set_versioning(SetVersioning) -> (), rejects SetVersioningRejected, from [Gateway];
         15 set_bucket_lock(SetBucketLock) -> (), rejects SetBucketLockRejected, from [Gateway];
+
+        /// What is set on a bucket of one kind.
+        16 get_bucket_config(GetBucketConfig) -> BucketConfig, rejects BucketRejected, from [Gateway];
+        17 set_bucket_config(SetBucketConfig) -> (), rejects SetBucketConfigRejected, from [Gateway];
+        /// What the gateway acts on itself when it serves the bucket, whoever asks.
+        18 bucket_conduct(GetBucketConduct) -> BucketConduct, rejects BucketConductRejected, from [Gateway];
 
         /// Authorises a write and hands out its first blocks. Not durable by itself: the commit stands behind it in the log.
         20 open_key(OpenKey) -> OpenedKey, rejects OpenKeyRejected, from [Gateway];

@@ -4,6 +4,7 @@
 //! the action on a resource. Owners and administrators may; policies and ACLs will be read here, from the resource's row, and
 //! nowhere else.
 
+use bucket_config::ConfigKind;
 use minicbor::{Decode, Encode};
 use tables::{ReadTables, StorageFault};
 use types::ObjectKey;
@@ -83,6 +84,23 @@ pub enum Action {
     CreateBucket,
     DeleteBucket,
     GetBucket,
+    /// One of these a permission of S3's.
+    GetBucketCors,
+    PutBucketCors,
+    GetEncryptionConfiguration,
+    PutEncryptionConfiguration,
+    GetBucketTagging,
+    PutBucketTagging,
+    GetReplicationConfiguration,
+    PutReplicationConfiguration,
+    GetAnalyticsConfiguration,
+    PutAnalyticsConfiguration,
+    GetInventoryConfiguration,
+    PutInventoryConfiguration,
+    GetMetricsConfiguration,
+    PutMetricsConfiguration,
+    GetIntelligentTieringConfiguration,
+    PutIntelligentTieringConfiguration,
     ListKeys,
     ListUploads,
     ListVersions,
@@ -116,6 +134,39 @@ pub enum Action {
     Administer,
     /// To put a bucket into a volume other than S3's, or to give it to somebody.
     PlaceBucket,
+}
+
+impl Action {
+    pub fn of_getting(kind: ConfigKind) -> Self {
+        match kind {
+            ConfigKind::Cors => Self::GetBucketCors,
+            ConfigKind::Encryption => Self::GetEncryptionConfiguration,
+            ConfigKind::Tagging => Self::GetBucketTagging,
+            ConfigKind::Replication => Self::GetReplicationConfiguration,
+            ConfigKind::Analytics => Self::GetAnalyticsConfiguration,
+            ConfigKind::Inventory => Self::GetInventoryConfiguration,
+            ConfigKind::Metrics => Self::GetMetricsConfiguration,
+            ConfigKind::IntelligentTiering => Self::GetIntelligentTieringConfiguration,
+        }
+    }
+
+    pub fn of_putting(kind: ConfigKind) -> Self {
+        match kind {
+            ConfigKind::Cors => Self::PutBucketCors,
+            ConfigKind::Encryption => Self::PutEncryptionConfiguration,
+            ConfigKind::Tagging => Self::PutBucketTagging,
+            ConfigKind::Replication => Self::PutReplicationConfiguration,
+            ConfigKind::Analytics => Self::PutAnalyticsConfiguration,
+            ConfigKind::Inventory => Self::PutInventoryConfiguration,
+            ConfigKind::Metrics => Self::PutMetricsConfiguration,
+            ConfigKind::IntelligentTiering => Self::PutIntelligentTieringConfiguration,
+        }
+    }
+
+    /// With S3, who may set most kinds may take them away; the others have a permission of their own for that.
+    pub fn of_deleting(kind: ConfigKind) -> Self {
+        Self::of_putting(kind)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

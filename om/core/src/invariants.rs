@@ -8,8 +8,9 @@ use minicbor::Decode;
 use types::{BlockId, BucketId};
 
 use crate::rows::{
-    AccessKeyRow, BucketRow, CompletedRow, KeyRow, PartRow, Piece, ReclaimRow, Sequence, SessionRow, UserId, UserRow, VersionRow,
-    access_key_of_user, be64, block_key, completed_time_key, decode_version_key, email_key, name_key, user_bucket_key,
+    AccessKeyRow, BucketConfigRow, BucketRow, CompletedRow, KeyRow, PartRow, Piece, ReclaimRow, Sequence, SessionRow, UserId,
+    UserRow, VersionRow, access_key_of_user, be64, block_key, completed_time_key, decode_version_key, email_key, name_key,
+    user_bucket_key,
 };
 use crate::tables;
 
@@ -20,6 +21,7 @@ pub fn violations(tables: &dyn ReadTables) -> Result<Vec<String>, StorageFault> 
     pieces_add_up_to_sizes(tables, &mut found)?;
     stacks_of_versions_are_in_order(tables, &mut found)?;
     buckets_and_their_indexes_agree(tables, &mut found)?;
+    configurations_lie_under_their_kind(tables, &mut found)?;
     nothing_lies_in_a_bucket_that_is_gone(tables, &mut found)?;
     parts_have_their_upload(tables, &mut found)?;
     completions_and_their_times_agree(tables, &mut found)?;
@@ -188,6 +190,15 @@ fn buckets_and_their_indexes_agree(tables: &dyn ReadTables, found: &mut Vec<Stri
     Ok(())
 }
 
+fn configurations_lie_under_their_kind(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    each_row(tables, tables::BUCKET_CONFIGS, |key, row: BucketConfigRow| {
+        if key.get(8..) != Some(&[row.document.kind().number()]) {
+            found.push(format!("a {:?} document lies under another kind", row.document.kind()));
+        }
+        Ok(())
+    })
+}
+
 fn nothing_lies_in_a_bucket_that_is_gone(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
     let ids = |table: Table| {
         let mut ids = BTreeSet::new();
@@ -201,7 +212,7 @@ fn nothing_lies_in_a_bucket_that_is_gone(tables: &dyn ReadTables, found: &mut Ve
     if !live.is_disjoint(&ending) {
         found.push("a bucket exists and is ending".to_owned());
     }
-    for table in [tables::KEYS, tables::VERSIONS, tables::NULL_VERSIONS] {
+    for table in [tables::KEYS, tables::VERSIONS, tables::NULL_VERSIONS, tables::BUCKET_CONFIGS] {
         if !ids(table)?.is_subset(&live) {
             found.push(format!("{} has rows of a bucket that is gone", table.name));
         }

@@ -1,13 +1,14 @@
 //! Looking things up: buckets by name, keys and versions, and the bytes of an object.
 
+use bucket_config::{ConfigKind, Document};
 use tables::{ReadTables, StorageFault};
 use types::{BucketId, BucketName, ObjectKey, VersionId, VolumeName};
 
 use crate::rows::{
-    self, AccessKeyId, AccessKeyRow, BucketRow, CompletedRow, KeyHead, KeyRow, Piece, UploadKey, UploadRow, UserId, UserRow,
-    VersionRow, bucket_key, key_key, name_key, upload_key,
+    self, AccessKeyId, AccessKeyRow, BucketConfigRow, BucketRow, CompletedRow, KeyHead, KeyRow, Piece, UploadKey, UploadRow,
+    UserId, UserRow, VersionRow, bucket_key, config_key, key_key, name_key, upload_key,
 };
-use crate::tables::{ACCESS_KEYS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, KEYS, REVOKED_KEYS, UPLOADS, USERS};
+use crate::tables::{ACCESS_KEYS, BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, KEYS, REVOKED_KEYS, UPLOADS, USERS};
 use crate::versions;
 
 pub fn bucket_by_name(
@@ -27,6 +28,20 @@ pub fn bucket_by_name(
 
 pub fn bucket(tables: &dyn ReadTables, id: BucketId) -> Result<Option<BucketRow>, StorageFault> {
     rows::get(tables, BUCKETS, &bucket_key(id))
+}
+
+/// What is set on a bucket of one kind.
+pub fn bucket_config(tables: &dyn ReadTables, id: BucketId, kind: ConfigKind) -> Result<Option<BucketConfigRow>, StorageFault> {
+    let row: Option<BucketConfigRow> = rows::get(tables, BUCKET_CONFIGS, &config_key(id, kind))?;
+    match row {
+        Some(row) if row.document.kind() != kind => Err(rows::malformed(BUCKET_CONFIGS, "a document lies under another kind")),
+        row => Ok(row),
+    }
+}
+
+/// The same, as the document that it is.
+pub fn bucket_document<D: Document>(tables: &dyn ReadTables, id: BucketId) -> Result<Option<D>, StorageFault> {
+    Ok(bucket_config(tables, id, D::KIND)?.and_then(|row| D::of(row.document)))
 }
 
 pub fn current(tables: &dyn ReadTables, bucket: BucketId, key: &ObjectKey) -> Result<Option<KeyRow>, StorageFault> {

@@ -77,6 +77,8 @@ tables! {
     NULL_VERSIONS = 29 "null versions";
     /// `access key` → [`RevokedKeyRow`](crate::rows::RevokedKeyRow): access keys that no configuration brings back.
     REVOKED_KEYS = 30 "revoked access keys";
+    /// `bucket id be64 · kind` → [`BucketConfigRow`](crate::rows::BucketConfigRow): what the owner set on the bucket.
+    BUCKET_CONFIGS = 31 "bucket configurations";
 }
 
 #[cfg(test)]

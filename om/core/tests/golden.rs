@@ -1,6 +1,8 @@
 //! The bytes of commands and rows, as logs and tables hold them. A line that changes is a log that no longer reads: give the
 //! new form a new number and keep the old one.
 
+use bucket_config::tagging::Tag;
+use bucket_config::{BucketDocument, BucketTags, ConfigKind};
 use om_core::rows::*;
 use om_core::*;
 use types::*;
@@ -80,6 +82,10 @@ fn lock() -> ObjectLock {
 
 fn update(change: VersionChange) -> Command {
     UpdateVersion { bucket: BucketId(7), key: key(), version: Some(VersionId(3)), change, now: NOW }.into()
+}
+
+fn tags() -> BucketDocument {
+    BucketTags::new(vec![Tag { key: "k".into(), value: "v".into() }]).into()
 }
 
 const NOW: Timestamp = Timestamp(1_700_000_000_001);
@@ -249,6 +255,8 @@ fn commands() -> Vec<Command> {
             lock: Some(lock()),
         }
         .into(),
+        SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Put(Box::new(tags())), now: NOW }.into(),
+        SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Delete(ConfigKind::Tagging), now: NOW }.into(),
     ]
 }
 
@@ -314,6 +322,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("user", ::tables::encode(&account)),
         ("access-key", ::tables::encode(&access_key)),
         ("access-key", ::tables::encode(&configured)),
+        ("bucket-config", ::tables::encode(&BucketConfigRow { document: tags(), changed: NOW })),
         ("revoked-key", ::tables::encode(&RevokedKeyRow { user: user(), revoked: NOW })),
         ("bucket", ::tables::encode(&locked)),
         ("version", ::tables::encode(&VersionRow::Object(version))),

@@ -260,3 +260,13 @@ impl IntoCore for api::CompletedPart {
         core::CompletedPart { number: self.number, etag: self.etag, object: self.object }
     }
 }
+
+impl IntoCore for api::ConfigChange {
+    type Core = core::ConfigChange;
+    fn into_core(self) -> core::ConfigChange {
+        match self {
+            Self::Put(document) => core::ConfigChange::Put(document),
+            Self::Delete(kind) => core::ConfigChange::Delete(kind),
+        }
+    }
+}

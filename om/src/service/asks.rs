@@ -23,8 +23,9 @@ macro_rules! asks {
 asks! {
     by: CreateBucket, DeleteBucket, GetBucket, ListBuckets, OpenKey, AllocateBlocks, CommitKey, LookupKey, DeleteKey, DeleteKeys,
         CopyKey, ListKeys, CreateUpload, OpenPart, CommitPart, CopyPart, ListParts, CompleteUpload, AbortUpload, ListUploads,
-        CreateSecret, RevokeSecret, ListUsers, SetVersioning, SetBucketLock, ListVersions, UpdateVersion;
-    nobody: (), api::SigningKeyRequest, api::AbandonKey, api::EnsureUser, api::TransferLeadership
+        CreateSecret, RevokeSecret, ListUsers, SetVersioning, SetBucketLock, ListVersions, UpdateVersion, GetBucketConfig,
+        SetBucketConfig;
+    nobody: (), api::SigningKeyRequest, api::AbandonKey, api::GetBucketConduct, api::EnsureUser, api::TransferLeadership
 }
 
 impl Asks for api::Requester {

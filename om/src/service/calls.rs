@@ -122,6 +122,7 @@ pub(super) enum Kind {
     SetVersioning,
     SetBucketLock,
     UpdateVersion,
+    SetConfig,
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {
@@ -178,6 +179,7 @@ bucket_refusals!(
     SetVersioningRejected,
     SetBucketLockRejected,
     UpdateVersionRejected,
+    SetBucketConfigRejected,
 );
 
 pub(super) fn denied<R: Refusal>(denied: Denied) -> Stop<R> {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod asks;
+mod bucket_configs;
 mod buckets;
 mod calls;
 mod copies;
@@ -137,6 +138,9 @@ methods! {
     list_buckets(api::ListBuckets) -> api::BucketPage, rejects api::ListBucketsRejected;
     set_versioning(api::SetVersioning) -> (), rejects api::SetVersioningRejected;
     set_bucket_lock(api::SetBucketLock) -> (), rejects api::SetBucketLockRejected;
+    get_bucket_config(api::GetBucketConfig) -> api::BucketConfig, rejects api::BucketRejected;
+    set_bucket_config(api::SetBucketConfig) -> (), rejects api::SetBucketConfigRejected;
+    bucket_conduct(api::GetBucketConduct) -> api::BucketConduct, rejects api::BucketConductRejected;
     open_key(api::OpenKey) -> api::OpenedKey, rejects api::OpenKeyRejected;
     allocate_blocks(api::AllocateBlocks) -> Vec<BlockLocation>, rejects api::AllocateRejected;
     commit_key(api::CommitKey) -> api::KeyCommitted, rejects api::CommitRejected;

@@ -6,8 +6,10 @@ use types::{BucketId, LogIndex};
 
 use super::Outcome;
 use crate::namespace;
-use crate::rows::{bucket_key, is_empty_under, name_key, user_bucket_key};
-use crate::tables::{BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, ENDING_BUCKETS, KEYS, UPLOADS, USER_BUCKETS, VERSIONS};
+use crate::rows::{bucket_key, is_empty_under, keys_under, name_key, user_bucket_key};
+use crate::tables::{
+    BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, ENDING_BUCKETS, KEYS, UPLOADS, USER_BUCKETS, VERSIONS,
+};
 
 /// Its name is free at once. Uploads in flight cannot be reached any more and are freed piece by piece behind it
 /// ([`PurgeBucket`](super::PurgeBucket)), since they may be many.
@@ -37,6 +39,10 @@ impl DeleteBucket {
         tables.delete(BUCKETS, &inside);
         tables.delete(BUCKET_NAMES, &name_key(&row.volume, &row.name));
         tables.delete(USER_BUCKETS, &user_bucket_key(&row.owner, &row.volume, &row.name));
+        // One row a kind at most.
+        for key in keys_under(tables, BUCKET_CONFIGS, &inside, usize::MAX)?.0 {
+            tables.delete(BUCKET_CONFIGS, &key);
+        }
         // Parts without their upload do not occur.
         if !is_empty_under(tables, UPLOADS, &inside)? || !is_empty_under(tables, COMPLETED_UPLOADS, &inside)? {
             tables.put(ENDING_BUCKETS, &inside, Vec::new());

@@ -26,6 +26,7 @@ mod purge_bucket;
 mod remove_reclaimed;
 mod reserve_ids;
 mod revoke_secret;
+mod set_bucket_config;
 mod set_bucket_lock;
 mod set_seal_check;
 mod set_versioning;
@@ -55,6 +56,7 @@ pub use purge_bucket::PurgeBucket;
 pub use remove_reclaimed::RemoveReclaimed;
 pub use reserve_ids::ReserveIds;
 pub use revoke_secret::{RevokeSecret, RevokeSecretRejected};
+pub use set_bucket_config::{ConfigChange, SetBucketConfig, SetBucketConfigRejected};
 pub use set_bucket_lock::{SetBucketLock, SetBucketLockRejected};
 pub use set_seal_check::SetSealCheck;
 pub use set_versioning::{SetVersioning, SetVersioningRejected, VersioningStatus};
@@ -148,6 +150,7 @@ commands! {
     12 PurgeBucket -> bool, rejects Never;
     13 SetVersioning -> (), rejects SetVersioningRejected;
     14 SetBucketLock -> (), rejects SetBucketLockRejected;
+    16 SetBucketConfig -> (), rejects SetBucketConfigRejected;
 
     20 OpenSession -> (), rejects Never;
     21 ExtendSession -> (), rejects Never;

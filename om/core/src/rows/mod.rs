@@ -3,6 +3,7 @@
 //! A row type is what the table holds for ever: a field number is never reused, a later field is an `Option` or has a default.
 
 mod bucket;
+mod bucket_config;
 mod identity;
 mod key;
 mod meta;
@@ -12,6 +13,7 @@ mod upload;
 mod version;
 
 pub use bucket::{BucketLayout, BucketRow, Versioning, VolumeRow};
+pub use bucket_config::BucketConfigRow;
 pub use identity::{AccessKeyId, AccessKeyRow, PairOrigin, RevokedKeyRow, UserId, UserRow};
 pub use key::{Attributes, KeyBody, KeyHead, KeyRow, ObjectChecksum, PartEntry, Piece, Sequence, SystemHeader};
 pub use meta::SealCheck;
@@ -21,6 +23,7 @@ pub use upload::{CompletedRow, PartRow, UploadKey, UploadRow};
 pub use version::{DeleteMarker, VersionHead, VersionRow};
 
 pub(crate) use bucket::{bucket_key, name_key, user_bucket_key, user_bucket_prefix};
+pub(crate) use bucket_config::config_key;
 pub(crate) use identity::{access_key_of_user, access_key_prefix, email_key};
 pub(crate) use key::{key_key, key_prefix};
 pub(crate) use meta::{LOCK_CLOCK, SEAL_CHECK};

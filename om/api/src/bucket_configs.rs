@@ -1,0 +1,89 @@
+//! What is set on a bucket. The documents are S3's own (`bucket-config`).
+
+use bucket_config::{BucketDocument, ConfigKind, Invalid};
+use minicbor::{Decode, Encode};
+use types::{BucketId, BucketName};
+
+use crate::{Denied, Requester, UserId};
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct GetBucketConfig {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub bucket: BucketName,
+    #[n(2)]
+    pub kind: ConfigKind,
+}
+
+/// None of the kind is an answer, too: what S3 says to it differs from kind to kind.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BucketConfig {
+    #[n(0)]
+    pub document: Option<BucketDocument>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SetBucketConfig {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub bucket: BucketName,
+    #[n(2)]
+    pub change: ConfigChange,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum ConfigChange {
+    #[n(0)]
+    Put(#[n(0)] Box<BucketDocument>),
+    #[n(1)]
+    Delete(#[n(0)] ConfigKind),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum SetBucketConfigRejected {
+    #[n(0)]
+    #[error(transparent)]
+    Denied(#[n(0)] Denied),
+    #[n(1)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+    #[n(2)]
+    #[error("the document is not valid")]
+    Invalid(#[n(0)] Invalid),
+}
+
+/// What the gateway itself acts on when it serves the bucket: asked on nobody's behalf, and never shown to anybody.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct GetBucketConduct {
+    #[n(0)]
+    pub bucket: BucketName,
+    #[n(1)]
+    pub kinds: Vec<ConfigKind>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BucketConduct {
+    #[n(0)]
+    pub id: BucketId,
+    #[n(1)]
+    pub owner: UserId,
+    /// Of the kinds asked for, those that are set.
+    #[n(2)]
+    pub documents: Vec<BucketDocument>,
+}
+
+impl BucketConduct {
+    /// The document of one kind, if it was asked for and is set.
+    pub fn document<D: bucket_config::Document>(&self) -> Option<D> {
+        self.documents.iter().find(|document| document.kind() == D::KIND).cloned().and_then(D::of)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum BucketConductRejected {
+    #[n(0)]
+    #[error("no such bucket")]
+    NoSuchBucket,
+}
