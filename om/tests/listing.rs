@@ -31,6 +31,7 @@ async fn node_with_keys() -> (TempDir, Node, Requester) {
                     key: key(&name),
                     size: Some(0),
                     condition: WriteCondition::Always,
+                    locks: false,
                 };
                 let opened = node.om.open_key(cx(), open).await.expect("may be written");
                 node.om.commit_key(cx(), commit(&ada, &opened, "photos", &name, 0)).await.expect("a good commit");

@@ -245,6 +245,7 @@ async fn a_range_gets_the_blocks_under_it_and_a_pinned_read_notices_a_new_object
         key: key("big"),
         size: Some(3 << 20),
         condition: WriteCondition::Always,
+        locks: false,
     };
     let opened = node.om.open_key(cx(), open).await.expect("may be written");
     assert_eq!(opened.blocks.len(), 3);
@@ -277,6 +278,7 @@ async fn an_empty_object_needs_no_block() {
         key: key("empty"),
         size: Some(0),
         condition: WriteCondition::Always,
+        locks: false,
     };
     let opened = node.om.open_key(cx(), open).await.expect("may be written");
     assert_eq!(opened.blocks, []);

@@ -23,6 +23,7 @@ async fn create(node: &Node, by: &Requester, at: &str, checksum: Option<(Checksu
         key: key(at),
         attributes: ObjectAttributes { storage_class: Some("STANDARD".into()), ..ObjectAttributes::default() },
         checksum,
+        lock: None,
     };
     node.om.create_upload(cx(), request).await.expect("may be written").upload
 }
@@ -176,6 +177,8 @@ fn copy(by: &Requester, from: &str, to: &str) -> CopyKey {
         condition: WriteCondition::Always,
         storage_class: None,
         checksum: None,
+        lock: None,
+        tags: None,
     }
 }
 

@@ -6,7 +6,7 @@
 use http::Method;
 use types::{ETag, Timestamp};
 
-use crate::dates::parse_http_date;
+use crate::dates::{parse_http_date, parse_iso8601};
 use crate::dispatch::S3Operation;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::RequestHead;
@@ -163,6 +163,28 @@ pub fn refuse_unbuilt_conditions(operation: S3Operation, head: &RequestHead) -> 
     match conditions.into_iter().find(|name| head.has_header(name) && !built.contains(name)) {
         Some(name) => Err(S3Error::not_implemented(&format!("The header {name} of {operation}"))),
         None => Ok(()),
+    }
+}
+
+/// What a deletion is conditional on besides the tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeleteConditions {
+    pub if_modified: Option<Timestamp>,
+    pub if_size: Option<u64>,
+}
+
+impl DeleteConditions {
+    pub fn parse(head: &RequestHead) -> Result<Self, S3Error> {
+        const TIME: &str = "x-amz-if-match-last-modified-time";
+        const SIZE: &str = "x-amz-if-match-size";
+        let if_modified = head.header(TIME)?.map(|text| {
+            let time = parse_http_date(&text).or_else(|| parse_iso8601(&text));
+            time.ok_or_else(|| S3Error::invalid_argument("The value is not a date", TIME, &*text))
+        });
+        let if_size = head
+            .header(SIZE)?
+            .map(|text| text.trim().parse().map_err(|_| S3Error::invalid_argument("The value is not a size", SIZE, &*text)));
+        Ok(Self { if_modified: if_modified.transpose()?, if_size: if_size.transpose()? })
     }
 }
 

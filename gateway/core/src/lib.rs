@@ -20,10 +20,12 @@ pub mod dispatch;
 pub mod encoding;
 pub mod error;
 pub mod listing;
+pub mod lock;
 pub mod metadata;
 pub mod payload;
 pub mod range;
 pub mod request;
+pub mod tagging;
 pub mod xml;
 
 pub use error::{S3Error, S3ErrorCode};

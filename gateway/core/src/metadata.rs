@@ -177,32 +177,19 @@ pub fn check_storage_class(head: &RequestHead) -> Result<(), S3Error> {
 pub fn refuse_unbuilt_headers(head: &RequestHead) -> Result<(), S3Error> {
     for name in head.headers.keys() {
         let name = name.as_str();
-        let unbuilt =
-            ["x-amz-server-side-encryption", "x-amz-copy-source-server-side-encryption", "x-amz-object-lock-", "x-amz-grant-"]
-                .iter()
-                .any(|start| name.starts_with(start))
-                || matches!(
-                    name,
-                    "x-amz-tagging"
-                        | "x-amz-tagging-directive"
-                        | "x-amz-mfa"
-                        | "x-amz-write-offset-bytes"
-                        | "x-amz-bucket-object-lock-enabled"
-                        | "x-amz-object-ownership"
-                        | "x-amz-bucket-namespace"
-                        | "x-amz-object-annotation-directive"
-                );
-        if unbuilt {
-            // Said as off: what there is does just that.
-            let harmless = matches!(
-                (name, head.header(name)?.as_deref()),
-                ("x-amz-bucket-object-lock-enabled", Some("false" | "False"))
-                    | ("x-amz-tagging", Some(""))
-                    | ("x-amz-tagging-directive", Some("COPY"))
+        let unbuilt = ["x-amz-server-side-encryption", "x-amz-copy-source-server-side-encryption", "x-amz-grant-"]
+            .iter()
+            .any(|start| name.starts_with(start))
+            || matches!(
+                name,
+                "x-amz-mfa"
+                    | "x-amz-write-offset-bytes"
+                    | "x-amz-object-ownership"
+                    | "x-amz-bucket-namespace"
+                    | "x-amz-object-annotation-directive"
             );
-            if !harmless {
-                return Err(S3Error::not_implemented(&format!("The header {name}")));
-            }
+        if unbuilt {
+            return Err(S3Error::not_implemented(&format!("The header {name}")));
         }
     }
     match head.header("x-amz-acl")?.as_deref() {
@@ -300,8 +287,6 @@ mod tests {
         for (name, value) in [
             ("x-amz-server-side-encryption", "AES256"),
             ("x-amz-server-side-encryption-customer-key", "x"),
-            ("x-amz-object-lock-mode", "COMPLIANCE"),
-            ("x-amz-tagging", "a=b"),
             ("x-amz-grant-read", "id=x"),
             ("x-amz-acl", "public-read"),
         ] {

@@ -186,6 +186,7 @@ impl ReadObject {
             wanted: BlocksWanted::Range(om_api::ByteRange::Span(self.position, last)),
             pinned: Some(self.object),
             refresh,
+            purpose: om_api::LookupPurpose::Object,
         };
         let cx = CallContext::local(self.ids.next(), self.shared.config.om_timeout);
         let read = self.shared.om.lookup_key(cx, request).await.map_err(io::Error::other)?;

@@ -3,6 +3,7 @@
 use gateway_core::conditions::{self, ETagCondition, ReadConditions};
 use gateway_core::metadata::{Metadata, check_storage_class};
 use gateway_core::payload::checksum_header;
+use gateway_core::tagging::TagSet;
 use gateway_core::xml::{Owner, checksum_type_name};
 use gateway_core::{RequestHead, S3Error, checksum};
 use http::HeaderMap;
@@ -14,7 +15,8 @@ use crate::reply::set;
 /// What a write stores with the object.
 pub(super) fn parse_attributes(head: &RequestHead) -> Result<ObjectAttributes, S3Error> {
     check_storage_class(head)?;
-    Ok(to_attributes(Metadata::parse(head)?))
+    let tags = TagSet::of_header(head)?.map(TagSet::into_inner).unwrap_or_default();
+    Ok(ObjectAttributes { tags, ..to_attributes(Metadata::parse(head)?) })
 }
 
 fn to_attributes(metadata: Metadata) -> ObjectAttributes {

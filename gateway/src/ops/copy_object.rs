@@ -4,16 +4,18 @@
 use gateway_core::copy_source::CopySource;
 use gateway_core::payload::{ChecksumHasher, parse_checksum_algorithm};
 use gateway_core::range::RangeRequest;
+use gateway_core::tagging::TagSet;
 use gateway_core::xml::{CopyResult, copy_object_result};
-use gateway_core::{S3Error, S3ErrorCode};
+use gateway_core::{S3Error, S3ErrorCode, lock};
 use http::StatusCode;
 use om_api::{BlocksWanted, CopyAttributes, CopyKey, CopyRejected, KeyCopied, ObjectChecksum, ReadConditions, WriteCondition};
 use rpc::CallError;
-use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey};
+use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey, ObjectLock};
 
 use super::attributes::{parse_attributes, parse_source_conditions, parse_write_condition, to_core_conditions};
 use super::put_object::MAX_PUT;
 use super::source::{look_up_source, parse_source, source_is_marker, source_too_large};
+use super::versions::no_object_lock;
 use crate::context::OpContext;
 use crate::data::{ObjectSource, ReadObject};
 use crate::operation::{Operation, S3Request};
@@ -28,6 +30,8 @@ pub(crate) struct CopyObject {
     attributes: CopyAttributes,
     condition: WriteCondition,
     algorithm: Option<ChecksumAlgorithm>,
+    lock: Option<ObjectLock>,
+    tags: Option<Vec<(String, String)>>,
 }
 
 impl Operation for CopyObject {
@@ -43,6 +47,13 @@ impl Operation for CopyObject {
                 return Err(S3Error::invalid_argument("Unknown metadata directive.", "x-amz-metadata-directive", other));
             }
         };
+        let tags = match request.header("x-amz-tagging-directive")?.as_deref() {
+            None | Some("COPY") => None,
+            Some("REPLACE") => Some(TagSet::of_header(request)?.map(TagSet::into_inner).unwrap_or_default()),
+            Some(other) => {
+                return Err(S3Error::invalid_argument("Unknown tagging directive.", "x-amz-tagging-directive", other));
+            }
+        };
         let algorithm = request.header("x-amz-checksum-algorithm")?;
         Ok(Self {
             source: parse_source(request)?,
@@ -52,10 +63,13 @@ impl Operation for CopyObject {
             attributes,
             condition: parse_write_condition(request)?,
             algorithm: algorithm.map(|text| parse_checksum_algorithm(&text)).transpose()?,
+            lock: lock::parse_headers(request)?,
+            tags,
         })
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<KeyCopied, S3Error> {
+        lock::check_until(self.lock.and_then(|lock| lock.retention), cx.shared.clock.now())?;
         let (checksum, source_conditions) = match self.algorithm {
             Some(algorithm) => self.checksum(cx, algorithm).await?,
             None => (None, self.source_conditions.clone()),
@@ -72,6 +86,8 @@ impl Operation for CopyObject {
             condition: self.condition,
             storage_class: None,
             checksum,
+            lock: self.lock,
+            tags: self.tags,
         };
         match cx.om().copy_key(cx.call(), request).await {
             Ok(copied) => Ok(copied),
@@ -89,6 +105,7 @@ impl Operation for CopyObject {
                      metadata, storage class, website redirect location or encryption attributes.",
                 ),
                 CopyRejected::TooLarge => source_too_large(),
+                CopyRejected::NoObjectLock => no_object_lock(),
             }),
             Err(failure) => Err(call_failed(&failure)),
         }

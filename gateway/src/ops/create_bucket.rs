@@ -19,13 +19,23 @@ const MAX_LOCATION: usize = 64;
 pub(crate) struct CreateBucket {
     bucket: BucketName,
     plan: PayloadPlan,
+    object_lock: bool,
 }
 
 impl Operation for CreateBucket {
     type Reply = BucketName;
 
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
-        Ok(Self { bucket: request.bucket()?, plan: request.bodyless_plan()? })
+        let object_lock = match request.header("x-amz-bucket-object-lock-enabled")?.as_deref() {
+            None => false,
+            Some(text) if text.eq_ignore_ascii_case("true") => true,
+            Some(text) if text.eq_ignore_ascii_case("false") => false,
+            Some(other) => {
+                let why = "The value must be true or false";
+                return Err(S3Error::invalid_argument(why, "x-amz-bucket-object-lock-enabled", other));
+            }
+        };
+        Ok(Self { bucket: request.bucket()?, plan: request.bodyless_plan()?, object_lock })
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<BucketName, S3Error> {
@@ -36,7 +46,14 @@ impl Operation for CreateBucket {
         {
             return Err(S3ErrorCode::InvalidLocationConstraint.into());
         }
-        let request = om_api::CreateBucket { by: cx.by(), bucket: self.bucket.clone(), location, volume: None, owner: None };
+        let request = om_api::CreateBucket {
+            by: cx.by(),
+            bucket: self.bucket.clone(),
+            location,
+            volume: None,
+            owner: None,
+            object_lock: self.object_lock,
+        };
         match cx.om().create_bucket(cx.call(), request).await {
             // Made again by its owner it is as it was; S3 has answered so since its first region.
             Ok(_) | Err(CallError::Rejected(CreateBucketRejected::OwnedByYou(_))) => Ok(self.bucket),

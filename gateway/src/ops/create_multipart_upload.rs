@@ -1,13 +1,14 @@
 //! `CreateMultipartUpload`.
 
 use gateway_core::payload::{parse_checksum_algorithm, parse_checksum_type};
-use gateway_core::{S3Error, checksum, xml};
+use gateway_core::{S3Error, checksum, lock, xml};
 use http::StatusCode;
 use om_api::{CreateUpload, CreateUploadRejected, ObjectAttributes};
 use rpc::CallError;
-use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey, UploadId};
+use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey, ObjectLock, UploadId};
 
 use super::attributes::parse_attributes;
+use super::versions::no_object_lock;
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
 use crate::rejections::{call_failed, no_such_bucket};
@@ -18,6 +19,7 @@ pub(crate) struct CreateMultipartUpload {
     key: ObjectKey,
     attributes: ObjectAttributes,
     checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    lock: Option<ObjectLock>,
 }
 
 pub(crate) struct Created {
@@ -36,18 +38,21 @@ impl Operation for CreateMultipartUpload {
             key: request.key()?,
             attributes: parse_attributes(request)?,
             checksum: parse_checksum(request)?,
+            lock: lock::parse_headers(request)?,
         })
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<Created, S3Error> {
-        let Self { bucket, key, attributes, checksum } = self;
-        let request = CreateUpload { by: cx.by(), bucket: bucket.clone(), key: key.clone(), attributes, checksum };
+        let Self { bucket, key, attributes, checksum, lock } = self;
+        lock::check_until(lock.and_then(|lock| lock.retention), cx.shared.clock.now())?;
+        let request = CreateUpload { by: cx.by(), bucket: bucket.clone(), key: key.clone(), attributes, checksum, lock };
         match cx.om().create_upload(cx.call(), request).await {
             Ok(created) => {
                 cx.shared.uploads.put(created.upload, checksum);
                 Ok(Created { bucket, key, upload: created.upload, checksum })
             }
             Err(CallError::Rejected(CreateUploadRejected::Denied(why))) => Err(cx.denied(why)),
+            Err(CallError::Rejected(CreateUploadRejected::NoObjectLock)) => Err(no_object_lock()),
             Err(CallError::Rejected(CreateUploadRejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
             Err(failure) => Err(call_failed(&failure)),
         }

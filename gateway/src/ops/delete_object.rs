@@ -1,13 +1,14 @@
 //! `DeleteObject`.
 
-use gateway_core::conditions::{ETagCondition, WriteCondition};
-use gateway_core::{S3Error, S3ErrorCode};
+use gateway_core::conditions::{DeleteConditions, ETagCondition, WriteCondition};
+use gateway_core::{S3Error, S3ErrorCode, lock};
 use http::StatusCode;
 use om_api::{DeleteKey, DeleteKeyRejected, DeletedKey, KeyDeletion};
 use rpc::CallError;
-use types::{BucketName, ObjectKey, VersionId};
+use types::{BucketName, Bypass, ObjectKey, VersionId};
 
 use super::attributes::write_condition;
+use super::versions::locked;
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
 use crate::rejections::{call_failed, no_such_bucket};
@@ -18,6 +19,8 @@ pub(crate) struct DeleteObject {
     key: ObjectKey,
     version: Option<VersionId>,
     condition: WriteCondition,
+    conditions: DeleteConditions,
+    bypass: Bypass,
 }
 
 impl Operation for DeleteObject {
@@ -25,30 +28,26 @@ impl Operation for DeleteObject {
     type Reply = (DeletedKey, Option<VersionId>);
 
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
-        for unbuilt in ["x-amz-if-match-last-modified-time", "x-amz-if-match-size"] {
-            if request.has_header(unbuilt) {
-                return Err(S3Error::not_implemented(&format!("The header {unbuilt}")));
-            }
-        }
         let condition = request.header("if-match")?.map(|text| WriteCondition::if_match(&ETagCondition::parse(&text)));
         Ok(Self {
             bucket: request.bucket()?,
             key: request.key()?,
             version: request.version()?,
             condition: condition.unwrap_or_default(),
+            conditions: DeleteConditions::parse(request)?,
+            bypass: bypass(request)?,
         })
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<(DeletedKey, Option<VersionId>), S3Error> {
-        let Self { bucket, key, version, condition } = self;
-        let deletion = KeyDeletion { key, version, condition: write_condition(condition) };
+        let Self { bucket, key, version, condition, conditions: DeleteConditions { if_modified, if_size }, bypass } = self;
+        let deletion = KeyDeletion { key, version, condition: write_condition(condition), if_modified, if_size, bypass };
         match cx.om().delete_key(cx.call(), DeleteKey { by: cx.by(), bucket: bucket.clone(), deletion }).await {
             Ok(deleted) => Ok((deleted, version)),
-            // S3 deletes are idempotent: what is not there has been deleted well enough.
-            Err(CallError::Rejected(DeleteKeyRejected::NoSuchVersion)) => Ok((DeletedKey::default(), version)),
             Err(CallError::Rejected(DeleteKeyRejected::Denied(why))) => Err(cx.denied(why)),
             Err(CallError::Rejected(DeleteKeyRejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
             Err(CallError::Rejected(DeleteKeyRejected::PreconditionFailed)) => Err(S3ErrorCode::PreconditionFailed.into()),
+            Err(CallError::Rejected(DeleteKeyRejected::Locked)) => Err(locked()),
             Err(failure) => Err(call_failed(&failure)),
         }
     }
@@ -63,4 +62,8 @@ impl Operation for DeleteObject {
         }
         reply
     }
+}
+
+pub(super) fn bypass(request: &S3Request) -> Result<Bypass, S3Error> {
+    Ok(if lock::wants_bypass(request)? { Bypass::Governance } else { Bypass::No })
 }

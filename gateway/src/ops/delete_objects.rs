@@ -7,9 +7,11 @@ use gateway_core::{S3Error, S3ErrorCode};
 use http::StatusCode;
 use om_api::{DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey, KeyDeletion};
 use rpc::CallError;
-use types::BucketName;
+use types::{BucketName, Bypass};
 
 use super::attributes::write_condition;
+use super::delete_object::bypass;
+use super::versions::locked;
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
 use crate::rejections::{call_failed, no_such_bucket};
@@ -18,6 +20,7 @@ use crate::reply::{self, Reply};
 pub(crate) struct DeleteObjects {
     bucket: BucketName,
     plan: PayloadPlan,
+    bypass: Bypass,
 }
 
 pub(crate) struct Outcome {
@@ -34,7 +37,7 @@ impl Operation for DeleteObjects {
             // A list that was cut or changed on the way deletes what was not meant.
             return Err(S3Error::invalid_request("Missing required header for this request: Content-MD5 OR x-amz-checksum-*"));
         }
-        Ok(Self { bucket: request.bucket()?, plan })
+        Ok(Self { bucket: request.bucket()?, plan, bypass: bypass(request)? })
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<Outcome, S3Error> {
@@ -44,7 +47,7 @@ impl Operation for DeleteObjects {
         let mut asked = Vec::with_capacity(objects.len());
         let mut deletions = Vec::with_capacity(objects.len());
         for object in objects {
-            match to_deletion(&object) {
+            match to_deletion(&object, self.bypass) {
                 Ok(deletion) => {
                     deletions.push(deletion);
                     asked.push(object);
@@ -56,8 +59,6 @@ impl Operation for DeleteObjects {
         for (object, outcome) in asked.into_iter().zip(outcomes) {
             match outcome {
                 Ok(deleted) => result.deleted.push(to_deleted(object, &deleted)),
-                // What is not there has been deleted well enough.
-                Err(DeleteKeyRejected::NoSuchVersion) => result.deleted.push(to_deleted(object, &DeletedKey::default())),
                 Err(DeleteKeyRejected::Denied(why)) => result.failed.push(failed(object, cx.denied(why))),
                 Err(DeleteKeyRejected::NoSuchBucket) => {
                     result.failed.push(failed(object, S3ErrorCode::NoSuchBucket.into()));
@@ -65,6 +66,7 @@ impl Operation for DeleteObjects {
                 Err(DeleteKeyRejected::PreconditionFailed) => {
                     result.failed.push(failed(object, S3ErrorCode::PreconditionFailed.into()));
                 }
+                Err(DeleteKeyRejected::Locked) => result.failed.push(failed(object, locked())),
             }
         }
         Ok(Outcome { result, quiet })
@@ -89,13 +91,12 @@ async fn delete(
     }
 }
 
-fn to_deletion(object: &ObjectToDelete) -> Result<KeyDeletion, S3Error> {
+fn to_deletion(object: &ObjectToDelete, bypass: Bypass) -> Result<KeyDeletion, S3Error> {
     let (key, version) = object.resolve()?;
-    if object.last_modified.is_some() || object.size.is_some() {
-        return Err(S3Error::not_implemented("A condition on the time or size of an object"));
-    }
+    let (if_modified, if_size) = (object.last_modified, object.size);
     let condition = object.etag.as_deref().map(|text| WriteCondition::if_match(&ETagCondition::parse(text)));
-    Ok(KeyDeletion { key, version, condition: write_condition(condition.unwrap_or_default()) })
+    let condition = write_condition(condition.unwrap_or_default());
+    Ok(KeyDeletion { key, version, condition, if_modified, if_size, bypass })
 }
 
 fn to_deleted(object: ObjectToDelete, outcome: &DeletedKey) -> Deleted {

@@ -2,6 +2,7 @@
 
 use gateway_core::{S3Error, xml};
 use http::StatusCode;
+use om_api::BucketPurpose;
 use types::BucketName;
 
 use super::head_bucket::get_bucket;
@@ -21,7 +22,7 @@ impl Operation for GetBucketLocation {
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<String, S3Error> {
-        let info = get_bucket(cx, &self.bucket).await?;
+        let info = get_bucket(cx, &self.bucket, BucketPurpose::Location).await?;
         Ok(xml::location_constraint(info.location.as_deref(), cx.region()))
     }
 

@@ -2,7 +2,7 @@
 
 use gateway_core::S3Error;
 use http::StatusCode;
-use om_api::{BucketInfo, BucketRejected, GetBucket};
+use om_api::{BucketInfo, BucketPurpose, BucketRejected, GetBucket};
 use rpc::CallError;
 use types::BucketName;
 
@@ -24,7 +24,7 @@ impl Operation for HeadBucket {
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<String, S3Error> {
-        let info = get_bucket(cx, &self.bucket).await?;
+        let info = get_bucket(cx, &self.bucket, BucketPurpose::Head).await?;
         Ok(info.location.unwrap_or_else(|| cx.region().to_owned()))
     }
 
@@ -35,8 +35,8 @@ impl Operation for HeadBucket {
     }
 }
 
-pub(super) async fn get_bucket(cx: &OpContext, bucket: &BucketName) -> Result<BucketInfo, S3Error> {
-    match cx.om().get_bucket(cx.call(), GetBucket { by: cx.by(), bucket: bucket.clone() }).await {
+pub(super) async fn get_bucket(cx: &OpContext, bucket: &BucketName, purpose: BucketPurpose) -> Result<BucketInfo, S3Error> {
+    match cx.om().get_bucket(cx.call(), GetBucket { by: cx.by(), bucket: bucket.clone(), purpose }).await {
         Ok(info) => Ok(info),
         Err(CallError::Rejected(BucketRejected::Denied(why))) => Err(cx.denied(why)),
         Err(CallError::Rejected(BucketRejected::NoSuchBucket)) => Err(no_such_bucket(bucket)),

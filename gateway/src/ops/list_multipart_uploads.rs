@@ -4,7 +4,7 @@ use gateway_core::S3Error;
 use gateway_core::listing::ListMultipartUploads as Asked;
 use gateway_core::xml::{ListMultipartUploadsResult, Listed, ListedUpload};
 use http::StatusCode;
-use om_api::{BucketRejected, ListUploads, UploadPage, UploadSummary};
+use om_api::{BucketPurpose, BucketRejected, ListUploads, UploadPage, UploadSummary};
 use rpc::CallError;
 use types::BucketName;
 
@@ -43,7 +43,7 @@ impl ListMultipartUploads {
     async fn list(&self, cx: &OpContext) -> Result<UploadPage, S3Error> {
         let Asked { scope, key_marker, upload_id_marker } = &self.asked;
         if scope.max_keys == 0 {
-            get_bucket(cx, &self.bucket).await?;
+            get_bucket(cx, &self.bucket, BucketPurpose::Head).await?;
             return Ok(UploadPage {
                 uploads: Vec::new(),
                 common_prefixes: Vec::new(),

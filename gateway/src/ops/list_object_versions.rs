@@ -1,15 +1,19 @@
-//! `ListObjectVersions`. Versioning cannot be switched on yet, so the versions of a bucket are its current objects, each with
-//! the id `null`.
+//! `ListObjectVersions`.
 
 use gateway_core::S3Error;
 use gateway_core::listing::ListObjectVersions as Asked;
-use gateway_core::xml::{ListObjectVersionsResult, Listed, ListedVersion};
+use gateway_core::xml::{ListObjectVersionsResult, Listed, ListedMarker, ListedVersion, VersionKind};
 use http::StatusCode;
+use om_api::{BucketPurpose, ListRejected, ListVersions, VersionEntry, VersionPage, VersionStart};
+use rpc::CallError;
 use types::{BucketName, VersionId};
 
-use super::page;
+use super::attributes::owner;
+use super::head_bucket::get_bucket;
+use super::page::to_object;
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
+use crate::rejections::{call_failed, no_such_bucket};
 use crate::reply::{self, Reply};
 
 pub(crate) struct ListObjectVersions {
@@ -25,19 +29,74 @@ impl Operation for ListObjectVersions {
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<String, S3Error> {
-        let page = page::list(cx, &self.bucket, &self.asked.scope, self.asked.start()).await?;
-        let ends_with_key = page.listed.entries.last().is_some_and(|object| page.last.as_ref() == Some(&object.key));
-        let last = page.last.map(|name| (name, ends_with_key.then_some(VersionId::NULL)));
-        let null_version =
-            |object| ListedVersion { object, version_id: VersionId::NULL, is_latest: true, is_delete_marker: false };
-        let listed = Listed {
-            entries: page.listed.entries.into_iter().map(null_version).collect(),
-            common_prefixes: page.listed.common_prefixes,
-        };
+        let page = self.page(cx).await?;
+        metrics::histogram!("gateway_list_seeks").record(page.seeks as f64);
+        let last = page.entries.last().filter(|_| page.more).map(name);
+        let mut listed = Listed { entries: Vec::with_capacity(page.entries.len()), common_prefixes: Vec::new() };
+        for entry in page.entries {
+            match entry {
+                VersionEntry::CommonPrefix(prefix) => listed.common_prefixes.push(prefix),
+                VersionEntry::Object { object, version, is_latest } => {
+                    let kind = VersionKind::Object(to_object(object));
+                    listed.entries.push(ListedVersion { kind, version_id: version, is_latest });
+                }
+                VersionEntry::DeleteMarker { marker, version, is_latest } => {
+                    let kind = VersionKind::DeleteMarker(ListedMarker {
+                        key: marker.key.as_str().to_owned(),
+                        last_modified: marker.last_modified,
+                        owner: owner(&marker.owner),
+                    });
+                    listed.entries.push(ListedVersion { kind, version_id: version, is_latest });
+                }
+            }
+        }
         Ok(ListObjectVersionsResult { bucket: self.bucket.as_str(), request: &self.asked, listed, last }.to_xml())
     }
 
     fn render(document: String) -> Reply {
         reply::xml(StatusCode::OK, document)
+    }
+}
+
+impl ListObjectVersions {
+    async fn page(&self, cx: &OpContext) -> Result<VersionPage, S3Error> {
+        let scope = &self.asked.scope;
+        if scope.max_keys == 0 {
+            // Asked for nothing, there is nothing more either; the bucket must be there all the same.
+            get_bucket(cx, &self.bucket, BucketPurpose::Head).await?;
+            return Ok(VersionPage { entries: Vec::new(), more: false, seeks: 0 });
+        }
+        let request = ListVersions {
+            by: cx.by(),
+            bucket: self.bucket.clone(),
+            prefix: scope.prefix.clone(),
+            delimiter: scope.delimiter.clone(),
+            start: self.start(),
+            limit: scope.max_keys,
+        };
+        match cx.om().list_versions(cx.call(), request).await {
+            Ok(page) => Ok(page),
+            Err(CallError::Rejected(ListRejected::Denied(why))) => Err(cx.denied(why)),
+            Err(CallError::Rejected(ListRejected::NoSuchBucket)) => Err(no_such_bucket(&self.bucket)),
+            Err(failure) => Err(call_failed(&failure)),
+        }
+    }
+
+    /// A version of what is no key is behind nothing but that name.
+    fn start(&self) -> VersionStart {
+        let marker = &self.asked.key_marker;
+        match (self.asked.version_id_marker, types::ObjectKey::parse(marker)) {
+            _ if marker.is_empty() => VersionStart::Beginning,
+            (Some(version), Ok(key)) => VersionStart::AfterVersion(key, version),
+            (_, _) => VersionStart::AfterKey(marker.clone()),
+        }
+    }
+}
+
+fn name(entry: &VersionEntry) -> (String, Option<VersionId>) {
+    match entry {
+        VersionEntry::Object { object, version, .. } => (object.key.as_str().to_owned(), Some(*version)),
+        VersionEntry::DeleteMarker { marker, version, .. } => (marker.key.as_str().to_owned(), Some(*version)),
+        VersionEntry::CommonPrefix(prefix) => (prefix.clone(), None),
     }
 }

@@ -8,9 +8,16 @@ mod create_bucket;
 mod create_multipart_upload;
 mod delete_bucket;
 mod delete_object;
+mod delete_object_tagging;
 mod delete_objects;
 mod get_bucket_location;
+mod get_bucket_versioning;
 mod get_object;
+mod get_object_attributes;
+mod get_object_legal_hold;
+mod get_object_lock_configuration;
+mod get_object_retention;
+mod get_object_tagging;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
@@ -21,10 +28,16 @@ mod list_objects_v2;
 mod list_parts;
 mod object_reading;
 mod page;
+mod put_bucket_versioning;
 mod put_object;
+mod put_object_legal_hold;
+mod put_object_lock_configuration;
+mod put_object_retention;
+mod put_object_tagging;
 mod source;
 mod upload_part;
 mod upload_part_copy;
+mod versions;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -50,9 +63,18 @@ pub(crate) fn perform<'a>(
         S3Operation::CreateMultipartUpload => run::<create_multipart_upload::CreateMultipartUpload>(request, cx).boxed(),
         S3Operation::DeleteBucket => run::<delete_bucket::DeleteBucket>(request, cx).boxed(),
         S3Operation::DeleteObject => run::<delete_object::DeleteObject>(request, cx).boxed(),
+        S3Operation::DeleteObjectTagging => run::<delete_object_tagging::DeleteObjectTagging>(request, cx).boxed(),
         S3Operation::DeleteObjects => run::<delete_objects::DeleteObjects>(request, cx).boxed(),
         S3Operation::GetBucketLocation => run::<get_bucket_location::GetBucketLocation>(request, cx).boxed(),
+        S3Operation::GetBucketVersioning => run::<get_bucket_versioning::GetBucketVersioning>(request, cx).boxed(),
         S3Operation::GetObject => run::<get_object::GetObject>(request, cx).boxed(),
+        S3Operation::GetObjectAttributes => run::<get_object_attributes::GetObjectAttributes>(request, cx).boxed(),
+        S3Operation::GetObjectLegalHold => run::<get_object_legal_hold::GetObjectLegalHold>(request, cx).boxed(),
+        S3Operation::GetObjectLockConfiguration => {
+            run::<get_object_lock_configuration::GetObjectLockConfiguration>(request, cx).boxed()
+        }
+        S3Operation::GetObjectRetention => run::<get_object_retention::GetObjectRetention>(request, cx).boxed(),
+        S3Operation::GetObjectTagging => run::<get_object_tagging::GetObjectTagging>(request, cx).boxed(),
         S3Operation::HeadBucket => run::<head_bucket::HeadBucket>(request, cx).boxed(),
         S3Operation::HeadObject => run::<head_object::HeadObject>(request, cx).boxed(),
         S3Operation::ListBuckets => run::<list_buckets::ListBuckets>(request, cx).boxed(),
@@ -61,7 +83,14 @@ pub(crate) fn perform<'a>(
         S3Operation::ListObjects => run::<list_objects::ListObjects>(request, cx).boxed(),
         S3Operation::ListObjectsV2 => run::<list_objects_v2::ListObjectsV2>(request, cx).boxed(),
         S3Operation::ListParts => run::<list_parts::ListParts>(request, cx).boxed(),
+        S3Operation::PutBucketVersioning => run::<put_bucket_versioning::PutBucketVersioning>(request, cx).boxed(),
         S3Operation::PutObject => run::<put_object::PutObject>(request, cx).boxed(),
+        S3Operation::PutObjectLegalHold => run::<put_object_legal_hold::PutObjectLegalHold>(request, cx).boxed(),
+        S3Operation::PutObjectLockConfiguration => {
+            run::<put_object_lock_configuration::PutObjectLockConfiguration>(request, cx).boxed()
+        }
+        S3Operation::PutObjectRetention => run::<put_object_retention::PutObjectRetention>(request, cx).boxed(),
+        S3Operation::PutObjectTagging => run::<put_object_tagging::PutObjectTagging>(request, cx).boxed(),
         S3Operation::UploadPart => run::<upload_part::UploadPart>(request, cx).boxed(),
         S3Operation::UploadPartCopy => run::<upload_part_copy::UploadPartCopy>(request, cx).boxed(),
         S3Operation::CorsPreflight
@@ -83,7 +112,6 @@ pub(crate) fn perform<'a>(
         | S3Operation::DeleteBucketTagging
         | S3Operation::DeleteBucketWebsite
         | S3Operation::DeleteObjectAnnotation
-        | S3Operation::DeleteObjectTagging
         | S3Operation::DeletePublicAccessBlock
         | S3Operation::GetBucketAbac
         | S3Operation::GetBucketAccelerateConfiguration
@@ -105,15 +133,9 @@ pub(crate) fn perform<'a>(
         | S3Operation::GetBucketReplication
         | S3Operation::GetBucketRequestPayment
         | S3Operation::GetBucketTagging
-        | S3Operation::GetBucketVersioning
         | S3Operation::GetBucketWebsite
         | S3Operation::GetObjectAcl
         | S3Operation::GetObjectAnnotation
-        | S3Operation::GetObjectAttributes
-        | S3Operation::GetObjectLegalHold
-        | S3Operation::GetObjectLockConfiguration
-        | S3Operation::GetObjectRetention
-        | S3Operation::GetObjectTagging
         | S3Operation::GetObjectTorrent
         | S3Operation::GetPublicAccessBlock
         | S3Operation::ListBucketAnalyticsConfigurations
@@ -139,14 +161,9 @@ pub(crate) fn perform<'a>(
         | S3Operation::PutBucketReplication
         | S3Operation::PutBucketRequestPayment
         | S3Operation::PutBucketTagging
-        | S3Operation::PutBucketVersioning
         | S3Operation::PutBucketWebsite
         | S3Operation::PutObjectAcl
         | S3Operation::PutObjectAnnotation
-        | S3Operation::PutObjectLegalHold
-        | S3Operation::PutObjectLockConfiguration
-        | S3Operation::PutObjectRetention
-        | S3Operation::PutObjectTagging
         | S3Operation::PutPublicAccessBlock
         | S3Operation::RenameObject
         | S3Operation::RestoreObject

@@ -1,20 +1,21 @@
 //! What GetObject and HeadObject share: the look-up, the conditions, the range, the headers.
 
 use gateway_core::conditions::{IfRange, ReadConditions, ReadVerdict};
-use gateway_core::dates::format_http_date;
+use gateway_core::dates::{format_http_date, format_iso8601};
 use gateway_core::metadata::ResponseOverrides;
 use gateway_core::range::{ByteRange, RangeRequest};
-use gateway_core::{S3Error, S3ErrorCode};
+use gateway_core::{S3Error, S3ErrorCode, lock};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use om_api::{BlocksWanted, LookupKey, LookupRejected, ObjectChecksum, ObjectInfo, ObjectRead};
+use om_api::{BlocksWanted, LookupKey, LookupPurpose, LookupRejected, ObjectChecksum, ObjectInfo, ObjectRead};
 use rpc::CallError;
-use types::{ChecksumType, PartNumber};
+use types::{ChecksumType, ObjectKey, ObjectLock, PartNumber, VersionId};
 
 use super::attributes::{set_checksum, to_metadata};
+use super::versions::NamedVersion;
 use crate::context::OpContext;
 use crate::data::ObjectSource;
 use crate::operation::S3Request;
-use crate::rejections::{call_failed, no_such_bucket, no_such_key};
+use crate::rejections::{call_failed, no_such_key};
 use crate::reply::{self, Reply, ReplyBody, set};
 
 /// Which bytes a read wants.
@@ -99,7 +100,8 @@ impl Reading {
     async fn ask(&self, cx: &OpContext, blocks: Blocks) -> Result<ObjectRead, S3Error> {
         let ObjectSource { bucket, key, version } = self.source.clone();
         let wanted = self.wanted.blocks(blocks);
-        let request = LookupKey { by: cx.by(), bucket, key, version, wanted, pinned: None, refresh: false };
+        let purpose = LookupPurpose::Object;
+        let request = LookupKey { by: cx.by(), bucket, key, version, wanted, pinned: None, refresh: false, purpose };
         match cx.om().lookup_key(cx.call(), request).await {
             Ok(read) => Ok(read),
             Err(CallError::Rejected(rejection)) => Err(self.rejected(cx, rejection)),
@@ -108,20 +110,18 @@ impl Reading {
     }
 
     fn rejected(&self, cx: &OpContext, rejection: LookupRejected) -> S3Error {
-        let delete_marker =
-            |error: S3Error| error.header(HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("true"));
-        match rejection {
-            LookupRejected::Denied(why) => cx.denied(why),
-            LookupRejected::NoSuchBucket => no_such_bucket(&self.source.bucket),
-            LookupRejected::NoSuchKey | LookupRejected::Replaced => no_such_key(&self.source.key),
-            LookupRejected::NoSuchVersion => S3Error::new(S3ErrorCode::NoSuchVersion).field("Key", self.source.key.as_str()),
-            // Named by its version, a marker is there and cannot be read; as the current version it hides the key.
-            LookupRejected::DeleteMarker(_) if self.source.version.is_some() => {
-                delete_marker(S3ErrorCode::MethodNotAllowed.into())
-            }
-            LookupRejected::DeleteMarker(_) => delete_marker(no_such_key(&self.source.key)),
-            LookupRejected::NoSuchPart => S3ErrorCode::InvalidPartNumber.into(),
-        }
+        let ObjectSource { bucket, key, version } = self.source.clone();
+        NamedVersion { bucket, key, version }.rejected(cx, rejection)
+    }
+}
+
+/// Named by its version, a marker is there and cannot be read; as the current version it hides the key.
+pub(super) fn unreadable_version(key: &ObjectKey, asked: Option<VersionId>, marker: VersionId) -> S3Error {
+    let error = if asked.is_some() { S3ErrorCode::MethodNotAllowed.into() } else { no_such_key(key) };
+    let error = error.header(HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("true"));
+    match HeaderValue::from_str(&marker.to_string()) {
+        Ok(version) => error.header(HeaderName::from_static("x-amz-version-id"), version),
+        Err(_) => error,
     }
 }
 
@@ -178,6 +178,16 @@ fn not_modified(info: &ObjectInfo) -> S3Error {
     error
 }
 
+fn write_lock(headers: &mut HeaderMap, lock: ObjectLock) {
+    if let Some(retention) = lock.retention {
+        set(headers, "x-amz-object-lock-mode", lock::mode_name(retention.mode));
+        set(headers, "x-amz-object-lock-retain-until-date", format_iso8601(retention.until));
+    }
+    if let Some(hold) = lock.legal_hold {
+        set(headers, "x-amz-object-lock-legal-hold", lock::hold_name(hold));
+    }
+}
+
 impl Found {
     /// The answer, with the body that goes with it: empty for HEAD, whose headers are the same.
     pub(super) fn into_reply(self, body: ReplyBody) -> Reply {
@@ -203,6 +213,13 @@ impl Found {
         }
         if let (Wanted::Part(_), Some(parts)) = (self.wanted, info.parts) {
             set(headers, "x-amz-mp-parts-count", parts.to_string());
+        }
+        let tags = info.attributes.tags.len();
+        if tags > 0 {
+            set(headers, "x-amz-tagging-count", tags.to_string());
+        }
+        if let Some(lock) = info.lock {
+            write_lock(headers, lock);
         }
         if self.shows_checksum {
             self.write_checksum(headers);

@@ -3,7 +3,7 @@
 use gateway_core::S3Error;
 use gateway_core::listing::{ListScope, PageStart};
 use gateway_core::xml::{Listed, ListedObject};
-use om_api::{KeyPage, KeySummary, ListEntry, ListKeys, ListRejected, ListStart};
+use om_api::{BucketPurpose, KeyPage, KeySummary, ListEntry, ListKeys, ListRejected, ListStart};
 use rpc::CallError;
 use types::BucketName;
 
@@ -23,7 +23,7 @@ pub(super) struct Page {
 pub(super) async fn list(cx: &OpContext, bucket: &BucketName, scope: &ListScope, start: PageStart) -> Result<Page, S3Error> {
     if scope.max_keys == 0 {
         // Asked for nothing, there is nothing more either; the bucket must be there all the same.
-        get_bucket(cx, bucket).await?;
+        get_bucket(cx, bucket, BucketPurpose::Head).await?;
         return Ok(Page { listed: Listed::default(), last: None, next: None });
     }
     let request = ListKeys {
@@ -67,7 +67,7 @@ fn to_page(page: KeyPage) -> Page {
     Page { listed, last, next }
 }
 
-fn to_object(key: KeySummary) -> ListedObject {
+pub(super) fn to_object(key: KeySummary) -> ListedObject {
     ListedObject {
         key: key.key.as_str().to_owned(),
         last_modified: key.last_modified,

@@ -1,16 +1,17 @@
 //! `PutObject`.
 
 use gateway_core::payload::{EtagDigest, PayloadPlan};
-use gateway_core::{S3Error, S3ErrorCode};
+use gateway_core::{S3Error, S3ErrorCode, lock};
 use http::StatusCode;
 use om_api::{
     CommitKey, CommitRejected, KeyCommitted, ObjectAttributes, ObjectChecksum, OpenKey, OpenKeyRejected, OpenedKey,
     WriteCondition,
 };
 use rpc::CallError;
-use types::{BucketName, ChecksumAlgorithm, ChecksumType, ETag, ObjectKey};
+use types::{BucketName, ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, ObjectLock};
 
 use super::attributes::{parse_attributes, parse_write_condition, set_checksum};
+use super::versions::no_object_lock;
 use crate::context::OpContext;
 use crate::data::{BlockSink, receive};
 use crate::operation::{Operation, S3Request};
@@ -26,6 +27,7 @@ pub(crate) struct PutObject {
     plan: PayloadPlan,
     attributes: ObjectAttributes,
     condition: WriteCondition,
+    lock: Option<ObjectLock>,
 }
 
 impl Operation for PutObject {
@@ -42,10 +44,12 @@ impl Operation for PutObject {
             plan,
             attributes: parse_attributes(request)?,
             condition: parse_write_condition(request)?,
+            lock: lock::parse_headers(request)?,
         })
     }
 
     async fn run(mut self, cx: &mut OpContext) -> Result<KeyCommitted, S3Error> {
+        lock::check_until(self.lock.and_then(|lock| lock.retention), cx.shared.clock.now())?;
         let _room = cx.upload_room(self.plan.length()).await?;
         let opened = self.open(cx).await?;
         let mut sink = BlockSink::new(cx, opened);
@@ -62,6 +66,7 @@ impl Operation for PutObject {
             checksum: summary.checksum.map(|checksum| ObjectChecksum { checksum, kind: ChecksumType::FullObject }),
             attributes: std::mem::take(&mut self.attributes),
             condition: self.condition.clone(),
+            lock: self.lock,
         };
         self.commit(cx, commit).await
     }
@@ -88,6 +93,7 @@ impl PutObject {
             key: self.key.clone(),
             size: self.plan.length(),
             condition: self.condition.clone(),
+            locks: self.lock.is_some(),
         };
         match cx.om().open_key(cx.call(), request).await {
             Ok(opened) => Ok(opened),
@@ -97,6 +103,7 @@ impl PutObject {
             Err(CallError::Rejected(OpenKeyRejected::NoSuchKey)) => Err(no_such_key(&self.key)),
             Err(CallError::Rejected(OpenKeyRejected::TooLarge)) => Err(S3ErrorCode::EntityTooLarge.into()),
             Err(CallError::Rejected(OpenKeyRejected::NoBlocks(why))) => Err(no_blocks(&why)),
+            Err(CallError::Rejected(OpenKeyRejected::NoObjectLock)) => Err(no_object_lock()),
             Err(failure) => Err(call_failed(&failure)),
         }
     }
@@ -108,6 +115,7 @@ impl PutObject {
             Err(CallError::Rejected(CommitRejected::NoSuchBucket)) => Err(no_such_bucket(&self.bucket)),
             Err(CallError::Rejected(CommitRejected::PreconditionFailed)) => Err(S3ErrorCode::PreconditionFailed.into()),
             Err(CallError::Rejected(CommitRejected::NoSuchKey)) => Err(no_such_key(&self.key)),
+            Err(CallError::Rejected(CommitRejected::NoObjectLock)) => Err(no_object_lock()),
             // It took longer than a write may; the bytes are gone and the client must send them again.
             Err(CallError::Rejected(CommitRejected::NoSuchSession)) => Err(S3ErrorCode::RequestTimeout.into()),
             Err(failure @ CallError::Rejected(CommitRejected::ForeignBlock)) => Err(call_failed(&failure)),

@@ -23,13 +23,16 @@ pub(super) async fn look_up_source(cx: &OpContext, source: &CopySource, wanted: 
         wanted,
         pinned: None,
         refresh: false,
+        purpose: om_api::LookupPurpose::Object,
     };
     match cx.om().lookup_key(cx.call(), request).await {
         Ok(read) => Ok(read),
         Err(CallError::Rejected(rejection)) => Err(match rejection {
             LookupRejected::Denied(why) => cx.denied(why),
             LookupRejected::NoSuchBucket => no_such_bucket(&source.bucket),
-            LookupRejected::NoSuchKey | LookupRejected::NoSuchPart | LookupRejected::Replaced => no_such_key(&source.key),
+            LookupRejected::NoSuchKey | LookupRejected::NoSuchPart | LookupRejected::Replaced | LookupRejected::NoObjectLock => {
+                no_such_key(&source.key)
+            }
             LookupRejected::NoSuchVersion => S3ErrorCode::NoSuchVersion.into(),
             LookupRejected::DeleteMarker(_) => source_is_marker(source),
         }),

@@ -174,7 +174,11 @@ async fn serve(operation: S3Operation, request: &S3Request, cx: &mut OpContext) 
 
 /// The client names the owner it believes in; another one would get what is not meant for them.
 async fn check_owner(cx: &OpContext, bucket: BucketName, expected: &str) -> Result<(), S3Error> {
-    match cx.om().get_bucket(cx.call(), GetBucket { by: cx.by(), bucket: bucket.clone() }).await {
+    match cx
+        .om()
+        .get_bucket(cx.call(), GetBucket { by: cx.by(), bucket: bucket.clone(), purpose: om_api::BucketPurpose::Head })
+        .await
+    {
         Ok(info) if info.owner.id.0 == expected => Ok(()),
         Ok(_) => Err(S3ErrorCode::AccessDenied.into()),
         Err(CallError::Rejected(om_api::BucketRejected::Denied(why))) => Err(cx.denied(why)),

@@ -524,6 +524,13 @@ pub struct KeyDeletion {
     pub bypass: Bypass,
 }
 
+impl KeyDeletion {
+    /// Of the current version, whatever it is.
+    pub fn of(key: ObjectKey) -> Self {
+        Self { key, version: None, condition: WriteCondition::Always, if_modified: None, if_size: None, bypass: Bypass::No }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct DeleteKey {
     #[n(0)]

@@ -105,7 +105,8 @@ impl Node {
     }
 
     pub(crate) async fn create_bucket(&self, by: &Requester, name: &str) -> BucketInfo {
-        let request = CreateBucket { by: by.clone(), bucket: bucket(name), location: None, volume: None, owner: None };
+        let request =
+            CreateBucket { by: by.clone(), bucket: bucket(name), location: None, volume: None, owner: None, object_lock: false };
         self.om.create_bucket(cx(), request).await.expect("a new bucket")
     }
 
@@ -116,6 +117,7 @@ impl Node {
             key: key(at),
             size: Some(10),
             condition: WriteCondition::Always,
+            locks: false,
         };
         self.om.open_key(cx(), request).await.expect("may be written")
     }
@@ -135,7 +137,7 @@ impl Node {
     }
 
     pub(crate) async fn delete(&self, by: &Requester, in_bucket: &str, at: &str) {
-        let deletion = KeyDeletion { key: key(at), version: None, condition: WriteCondition::Always };
+        let deletion = KeyDeletion::of(key(at));
         let request = DeleteKey { by: by.clone(), bucket: bucket(in_bucket), deletion };
         self.om.delete_key(cx(), request).await.expect("may be deleted");
     }
@@ -199,6 +201,7 @@ pub(crate) fn commit(by: &Requester, opened: &OpenedKey, in_bucket: &str, at: &s
         checksum: None,
         attributes: ObjectAttributes::default(),
         condition: WriteCondition::Always,
+        lock: None,
     }
 }
 
@@ -211,6 +214,7 @@ pub(crate) fn lookup(by: &Requester, in_bucket: &str, at: &str) -> LookupKey {
         wanted: BlocksWanted::All,
         pinned: None,
         refresh: false,
+        purpose: LookupPurpose::Object,
     }
 }
 

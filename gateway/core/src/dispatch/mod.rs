@@ -52,7 +52,11 @@ pub fn dispatch(head: &RequestHead) -> Result<S3Operation, S3Error> {
 /// done without it, the write would overwrite or delete what the client wanted something else of.
 fn foreign_parameter<'q>(operation: S3Operation, sub_resource: Option<&str>, query: &'q Query) -> Option<&'q str> {
     let known: &[&str] = match operation {
-        S3Operation::DeleteObject => &["versionId"],
+        S3Operation::DeleteObject
+        | S3Operation::DeleteObjectTagging
+        | S3Operation::PutObjectLegalHold
+        | S3Operation::PutObjectRetention
+        | S3Operation::PutObjectTagging => &["versionId"],
         S3Operation::UploadPart | S3Operation::UploadPartCopy => &["partNumber"],
         S3Operation::AbortMultipartUpload
         | S3Operation::CompleteMultipartUpload
@@ -61,7 +65,9 @@ fn foreign_parameter<'q>(operation: S3Operation, sub_resource: Option<&str>, que
         | S3Operation::CreateMultipartUpload
         | S3Operation::DeleteBucket
         | S3Operation::DeleteObjects
-        | S3Operation::PutObject => &[],
+        | S3Operation::PutBucketVersioning
+        | S3Operation::PutObject
+        | S3Operation::PutObjectLockConfiguration => &[],
         // Not built: answered so whatever the query says.
         _ => return None,
     };

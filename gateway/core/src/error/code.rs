@@ -45,6 +45,8 @@ codes! {
     EntityTooLarge = BAD_REQUEST, "Your proposed upload exceeds the maximum allowed object size.";
     EntityTooSmall = BAD_REQUEST, "Your proposed upload is smaller than the minimum allowed object size.";
     ExpiredToken = BAD_REQUEST, "The provided token has expired.";
+    IllegalVersioningConfigurationException = BAD_REQUEST,
+        "The versioning configuration specified in the request is invalid.";
     IllegalLocationConstraintException = BAD_REQUEST,
         "The specified location constraint is incompatible for the region-specific endpoint this request was sent to.";
     IncompleteBody = BAD_REQUEST, "You did not provide the number of bytes specified by the Content-Length HTTP header.";
@@ -67,6 +69,7 @@ codes! {
     InvalidRedirectLocation = BAD_REQUEST,
         "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.";
     InvalidRequest = BAD_REQUEST, "Invalid Request";
+    InvalidRetentionPeriod = BAD_REQUEST, "The retention period is invalid.";
     InvalidSecurity = FORBIDDEN, "The provided security credentials are not valid.";
     InvalidStorageClass = BAD_REQUEST, "The storage class you specified is not valid";
     InvalidTag = BAD_REQUEST, "The tag provided was not a valid tag.";
@@ -96,6 +99,7 @@ codes! {
     NotImplemented = NOT_IMPLEMENTED, "A header or query you provided implies functionality that is not implemented.";
     /// Has no body: only the status and the validators go out.
     NotModified = NOT_MODIFIED, "Not Modified";
+    ObjectLockConfigurationNotFoundError = NOT_FOUND, "Object Lock configuration does not exist for this bucket";
     OperationAborted = CONFLICT, "A conflicting conditional operation is currently in progress against this resource. Please try again.";
     PreconditionFailed = PRECONDITION_FAILED, "At least one of the pre-conditions you specified did not hold";
     QuotaExceeded = FORBIDDEN, "The quota of the bucket or volume is used up.";

@@ -158,10 +158,6 @@ impl ListObjectVersions {
         };
         Ok(Self { scope, key_marker, version_id_marker })
     }
-
-    pub fn start(&self) -> PageStart {
-        PageStart::marker(&self.key_marker)
-    }
 }
 
 /// `ListMultipartUploads`.

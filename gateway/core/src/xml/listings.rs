@@ -173,27 +173,40 @@ impl ListObjectsV2Result<'_> {
 /// One version or delete marker in a listing of versions.
 #[derive(Debug, Clone)]
 pub struct ListedVersion {
-    /// Of a delete marker only the key, the time and the owner count.
-    pub object: ListedObject,
+    pub kind: VersionKind,
     pub version_id: VersionId,
     pub is_latest: bool,
-    pub is_delete_marker: bool,
+}
+
+#[derive(Debug, Clone)]
+pub enum VersionKind {
+    Object(ListedObject),
+    DeleteMarker(ListedMarker),
+}
+
+#[derive(Debug, Clone)]
+pub struct ListedMarker {
+    pub key: String,
+    pub last_modified: Timestamp,
+    pub owner: Owner,
 }
 
 impl ListedVersion {
     fn write(&self, out: &mut XmlOut, encoding: NameEncoding) {
-        let element = if self.is_delete_marker { "DeleteMarker" } else { "Version" };
+        let (element, key) = match &self.kind {
+            VersionKind::Object(object) => ("Version", &object.key),
+            VersionKind::DeleteMarker(marker) => ("DeleteMarker", &marker.key),
+        };
         out.element(element, |out| {
-            out.text("Key", &encoding.encode(&self.object.key));
+            out.text("Key", &encoding.encode(key));
             out.value("VersionId", self.version_id);
             out.value("IsLatest", self.is_latest);
-            if self.is_delete_marker {
-                out.text("LastModified", &format_iso8601(self.object.last_modified));
-                if let Some(owner) = &self.object.owner {
-                    owner.write(out, "Owner");
+            match &self.kind {
+                VersionKind::Object(object) => object.write_attributes(out),
+                VersionKind::DeleteMarker(marker) => {
+                    out.text("LastModified", &format_iso8601(marker.last_modified));
+                    marker.owner.write(out, "Owner");
                 }
-            } else {
-                self.object.write_attributes(out);
             }
         });
     }
@@ -406,8 +419,7 @@ mod tests {
     #[test]
     fn an_unversioned_object_is_listed_as_its_null_version() {
         let request = ListObjectVersions::parse(&Query::parse("versions").expect("legal")).expect("legal");
-        let version =
-            ListedVersion { object: object("k"), version_id: VersionId::NULL, is_latest: true, is_delete_marker: false };
+        let version = ListedVersion { kind: VersionKind::Object(object("k")), version_id: VersionId::NULL, is_latest: true };
         let listed = Listed { entries: vec![version], common_prefixes: vec![] };
         let result = ListObjectVersionsResult { bucket: "b", request: &request, listed, last: None };
         let expected = format!(

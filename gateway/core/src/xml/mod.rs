@@ -1,14 +1,17 @@
 //! XML, both ways: the writer and reader, the bodies that clients send, and those they get.
 
+mod attributes;
 mod listings;
 mod out;
 mod reader;
 mod requests;
 mod results;
+mod versioning;
 
+pub use attributes::{AttributesWanted, ObjectAttributesResult, ObjectParts, PartAttributes};
 pub use listings::{
     ListBucketsResult, ListMultipartUploadsResult, ListObjectVersionsResult, ListObjectsResult, ListObjectsV2Result,
-    ListPartsResult, Listed, ListedBucket, ListedObject, ListedPart, ListedUpload, ListedVersion,
+    ListPartsResult, Listed, ListedBucket, ListedMarker, ListedObject, ListedPart, ListedUpload, ListedVersion, VersionKind,
 };
 pub use out::{NAMESPACE, XmlOut};
 pub use reader::{MalformedXml, XmlReader};
@@ -20,6 +23,7 @@ pub use results::{
     CompleteMultipartUploadResult, CopyResult, DeleteFailed, DeleteResult, Deleted, copy_object_result, copy_part_result,
     initiate_multipart_upload_result, location_constraint,
 };
+pub use versioning::{parse_versioning, versioning_xml};
 
 use types::{Checksum, ChecksumAlgorithm, ChecksumType};
 
