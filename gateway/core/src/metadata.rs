@@ -172,6 +172,9 @@ pub fn check_storage_class(head: &RequestHead) -> Result<(), S3Error> {
     }
 }
 
+/// Of object lock; what S3 has added to them since is not built.
+const LOCK_HEADERS: [&str; 3] = ["x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold"];
+
 /// Headers that ask for something that is not built yet. Accepting one and doing nothing would be a lie, most of all about
 /// encryption and locks.
 pub fn refuse_unbuilt_headers(head: &RequestHead) -> Result<(), S3Error> {
@@ -180,6 +183,7 @@ pub fn refuse_unbuilt_headers(head: &RequestHead) -> Result<(), S3Error> {
         let unbuilt = ["x-amz-server-side-encryption", "x-amz-copy-source-server-side-encryption", "x-amz-grant-"]
             .iter()
             .any(|start| name.starts_with(start))
+            || (name.starts_with("x-amz-object-lock-") && !LOCK_HEADERS.contains(&name))
             || matches!(
                 name,
                 "x-amz-mfa"

@@ -1,6 +1,7 @@
 //! What several operations ask of one version: its facts, or a change of them.
 
 use gateway_core::{S3Error, S3ErrorCode};
+use http::{HeaderName, HeaderValue};
 use om_api::{
     BlocksWanted, LookupKey, LookupPurpose, LookupRejected, ObjectRead, UpdateVersion, UpdateVersionRejected, VersionChange,
 };
@@ -46,7 +47,11 @@ impl NamedVersion {
         match rejection {
             LookupRejected::Denied(why) => cx.denied(why),
             LookupRejected::NoSuchBucket => no_such_bucket(&self.bucket),
-            LookupRejected::NoSuchKey | LookupRejected::Replaced => no_such_key(&self.key),
+            // Said outright, so that nobody takes the key for one under a marker.
+            LookupRejected::NoSuchKey | LookupRejected::Replaced => {
+                let (name, value) = (HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("false"));
+                no_such_key(&self.key).header(name, value)
+            }
             LookupRejected::NoSuchVersion => no_such_version(&self.key),
             LookupRejected::DeleteMarker(marker) => unreadable_version(&self.key, self.version, marker),
             LookupRejected::NoSuchPart => S3ErrorCode::InvalidPartNumber.into(),

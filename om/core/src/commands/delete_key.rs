@@ -48,6 +48,10 @@ impl KeyDeletion {
         Self { key, version: None, condition: WriteCondition::Always, if_modified: None, if_size: None, bypass: None }
     }
 
+    fn is_conditional(&self) -> bool {
+        self.condition != WriteCondition::Always || self.if_modified.is_some() || self.if_size.is_some()
+    }
+
     fn accepts(&self, there: &VersionHead) -> bool {
         let (outcome, modified, size) = match there {
             VersionHead::Object(head) => (self.condition.check(Some(head)), head.modified, head.size),
@@ -176,9 +180,11 @@ fn delete_current(
         None if bucket.versioning == Versioning::Unversioned => None,
         None => current_marker(tables, bucket.id, key)?.map(VersionHead::Marker),
     };
-    // Nothing is there to be wrong about.
-    if there.is_some_and(|there| !deletion.accepts(&there)) {
-        return Ok(Err(DeleteKeyRejected::PreconditionFailed));
+    match there {
+        Some(there) if !deletion.accepts(&there) => return Ok(Err(DeleteKeyRejected::PreconditionFailed)),
+        // Nothing is there to be wrong about, and nothing that whoever set a condition wanted gone.
+        None if deletion.is_conditional() => return Ok(Ok(DeletedKey::default())),
+        Some(_) | None => {}
     }
     if bucket.versioning == Versioning::Unversioned {
         if current.is_some() {
@@ -316,6 +322,20 @@ mod tests {
             let outcome = om.clone().apply(DeleteKey { bucket, deletion: deletion.clone(), now, owner: None });
             assert_eq!(outcome.is_ok(), is_accepted, "{deletion:?}");
         }
+    }
+
+    #[test]
+    fn a_conditional_deletion_of_nothing_leaves_no_marker() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.set_versioning(bucket, VersioningStatus::Enabled);
+        for condition in [WriteCondition::IfPresent, WriteCondition::IfMatch(etag(7))] {
+            let deletion = delete(None, condition);
+            assert_eq!(om.apply(DeleteKey { bucket, deletion, now: Timestamp(5), owner: None }), Ok(DeletedKey::default()));
+        }
+        assert_eq!(om.versions(bucket), Vec::<String>::new());
+        om.delete(bucket, "cat.jpg");
+        assert_eq!(om.versions(bucket).len(), 1);
     }
 
     #[test]

@@ -258,10 +258,12 @@ impl Model {
                 } else {
                     holds || is_absent
                 };
+                let condition_is_set = condition != WriteCondition::Always;
                 let deletion = KeyDeletion { condition, ..KeyDeletion::of(key(KEYS[*at])) };
                 let outcome = real.apply(DeleteKey { bucket, deletion, now, owner: None });
                 assert_eq!(outcome.is_ok(), self.exists(bucket) && holds);
-                if let Ok(deleted) = outcome {
+                let is_left_alone = is_absent && condition_is_set;
+                if let Some(deleted) = outcome.ok().filter(|_| !is_left_alone) {
                     self.delete(place, &deleted);
                 }
             }
