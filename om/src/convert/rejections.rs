@@ -29,9 +29,6 @@ rejections! {
         NoSuchBucket, NoSuchSession, PreconditionFailed, NoSuchKey, ForeignBlock, NoObjectLock,
     }
     DeleteKeyRejected => DeleteKeyRejected { NoSuchBucket, PreconditionFailed, Locked }
-    SetBucketConfigRejected => SetBucketConfigRejected { NoSuchBucket }
-    CommitKeyRejected => CommitRejected { NoSuchBucket, NoSuchSession, PreconditionFailed, NoSuchKey, ForeignBlock }
-    DeleteKeyRejected => DeleteKeyRejected { NoSuchBucket, PreconditionFailed }
     DeleteKeysRejected => DeleteKeysRejected { NoSuchBucket }
     CopyKeyRejected => CopyRejected {
         NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed, NoSuchBucket,

@@ -1,6 +1,7 @@
 //! XML, both ways: the writer and reader, the bodies that clients send, and those they get.
 
 mod attributes;
+pub mod configs;
 mod listings;
 mod out;
 mod reader;
