@@ -155,6 +155,7 @@ documents:
     11 Acceleration(Acceleration);
 // They are asked for all the same, under permissions of their own.
 never_set:
+    12 Policy;
     40 Replication;
     41 Analytics;
     42 Inventory;
@@ -162,6 +163,7 @@ never_set:
     44 IntelligentTiering;
     45 Metadata;
     46 AttributeAccess;
+    47 PolicyStatus;
 }
 
 #[cfg(test)]

@@ -122,6 +122,11 @@ pub enum Action {
     PutBucketMetadataTableConfiguration,
     GetBucketAbac,
     PutBucketAbac,
+    GetBucketPolicy,
+    PutBucketPolicy,
+    DeleteBucketPolicy,
+    GetBucketPolicyStatus,
+    GetBucketAcl,
     ListKeys,
     ListUploads,
     ListVersions,
@@ -178,6 +183,8 @@ impl Action {
             ConfigKind::IntelligentTiering => Self::GetIntelligentTieringConfiguration,
             ConfigKind::Metadata => Self::GetBucketMetadataTableConfiguration,
             ConfigKind::AttributeAccess => Self::GetBucketAbac,
+            ConfigKind::Policy => Self::GetBucketPolicy,
+            ConfigKind::PolicyStatus => Self::GetBucketPolicyStatus,
         }
     }
 
@@ -201,6 +208,8 @@ impl Action {
             ConfigKind::IntelligentTiering => Self::PutIntelligentTieringConfiguration,
             ConfigKind::Metadata => Self::PutBucketMetadataTableConfiguration,
             ConfigKind::AttributeAccess => Self::PutBucketAbac,
+            // A status follows from the policy.
+            ConfigKind::Policy | ConfigKind::PolicyStatus => Self::PutBucketPolicy,
         }
     }
 
@@ -208,6 +217,7 @@ impl Action {
     pub fn of_deleting(kind: ConfigKind) -> Self {
         match kind {
             ConfigKind::Website => Self::DeleteBucketWebsite,
+            ConfigKind::Policy => Self::DeleteBucketPolicy,
             _ => Self::of_putting(kind),
         }
     }
