@@ -88,6 +88,8 @@ macro_rules! kinds {
 
         impl ConfigKind {
             pub const ALL: &'static [Self] = &[$(Self::$name,)* $(Self::$only,)*];
+            /// Those that can be set.
+            pub const DOCUMENTS: &'static [Self] = &[$(Self::$name,)*];
 
             pub fn number(self) -> u8 {
                 match self {
