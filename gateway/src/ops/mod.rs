@@ -159,30 +159,6 @@ pub(crate) fn perform<'a>(
         | S3Operation::DeleteBucketPolicy
         | S3Operation::DeleteBucketReplication
         | S3Operation::DeleteObjectAnnotation
-        | S3Operation::DeletePublicAccessBlock
-        | S3Operation::GetBucketAbac
-        | S3Operation::GetBucketAccelerateConfiguration
-        | S3Operation::GetBucketAcl
-        | S3Operation::GetBucketAnalyticsConfiguration
-        | S3Operation::GetBucketCors
-        | S3Operation::GetBucketEncryption
-        | S3Operation::GetBucketIntelligentTieringConfiguration
-        | S3Operation::GetBucketInventoryConfiguration
-        | S3Operation::GetBucketLifecycleConfiguration
-        | S3Operation::GetBucketLogging
-        | S3Operation::GetBucketMetadataConfiguration
-        | S3Operation::GetBucketMetadataTableConfiguration
-        | S3Operation::GetBucketMetricsConfiguration
-        | S3Operation::GetBucketNotificationConfiguration
-        | S3Operation::GetBucketOwnershipControls
-        | S3Operation::GetBucketPolicy
-        | S3Operation::GetBucketPolicyStatus
-        | S3Operation::GetBucketReplication
-        | S3Operation::GetBucketRequestPayment
-        | S3Operation::GetBucketTagging
-        | S3Operation::GetBucketWebsite
-        | S3Operation::DeleteObjectTagging
-        | S3Operation::GetBucketVersioning
         | S3Operation::GetObjectAcl
         | S3Operation::GetObjectAnnotation
         | S3Operation::GetObjectTorrent
@@ -197,10 +173,6 @@ pub(crate) fn perform<'a>(
         | S3Operation::PutBucketOwnershipControls
         | S3Operation::PutBucketPolicy
         | S3Operation::PutBucketReplication
-        | S3Operation::PutBucketRequestPayment
-        | S3Operation::PutBucketTagging
-        | S3Operation::PutBucketWebsite
-        | S3Operation::PutBucketVersioning
         | S3Operation::PutObjectAcl
         | S3Operation::PutObjectAnnotation
         | S3Operation::PutPublicAccessBlock
