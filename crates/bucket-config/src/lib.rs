@@ -8,14 +8,26 @@
 //! To add a kind: a module with the type and its `validate`, and one line in [`kinds!`] below. The compiler then asks for the
 //! permissions that guard it (`om-core`'s `authorise.rs`); the gateway adds its XML and its operations.
 
+pub mod access;
 pub mod cors;
 pub mod encryption;
+pub mod lifecycle;
+pub mod logging;
+pub mod notification;
+pub mod service;
 pub mod tagging;
+pub mod website;
 mod wildcard;
 
+pub use access::{OwnershipControls, PublicAccessBlock};
 pub use cors::CorsConfiguration;
 pub use encryption::EncryptionConfiguration;
+pub use lifecycle::LifecycleConfiguration;
+pub use logging::LoggingConfiguration;
+pub use notification::NotificationConfiguration;
+pub use service::{Acceleration, RequestPayment};
 pub use tagging::BucketTags;
+pub use website::WebsiteConfiguration;
 pub use wildcard::Wildcard;
 
 use minicbor::{Decode, Encode};
@@ -76,6 +88,8 @@ macro_rules! kinds {
 
         impl ConfigKind {
             pub const ALL: &'static [Self] = &[$(Self::$name,)* $(Self::$only,)*];
+            /// Those that can be set.
+            pub const DOCUMENTS: &'static [Self] = &[$(Self::$name,)*];
 
             pub fn number(self) -> u8 {
                 match self {
@@ -116,7 +130,6 @@ macro_rules! kinds {
                 fn of(document: BucketDocument) -> Option<Self> {
                     match document {
                         BucketDocument::$name(document) => Some(document),
-                        #[allow(unreachable_patterns, reason = "as long as there is one kind")]
                         _ => None,
                     }
                 }
@@ -132,15 +145,27 @@ macro_rules! kinds {
 kinds! {
 documents:
     1 Cors(CorsConfiguration);
+    2 Lifecycle(LifecycleConfiguration);
     3 Encryption(EncryptionConfiguration);
+    4 Website(WebsiteConfiguration);
+    5 Notification(NotificationConfiguration);
+    6 Logging(LoggingConfiguration);
     7 Tagging(BucketTags);
+    8 RequestPayment(RequestPayment);
+    9 PublicAccessBlock(PublicAccessBlock);
+    10 OwnershipControls(OwnershipControls);
+    11 Acceleration(Acceleration);
 // They are asked for all the same, under permissions of their own.
 never_set:
+    12 Policy;
     40 Replication;
     41 Analytics;
     42 Inventory;
     43 Metrics;
     44 IntelligentTiering;
+    45 Metadata;
+    46 AttributeAccess;
+    47 PolicyStatus;
 }
 
 #[cfg(test)]

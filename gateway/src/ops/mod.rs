@@ -2,6 +2,7 @@
 
 mod abort_multipart_upload;
 mod attributes;
+mod bucket_config;
 mod complete_multipart_upload;
 mod copy_object;
 mod create_bucket;
@@ -10,6 +11,7 @@ mod delete_bucket;
 mod delete_object;
 mod delete_object_tagging;
 mod delete_objects;
+mod get_bucket_acl;
 mod get_bucket_location;
 mod get_bucket_versioning;
 mod get_object;
@@ -39,6 +41,10 @@ mod upload_part;
 mod upload_part_copy;
 mod versions;
 
+use ::bucket_config::{
+    Acceleration, BucketTags, CorsConfiguration, EncryptionConfiguration, LifecycleConfiguration, LoggingConfiguration,
+    NotificationConfiguration, OwnershipControls, PublicAccessBlock, RequestPayment, WebsiteConfiguration,
+};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gateway_core::dispatch::S3Operation;
@@ -93,75 +99,80 @@ pub(crate) fn perform<'a>(
         S3Operation::PutObjectTagging => run::<put_object_tagging::PutObjectTagging>(request, cx).boxed(),
         S3Operation::UploadPart => run::<upload_part::UploadPart>(request, cx).boxed(),
         S3Operation::UploadPartCopy => run::<upload_part_copy::UploadPartCopy>(request, cx).boxed(),
+        // What is set on buckets.
+        S3Operation::DeleteBucketCors => run::<bucket_config::DeleteConfig<CorsConfiguration>>(request, cx).boxed(),
+        S3Operation::DeleteBucketEncryption => run::<bucket_config::DeleteConfig<EncryptionConfiguration>>(request, cx).boxed(),
+        S3Operation::DeleteBucketLifecycle => run::<bucket_config::DeleteConfig<LifecycleConfiguration>>(request, cx).boxed(),
+        S3Operation::DeleteBucketOwnershipControls => run::<bucket_config::DeleteConfig<OwnershipControls>>(request, cx).boxed(),
+        S3Operation::DeleteBucketTagging => run::<bucket_config::DeleteConfig<BucketTags>>(request, cx).boxed(),
+        S3Operation::DeleteBucketWebsite => run::<bucket_config::DeleteConfig<WebsiteConfiguration>>(request, cx).boxed(),
+        S3Operation::DeletePublicAccessBlock => run::<bucket_config::DeleteConfig<PublicAccessBlock>>(request, cx).boxed(),
+        S3Operation::GetBucketAbac => run::<bucket_config::GetAttributeAccess>(request, cx).boxed(),
+        S3Operation::GetBucketAccelerateConfiguration => run::<bucket_config::GetConfig<Acceleration>>(request, cx).boxed(),
+        S3Operation::GetBucketAcl => run::<get_bucket_acl::GetBucketAcl>(request, cx).boxed(),
+        S3Operation::GetBucketAnalyticsConfiguration => run::<bucket_config::GetAnalytics>(request, cx).boxed(),
+        S3Operation::GetBucketCors => run::<bucket_config::GetConfig<CorsConfiguration>>(request, cx).boxed(),
+        S3Operation::GetBucketEncryption => run::<bucket_config::GetConfig<EncryptionConfiguration>>(request, cx).boxed(),
+        S3Operation::GetBucketIntelligentTieringConfiguration => run::<bucket_config::GetIntelligentTiering>(request, cx).boxed(),
+        S3Operation::GetBucketInventoryConfiguration => run::<bucket_config::GetInventory>(request, cx).boxed(),
+        S3Operation::GetBucketLifecycleConfiguration => run::<bucket_config::GetLifecycle>(request, cx).boxed(),
+        S3Operation::GetBucketLogging => run::<bucket_config::GetConfig<LoggingConfiguration>>(request, cx).boxed(),
+        S3Operation::GetBucketMetadataConfiguration => run::<bucket_config::GetMetadata>(request, cx).boxed(),
+        S3Operation::GetBucketMetadataTableConfiguration => run::<bucket_config::GetMetadata>(request, cx).boxed(),
+        S3Operation::GetBucketMetricsConfiguration => run::<bucket_config::GetMetrics>(request, cx).boxed(),
+        S3Operation::GetBucketNotificationConfiguration => {
+            run::<bucket_config::GetConfig<NotificationConfiguration>>(request, cx).boxed()
+        }
+        S3Operation::GetBucketOwnershipControls => run::<bucket_config::GetConfig<OwnershipControls>>(request, cx).boxed(),
+        S3Operation::GetBucketPolicy => run::<bucket_config::GetPolicy>(request, cx).boxed(),
+        S3Operation::GetBucketPolicyStatus => run::<bucket_config::GetPolicyStatus>(request, cx).boxed(),
+        S3Operation::GetBucketReplication => run::<bucket_config::GetReplication>(request, cx).boxed(),
+        S3Operation::GetBucketRequestPayment => run::<bucket_config::GetConfig<RequestPayment>>(request, cx).boxed(),
+        S3Operation::GetBucketTagging => run::<bucket_config::GetConfig<BucketTags>>(request, cx).boxed(),
+        S3Operation::GetBucketWebsite => run::<bucket_config::GetConfig<WebsiteConfiguration>>(request, cx).boxed(),
+        S3Operation::GetPublicAccessBlock => run::<bucket_config::GetConfig<PublicAccessBlock>>(request, cx).boxed(),
+        S3Operation::ListBucketAnalyticsConfigurations => run::<bucket_config::ListAnalytics>(request, cx).boxed(),
+        S3Operation::ListBucketIntelligentTieringConfigurations => {
+            run::<bucket_config::ListIntelligentTiering>(request, cx).boxed()
+        }
+        S3Operation::ListBucketInventoryConfigurations => run::<bucket_config::ListInventory>(request, cx).boxed(),
+        S3Operation::ListBucketMetricsConfigurations => run::<bucket_config::ListMetrics>(request, cx).boxed(),
+        S3Operation::PutBucketAccelerateConfiguration => run::<bucket_config::PutAcceleration>(request, cx).boxed(),
+        S3Operation::PutBucketCors => run::<bucket_config::PutConfig<CorsConfiguration>>(request, cx).boxed(),
+        S3Operation::PutBucketEncryption => run::<bucket_config::PutConfig<EncryptionConfiguration>>(request, cx).boxed(),
+        S3Operation::PutBucketLifecycleConfiguration => run::<bucket_config::PutLifecycle>(request, cx).boxed(),
+        S3Operation::PutBucketLogging => run::<bucket_config::PutLogging>(request, cx).boxed(),
+        S3Operation::PutBucketNotificationConfiguration => run::<bucket_config::PutNotification>(request, cx).boxed(),
+        S3Operation::PutBucketRequestPayment => run::<bucket_config::PutConfig<RequestPayment>>(request, cx).boxed(),
+        S3Operation::PutBucketTagging => run::<bucket_config::PutConfig<BucketTags>>(request, cx).boxed(),
+        S3Operation::PutBucketWebsite => run::<bucket_config::PutConfig<WebsiteConfiguration>>(request, cx).boxed(),
         S3Operation::CorsPreflight
         | S3Operation::CreateBucketMetadataConfiguration
         | S3Operation::CreateBucketMetadataTableConfiguration
         | S3Operation::CreateSession
         | S3Operation::DeleteBucketAnalyticsConfiguration
-        | S3Operation::DeleteBucketCors
-        | S3Operation::DeleteBucketEncryption
         | S3Operation::DeleteBucketIntelligentTieringConfiguration
         | S3Operation::DeleteBucketInventoryConfiguration
-        | S3Operation::DeleteBucketLifecycle
         | S3Operation::DeleteBucketMetadataConfiguration
         | S3Operation::DeleteBucketMetadataTableConfiguration
         | S3Operation::DeleteBucketMetricsConfiguration
-        | S3Operation::DeleteBucketOwnershipControls
         | S3Operation::DeleteBucketPolicy
         | S3Operation::DeleteBucketReplication
-        | S3Operation::DeleteBucketTagging
-        | S3Operation::DeleteBucketWebsite
         | S3Operation::DeleteObjectAnnotation
-        | S3Operation::DeletePublicAccessBlock
-        | S3Operation::GetBucketAbac
-        | S3Operation::GetBucketAccelerateConfiguration
-        | S3Operation::GetBucketAcl
-        | S3Operation::GetBucketAnalyticsConfiguration
-        | S3Operation::GetBucketCors
-        | S3Operation::GetBucketEncryption
-        | S3Operation::GetBucketIntelligentTieringConfiguration
-        | S3Operation::GetBucketInventoryConfiguration
-        | S3Operation::GetBucketLifecycleConfiguration
-        | S3Operation::GetBucketLogging
-        | S3Operation::GetBucketMetadataConfiguration
-        | S3Operation::GetBucketMetadataTableConfiguration
-        | S3Operation::GetBucketMetricsConfiguration
-        | S3Operation::GetBucketNotificationConfiguration
-        | S3Operation::GetBucketOwnershipControls
-        | S3Operation::GetBucketPolicy
-        | S3Operation::GetBucketPolicyStatus
-        | S3Operation::GetBucketReplication
-        | S3Operation::GetBucketRequestPayment
-        | S3Operation::GetBucketTagging
-        | S3Operation::GetBucketWebsite
         | S3Operation::GetObjectAcl
         | S3Operation::GetObjectAnnotation
         | S3Operation::GetObjectTorrent
-        | S3Operation::GetPublicAccessBlock
-        | S3Operation::ListBucketAnalyticsConfigurations
-        | S3Operation::ListBucketIntelligentTieringConfigurations
-        | S3Operation::ListBucketInventoryConfigurations
-        | S3Operation::ListBucketMetricsConfigurations
         | S3Operation::ListObjectAnnotations
         | S3Operation::PostObject
         | S3Operation::PutBucketAbac
-        | S3Operation::PutBucketAccelerateConfiguration
         | S3Operation::PutBucketAcl
         | S3Operation::PutBucketAnalyticsConfiguration
-        | S3Operation::PutBucketCors
-        | S3Operation::PutBucketEncryption
         | S3Operation::PutBucketIntelligentTieringConfiguration
         | S3Operation::PutBucketInventoryConfiguration
-        | S3Operation::PutBucketLifecycleConfiguration
-        | S3Operation::PutBucketLogging
         | S3Operation::PutBucketMetricsConfiguration
-        | S3Operation::PutBucketNotificationConfiguration
         | S3Operation::PutBucketOwnershipControls
         | S3Operation::PutBucketPolicy
         | S3Operation::PutBucketReplication
-        | S3Operation::PutBucketRequestPayment
-        | S3Operation::PutBucketTagging
-        | S3Operation::PutBucketWebsite
         | S3Operation::PutObjectAcl
         | S3Operation::PutObjectAnnotation
         | S3Operation::PutPublicAccessBlock

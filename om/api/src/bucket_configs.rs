@@ -52,6 +52,29 @@ pub enum SetBucketConfigRejected {
     #[n(2)]
     #[error("the document is not valid")]
     Invalid(#[n(0)] Invalid),
+    #[n(3)]
+    #[error("the bucket that is to take the log does not exist")]
+    NoSuchLogTarget,
+    #[n(4)]
+    #[error("the bucket that is to take the log is not fit for it")]
+    UnfitLogTarget(#[n(0)] UnfitLogTarget),
+}
+
+/// Why a bucket cannot take another's access log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum UnfitLogTarget {
+    #[n(0)]
+    Itself,
+    #[n(1)]
+    HasLog,
+    #[n(2)]
+    IsEncrypted,
+    #[n(3)]
+    RequesterPays,
+    /// Another user's.
+    #[n(4)]
+    Foreign,
 }
 
 /// What the gateway itself acts on when it serves the bucket: asked on nobody's behalf, and never shown to anybody.

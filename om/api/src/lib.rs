@@ -14,7 +14,7 @@ mod uploads;
 pub use admin::{BackgroundStatus, OmOverview, TransferLeadership, TransferRejected};
 pub use bucket_configs::{
     BucketConduct, BucketConductRejected, BucketConfig, ConfigChange, GetBucketConduct, GetBucketConfig, SetBucketConfig,
-    SetBucketConfigRejected,
+    SetBucketConfigRejected, UnfitLogTarget,
 };
 pub use buckets::{
     BucketInfo, BucketLayout, BucketPage, BucketPurpose, BucketRejected, CreateBucket, CreateBucketRejected, DeleteBucket,

@@ -87,10 +87,27 @@ pub enum Action {
     /// One of these a permission of S3's.
     GetBucketCors,
     PutBucketCors,
+    GetLifecycleConfiguration,
+    PutLifecycleConfiguration,
     GetEncryptionConfiguration,
     PutEncryptionConfiguration,
+    GetBucketWebsite,
+    PutBucketWebsite,
+    DeleteBucketWebsite,
+    GetBucketNotification,
+    PutBucketNotification,
+    GetBucketLogging,
+    PutBucketLogging,
     GetBucketTagging,
     PutBucketTagging,
+    GetBucketRequestPayment,
+    PutBucketRequestPayment,
+    GetBucketPublicAccessBlock,
+    PutBucketPublicAccessBlock,
+    GetBucketOwnershipControls,
+    PutBucketOwnershipControls,
+    GetAccelerateConfiguration,
+    PutAccelerateConfiguration,
     GetReplicationConfiguration,
     PutReplicationConfiguration,
     GetAnalyticsConfiguration,
@@ -101,6 +118,15 @@ pub enum Action {
     PutMetricsConfiguration,
     GetIntelligentTieringConfiguration,
     PutIntelligentTieringConfiguration,
+    GetBucketMetadataTableConfiguration,
+    PutBucketMetadataTableConfiguration,
+    GetBucketAbac,
+    PutBucketAbac,
+    GetBucketPolicy,
+    PutBucketPolicy,
+    DeleteBucketPolicy,
+    GetBucketPolicyStatus,
+    GetBucketAcl,
     ListKeys,
     ListUploads,
     ListVersions,
@@ -140,32 +166,60 @@ impl Action {
     pub fn of_getting(kind: ConfigKind) -> Self {
         match kind {
             ConfigKind::Cors => Self::GetBucketCors,
+            ConfigKind::Lifecycle => Self::GetLifecycleConfiguration,
             ConfigKind::Encryption => Self::GetEncryptionConfiguration,
+            ConfigKind::Website => Self::GetBucketWebsite,
+            ConfigKind::Notification => Self::GetBucketNotification,
+            ConfigKind::Logging => Self::GetBucketLogging,
             ConfigKind::Tagging => Self::GetBucketTagging,
+            ConfigKind::RequestPayment => Self::GetBucketRequestPayment,
+            ConfigKind::PublicAccessBlock => Self::GetBucketPublicAccessBlock,
+            ConfigKind::OwnershipControls => Self::GetBucketOwnershipControls,
+            ConfigKind::Acceleration => Self::GetAccelerateConfiguration,
             ConfigKind::Replication => Self::GetReplicationConfiguration,
             ConfigKind::Analytics => Self::GetAnalyticsConfiguration,
             ConfigKind::Inventory => Self::GetInventoryConfiguration,
             ConfigKind::Metrics => Self::GetMetricsConfiguration,
             ConfigKind::IntelligentTiering => Self::GetIntelligentTieringConfiguration,
+            ConfigKind::Metadata => Self::GetBucketMetadataTableConfiguration,
+            ConfigKind::AttributeAccess => Self::GetBucketAbac,
+            ConfigKind::Policy => Self::GetBucketPolicy,
+            ConfigKind::PolicyStatus => Self::GetBucketPolicyStatus,
         }
     }
 
     pub fn of_putting(kind: ConfigKind) -> Self {
         match kind {
             ConfigKind::Cors => Self::PutBucketCors,
+            ConfigKind::Lifecycle => Self::PutLifecycleConfiguration,
             ConfigKind::Encryption => Self::PutEncryptionConfiguration,
+            ConfigKind::Website => Self::PutBucketWebsite,
+            ConfigKind::Notification => Self::PutBucketNotification,
+            ConfigKind::Logging => Self::PutBucketLogging,
             ConfigKind::Tagging => Self::PutBucketTagging,
+            ConfigKind::RequestPayment => Self::PutBucketRequestPayment,
+            ConfigKind::PublicAccessBlock => Self::PutBucketPublicAccessBlock,
+            ConfigKind::OwnershipControls => Self::PutBucketOwnershipControls,
+            ConfigKind::Acceleration => Self::PutAccelerateConfiguration,
             ConfigKind::Replication => Self::PutReplicationConfiguration,
             ConfigKind::Analytics => Self::PutAnalyticsConfiguration,
             ConfigKind::Inventory => Self::PutInventoryConfiguration,
             ConfigKind::Metrics => Self::PutMetricsConfiguration,
             ConfigKind::IntelligentTiering => Self::PutIntelligentTieringConfiguration,
+            ConfigKind::Metadata => Self::PutBucketMetadataTableConfiguration,
+            ConfigKind::AttributeAccess => Self::PutBucketAbac,
+            // A status follows from the policy.
+            ConfigKind::Policy | ConfigKind::PolicyStatus => Self::PutBucketPolicy,
         }
     }
 
     /// With S3, who may set most kinds may take them away; the others have a permission of their own for that.
     pub fn of_deleting(kind: ConfigKind) -> Self {
-        Self::of_putting(kind)
+        match kind {
+            ConfigKind::Website => Self::DeleteBucketWebsite,
+            ConfigKind::Policy => Self::DeleteBucketPolicy,
+            _ => Self::of_putting(kind),
+        }
     }
 }
 

@@ -32,8 +32,8 @@ pub use commands::{
     DeletedKey, EnsureUser, EnsureUserRejected, ExpireSessions, ExtendSession, ForgetCompleted, KeyCommitted, KeyCopied,
     KeyDeletion, NoSuchBucket, OpenSession, PartCommitted, PurgeBucket, RemoveReclaimed, ReserveIds, RevokeSecret,
     RevokeSecretRejected, SealedPair, SetBucketConfig, SetBucketConfigRejected, SetBucketLock, SetBucketLockRejected,
-    SetSealCheck, SetVersioning, SetVersioningRejected, UpdateVersion, UpdateVersionRejected, UserAccount, VersionChange,
-    VersioningStatus,
+    SetSealCheck, SetVersioning, SetVersioningRejected, UnfitLogTarget, UpdateVersion, UpdateVersionRejected, UserAccount,
+    VersionChange, VersioningStatus,
 };
 pub use commands::{Command, Never, Outcome, Proposal};
 pub use condition::{ConditionFailed, ReadConditions, WriteCondition};

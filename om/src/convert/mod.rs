@@ -270,3 +270,20 @@ impl IntoCore for api::ConfigChange {
         }
     }
 }
+
+impl IntoApi for core::SetBucketConfigRejected {
+    type Api = api::SetBucketConfigRejected;
+    fn into_api(self) -> api::SetBucketConfigRejected {
+        match self {
+            Self::NoSuchBucket => api::SetBucketConfigRejected::NoSuchBucket,
+            Self::NoSuchLogTarget => api::SetBucketConfigRejected::NoSuchLogTarget,
+            Self::UnfitLogTarget(why) => api::SetBucketConfigRejected::UnfitLogTarget(match why {
+                core::UnfitLogTarget::Itself => api::UnfitLogTarget::Itself,
+                core::UnfitLogTarget::HasLog => api::UnfitLogTarget::HasLog,
+                core::UnfitLogTarget::IsEncrypted => api::UnfitLogTarget::IsEncrypted,
+                core::UnfitLogTarget::RequesterPays => api::UnfitLogTarget::RequesterPays,
+                core::UnfitLogTarget::Foreign => api::UnfitLogTarget::Foreign,
+            }),
+        }
+    }
+}

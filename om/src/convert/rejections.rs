@@ -29,7 +29,6 @@ rejections! {
         NoSuchBucket, NoSuchSession, PreconditionFailed, NoSuchKey, ForeignBlock, NoObjectLock,
     }
     DeleteKeyRejected => DeleteKeyRejected { NoSuchBucket, PreconditionFailed, Locked }
-    SetBucketConfigRejected => SetBucketConfigRejected { NoSuchBucket }
     DeleteKeysRejected => DeleteKeysRejected { NoSuchBucket }
     CopyKeyRejected => CopyRejected {
         NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed, NoSuchBucket,

@@ -148,6 +148,7 @@ impl OmService {
                     api::BucketPurpose::Head => Action::GetBucket,
                     api::BucketPurpose::Location => Action::GetBucketLocation,
                     api::BucketPurpose::Versioning => Action::GetBucketVersioning,
+                    api::BucketPurpose::Acl => Action::GetBucketAcl,
                     api::BucketPurpose::ObjectLock => Action::GetBucketObjectLockConfiguration,
                 };
                 let (_, bucket) = enter(tables, &request.by, &request.bucket, None, action)?;

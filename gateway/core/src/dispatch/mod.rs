@@ -68,6 +68,23 @@ fn foreign_parameter<'q>(operation: S3Operation, sub_resource: Option<&str>, que
         | S3Operation::PutBucketVersioning
         | S3Operation::PutObject
         | S3Operation::PutObjectLockConfiguration => &[],
+        // What is set on buckets.
+        S3Operation::DeleteBucketCors
+        | S3Operation::DeleteBucketEncryption
+        | S3Operation::DeleteBucketLifecycle
+        | S3Operation::DeleteBucketOwnershipControls
+        | S3Operation::DeleteBucketTagging
+        | S3Operation::DeleteBucketWebsite
+        | S3Operation::DeletePublicAccessBlock
+        | S3Operation::PutBucketAccelerateConfiguration
+        | S3Operation::PutBucketCors
+        | S3Operation::PutBucketEncryption
+        | S3Operation::PutBucketLifecycleConfiguration
+        | S3Operation::PutBucketLogging
+        | S3Operation::PutBucketNotificationConfiguration
+        | S3Operation::PutBucketRequestPayment
+        | S3Operation::PutBucketTagging
+        | S3Operation::PutBucketWebsite => &[],
         // Not built: answered so whatever the query says.
         _ => return None,
     };

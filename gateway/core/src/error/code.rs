@@ -83,30 +83,38 @@ codes! {
         "The XML you provided was not well-formed or did not validate against our published schema";
     MaxMessageLengthExceeded = BAD_REQUEST, "Your request was too big.";
     MetadataTooLarge = BAD_REQUEST, "Your metadata headers exceed the maximum allowed metadata size";
+    MetadataConfigurationNotFound = NOT_FOUND, "The metadata configuration does not exist";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "The specified method is not allowed against this resource.";
     MissingContentLength = LENGTH_REQUIRED, "You must provide the Content-Length HTTP header.";
     MissingRequestBodyError = BAD_REQUEST, "Request body is empty.";
     NoSuchBucket = NOT_FOUND, "The specified bucket does not exist";
     NoSuchBucketPolicy = NOT_FOUND, "The bucket policy does not exist";
     NoSuchCORSConfiguration = NOT_FOUND, "The CORS configuration does not exist";
+    NoSuchConfiguration = NOT_FOUND, "The specified configuration does not exist.";
     NoSuchKey = NOT_FOUND, "The specified key does not exist.";
     NoSuchLifecycleConfiguration = NOT_FOUND, "The lifecycle configuration does not exist";
     NoSuchObjectLockConfiguration = NOT_FOUND, "The specified object does not have a ObjectLock configuration";
+    NoSuchPublicAccessBlockConfiguration = NOT_FOUND, "The public access block configuration was not found";
     NoSuchTagSet = NOT_FOUND, "The TagSet does not exist";
     NoSuchUpload = NOT_FOUND,
         "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.";
     NoSuchVersion = NOT_FOUND, "The specified version does not exist.";
+    NoSuchWebsiteConfiguration = NOT_FOUND, "The specified bucket does not have a website configuration";
     NotImplemented = NOT_IMPLEMENTED, "A header or query you provided implies functionality that is not implemented.";
     /// Has no body: only the status and the validators go out.
     NotModified = NOT_MODIFIED, "Not Modified";
     ObjectLockConfigurationNotFoundError = NOT_FOUND, "Object Lock configuration does not exist for this bucket";
     OperationAborted = CONFLICT, "A conflicting conditional operation is currently in progress against this resource. Please try again.";
+    OwnershipControlsNotFoundError = NOT_FOUND, "The bucket ownership controls were not found";
     PreconditionFailed = PRECONDITION_FAILED, "At least one of the pre-conditions you specified did not hold";
     QuotaExceeded = FORBIDDEN, "The quota of the bucket or volume is used up.";
+    ReplicationConfigurationNotFoundError = NOT_FOUND, "The replication configuration was not found";
     RequestHeaderSectionTooLarge = BAD_REQUEST, "Your request header section exceeds the maximum allowed request header section size.";
     RequestTimeTooSkewed = FORBIDDEN, "The difference between the request time and the current time is too large.";
     RequestTimeout = BAD_REQUEST,
         "Your socket connection to the server was not read from or written to within the timeout period.";
+    ServerSideEncryptionConfigurationNotFoundError = NOT_FOUND,
+        "The server side encryption configuration was not found";
     ServiceUnavailable = SERVICE_UNAVAILABLE, "Service is unable to handle request.";
     SignatureDoesNotMatch = FORBIDDEN,
         "The request signature we calculated does not match the signature you provided. Check your key and signing method.";

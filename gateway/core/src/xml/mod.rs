@@ -1,6 +1,7 @@
 //! XML, both ways: the writer and reader, the bodies that clients send, and those they get.
 
 mod attributes;
+pub mod configs;
 mod listings;
 mod out;
 mod reader;
@@ -21,7 +22,7 @@ pub use requests::{
 };
 pub use results::{
     CompleteMultipartUploadResult, CopyResult, DeleteFailed, DeleteResult, Deleted, copy_object_result, copy_part_result,
-    initiate_multipart_upload_result, location_constraint,
+    initiate_multipart_upload_result, location_constraint, private_acl,
 };
 pub use versioning::{parse_versioning, versioning_xml};
 

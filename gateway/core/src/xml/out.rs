@@ -38,6 +38,19 @@ impl XmlOut {
         self.close(name);
     }
 
+    /// An element with attributes, whose values need no escape.
+    pub fn element_with(&mut self, name: &str, attributes: &[(&str, &str)], children: impl FnOnce(&mut Self)) {
+        self.0.push('<');
+        self.0.push_str(name);
+        for (attribute, value) in attributes {
+            // Writing to a String does not fail.
+            let _ = write!(self.0, " {attribute}=\"{value}\"");
+        }
+        self.0.push('>');
+        children(self);
+        self.close(name);
+    }
+
     pub fn text(&mut self, name: &str, text: &str) {
         self.open(name);
         escape_into(&mut self.0, text);

@@ -172,11 +172,11 @@ impl CreateBucketConfiguration {
     }
 }
 
-fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), MalformedXml> {
+pub(super) fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), MalformedXml> {
     if slot.replace(value).is_some() { Err(MalformedXml) } else { Ok(()) }
 }
 
-fn boolean(text: &str) -> Result<bool, MalformedXml> {
+pub(super) fn boolean(text: &str) -> Result<bool, MalformedXml> {
     match text.trim() {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),

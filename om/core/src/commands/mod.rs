@@ -56,7 +56,7 @@ pub use purge_bucket::PurgeBucket;
 pub use remove_reclaimed::RemoveReclaimed;
 pub use reserve_ids::ReserveIds;
 pub use revoke_secret::{RevokeSecret, RevokeSecretRejected};
-pub use set_bucket_config::{ConfigChange, SetBucketConfig, SetBucketConfigRejected};
+pub use set_bucket_config::{ConfigChange, SetBucketConfig, SetBucketConfigRejected, UnfitLogTarget};
 pub use set_bucket_lock::{SetBucketLock, SetBucketLockRejected};
 pub use set_seal_check::SetSealCheck;
 pub use set_versioning::{SetVersioning, SetVersioningRejected, VersioningStatus};

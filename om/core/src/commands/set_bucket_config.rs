@@ -1,13 +1,14 @@
 //! What an owner sets on a bucket, one kind at a time.
 
-use bucket_config::{BucketDocument, ConfigKind};
+use bucket_config::service::Payer;
+use bucket_config::{BucketDocument, ConfigKind, LoggingConfiguration, RequestPayment};
 use minicbor::{Decode, Encode};
-use tables::WriteTables;
+use tables::{StorageFault, WriteTables};
 use types::{BucketId, LogIndex, Timestamp};
 
 use super::Outcome;
 use crate::namespace;
-use crate::rows::{self, BucketConfigRow, config_key};
+use crate::rows::{self, BucketConfigRow, BucketRow, config_key};
 use crate::tables::BUCKET_CONFIGS;
 
 /// The last one set is the one that counts; taking away what is not there succeeds.
@@ -33,12 +34,40 @@ pub enum ConfigChange {
 pub enum SetBucketConfigRejected {
     #[n(0)]
     NoSuchBucket,
+    #[n(1)]
+    NoSuchLogTarget,
+    #[n(2)]
+    UnfitLogTarget(#[n(0)] UnfitLogTarget),
+}
+
+/// Why a bucket cannot take another's access log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum UnfitLogTarget {
+    /// It is the same bucket: each record would cause another.
+    #[n(0)]
+    Itself,
+    /// It has a log of its own: likewise, around a corner.
+    #[n(1)]
+    HasLog,
+    #[n(2)]
+    IsEncrypted,
+    #[n(3)]
+    RequesterPays,
+    #[n(4)]
+    Foreign,
 }
 
 impl SetBucketConfig {
     pub(super) fn apply(self, _: LogIndex, tables: &mut dyn WriteTables) -> Outcome<(), SetBucketConfigRejected> {
-        if namespace::bucket(tables, self.bucket)?.is_none() {
+        let Some(bucket) = namespace::bucket(tables, self.bucket)? else {
             return Ok(Err(SetBucketConfigRejected::NoSuchBucket));
+        };
+        if let ConfigChange::Put(document) = &self.change
+            && let BucketDocument::Logging(logging) = document.as_ref()
+            && let Err(rejected) = check_log_target(tables, &bucket, logging)?
+        {
+            return Ok(Err(rejected));
         }
         match self.change {
             ConfigChange::Put(document) => {
@@ -51,12 +80,41 @@ impl SetBucketConfig {
     }
 }
 
+fn check_log_target(
+    tables: &dyn WriteTables,
+    source: &BucketRow,
+    logging: &LoggingConfiguration,
+) -> Result<Result<(), SetBucketConfigRejected>, StorageFault> {
+    let Some(target) = namespace::bucket_by_name(tables, &source.volume, &logging.target)? else {
+        return Ok(Err(SetBucketConfigRejected::NoSuchLogTarget));
+    };
+    let has = |kind| namespace::bucket_config(tables, target.id, kind).map(|row| row.is_some());
+    let payment: Option<RequestPayment> = namespace::bucket_document(tables, target.id)?;
+    let unfit = if target.id == source.id {
+        UnfitLogTarget::Itself
+    } else if target.owner != source.owner {
+        UnfitLogTarget::Foreign
+    } else if has(ConfigKind::Logging)? {
+        UnfitLogTarget::HasLog
+    } else if has(ConfigKind::Encryption)? {
+        UnfitLogTarget::IsEncrypted
+    } else if payment.is_some_and(|payment| payment.payer == Payer::Requester) {
+        UnfitLogTarget::RequesterPays
+    } else {
+        return Ok(Ok(()));
+    };
+    Ok(Err(SetBucketConfigRejected::UnfitLogTarget(unfit)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::Namespace;
+    use bucket_config::encryption::SseAlgorithm;
+    use bucket_config::logging::LogKeyFormat;
     use bucket_config::tagging::Tag;
-    use bucket_config::{BucketTags, CorsConfiguration};
+    use bucket_config::{BucketTags, CorsConfiguration, EncryptionConfiguration};
+    use types::BucketName;
 
     fn tags(word: &str) -> BucketTags {
         BucketTags::new(vec![Tag { key: "k".into(), value: word.into() }])
@@ -105,5 +163,32 @@ mod tests {
         assert_eq!(tags_of(&om, again), None);
         assert_eq!(tags_of(&om, beside), Some(tags("beside")));
         assert_eq!(set(&mut om, bucket, put(tags("late"))), Err(SetBucketConfigRejected::NoSuchBucket));
+    }
+    #[test]
+    fn a_log_goes_to_another_bucket_of_the_owner_that_has_none_itself() {
+        let mut om = Namespace::with_users(["ada", "bob"]);
+        let source = om.create_bucket("ada", "photos");
+        let logs = om.create_bucket("ada", "logs");
+        let second = om.create_bucket("ada", "logs-2");
+        let foreign = om.create_bucket("bob", "logs-of-bob");
+        let to = |name: &str| {
+            let target = BucketName::parse(name).expect("legal");
+            put(LoggingConfiguration { target, prefix: "log/".into(), key_format: LogKeyFormat::Simple })
+        };
+        let unfit = |why| Err(SetBucketConfigRejected::UnfitLogTarget(why));
+        assert_eq!(set(&mut om, source, to("nowhere")), Err(SetBucketConfigRejected::NoSuchLogTarget));
+        assert_eq!(set(&mut om, source, to("photos")), unfit(UnfitLogTarget::Itself));
+        assert_eq!(set(&mut om, source, to("logs-of-bob")), unfit(UnfitLogTarget::Foreign));
+        assert_eq!(set(&mut om, foreign, to("logs")), unfit(UnfitLogTarget::Foreign));
+        assert_eq!(set(&mut om, source, to("logs")), Ok(()));
+        assert_eq!(set(&mut om, second, to("photos")), unfit(UnfitLogTarget::HasLog));
+        let encryption = EncryptionConfiguration { algorithm: SseAlgorithm::Aes256, kms_key: None, bucket_key: false };
+        set(&mut om, second, put(encryption)).expect("the bucket exists");
+        assert_eq!(set(&mut om, source, to("logs-2")), unfit(UnfitLogTarget::IsEncrypted));
+        set(&mut om, logs, put(RequestPayment { payer: Payer::BucketOwner })).expect("the bucket exists");
+        assert_eq!(set(&mut om, source, to("logs")), Ok(()));
+        set(&mut om, logs, put(RequestPayment { payer: Payer::Requester })).expect("the bucket exists");
+        assert_eq!(set(&mut om, source, to("logs")), unfit(UnfitLogTarget::RequesterPays));
+        om.check();
     }
 }
