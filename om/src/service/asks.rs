@@ -24,7 +24,7 @@ asks! {
     by: CreateBucket, DeleteBucket, GetBucket, ListBuckets, OpenKey, AllocateBlocks, CommitKey, LookupKey, DeleteKey, DeleteKeys,
         CopyKey, ListKeys, CreateUpload, OpenPart, CommitPart, CopyPart, ListParts, CompleteUpload, AbortUpload, ListUploads,
         CreateSecret, RevokeSecret, ListUsers;
-    nobody: (), api::SigningKeyRequest, api::AbandonKey, api::EnsureUser, api::TransferLeadership
+    nobody: (), api::SigningKeyRequest, api::SignatureV2, api::AbandonKey, api::EnsureUser, api::TransferLeadership
 }
 
 impl Asks for api::Requester {
