@@ -11,7 +11,7 @@
 
 mod canonical;
 mod check;
-mod parse;
+pub(crate) mod parse;
 mod signature;
 pub mod v2;
 
@@ -27,7 +27,7 @@ pub const MAX_SKEW_MS: u64 = 15 * 60 * 1000;
 /// A presigned URL lives for a week at most.
 pub const MAX_EXPIRES_SECONDS: u64 = 604_800;
 pub const SERVICE: &str = "s3";
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// What the head says about who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]

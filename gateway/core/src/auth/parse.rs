@@ -14,7 +14,8 @@ const MAX_ACCESS_KEY: usize = 128;
 /// As many as a request may have headers.
 const MAX_SIGNED_HEADERS: usize = 256;
 
-const NOT_SUPPORTED: &str = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+pub(crate) const NOT_SUPPORTED: &str =
+    "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
 
 /// Who says they ask. Two ways at once are refused: which of them counts would be a guess.
 pub fn parse(head: &RequestHead, accepts: Accepts) -> Result<AuthRequest, S3Error> {
@@ -90,7 +91,7 @@ fn malformed(why: &str) -> S3Error {
 }
 
 /// `access key/date/region/service/aws4_request`. Date, region and service are judged later; the form is judged here.
-fn parse_credential(text: &str) -> Result<(String, Scope), &'static str> {
+pub(crate) fn parse_credential(text: &str) -> Result<(String, Scope), &'static str> {
     // From the right: an access key may hold slashes, the scope cannot.
     let mut parts = text.rsplitn(5, '/');
     let mut next =
