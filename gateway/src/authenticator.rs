@@ -1,21 +1,25 @@
 //! Who asks: signatures verified with keys that the OM derives.
 //!
 //! A derived key is good for its day and is kept for it; the OM holds every later call against the secret's version, so that a
-//! key that is kept too long opens nothing. The secret itself never comes here.
+//! key that is kept too long opens nothing. The secret itself never comes here: what Version 2 signs with it, the OM verifies.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::auth::{self, AuthRequest, AuthSource, PayloadMode, SignedRequest, SigningKey, Verified};
+use gateway_core::auth::{self, Accepts, AuthRequest, AuthSource, PayloadMode, SignedRequest, SignedV2, SigningKey, Verified};
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::{HeaderMap, Method, Uri};
-use om_api::{AccessKeyId, DisplayUser, Om, Requester, SigningKeyRejected, SigningKeyRequest, UserId};
+use om_api::{
+    AccessKeyId, DisplayUser, Om, Requester, SignatureV2, SignatureV2Rejected, SignerV2, SigningKeyRejected, SigningKeyRequest,
+    UserId,
+};
 use parking_lot::Mutex;
 use rpc::{CallContext, CallError};
 use runtime::Clock;
 use types::{Millis, RequestId, Timestamp};
 
+use crate::config::Config;
 use crate::rejections::call_failed;
 
 /// Beyond so many the whole cache is dropped: it is far above what one gateway sees of active users, and stays below a few MiB.
@@ -30,13 +34,13 @@ pub(crate) struct Authentication {
     pub(crate) by: Requester,
     pub(crate) user: Option<DisplayUser>,
     pub(crate) payload: PayloadMode,
-    /// For the signatures of a chunked body.
+    /// For the signatures of a chunked body, which only Version 4 has.
     pub(crate) verified: Option<Verified>,
 }
 
 impl Authentication {
     pub(crate) fn is_anonymous(&self) -> bool {
-        self.verified.is_none()
+        self.by == Requester::Anonymous
     }
 }
 
@@ -55,9 +59,11 @@ struct KeptKey {
     fetched: Timestamp,
 }
 
-/// Verifies SigV4 signatures. Shared by all listeners of a process.
+/// Verifies signatures. Shared by all listeners of a process.
 pub struct Authenticator {
     region: String,
+    /// By S3's listener. The others take Version 4 alone.
+    accepts: Accepts,
     om: Arc<dyn Om>,
     om_timeout: Duration,
     clock: Arc<dyn Clock>,
@@ -72,16 +78,18 @@ impl std::fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    pub fn new(region: impl Into<String>, om: Arc<dyn Om>, om_timeout: Duration, clock: Arc<dyn Clock>) -> Self {
-        Self { region: region.into(), om, om_timeout, clock, kept: Mutex::default() }
+    pub(crate) fn new(config: &Config, om: Arc<dyn Om>, clock: Arc<dyn Clock>) -> Self {
+        let (region, accepts, om_timeout) = (config.region.clone(), config.accepts, config.om_timeout);
+        Self { region, accepts, om, om_timeout, clock, kept: Mutex::default() }
     }
 
     /// Who signed this request of a listener that is not S3's: by header, never anonymous, its path taken as it is. The body
     /// is not looked at; use it only where none is read.
     pub async fn signer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, request: RequestId) -> Result<Signer, S3Error> {
         let head = RequestHead::without_address(method.clone(), uri, headers.clone())?;
-        let found = self.authenticate(&head, request).await?;
-        let by_url = matches!(auth::parse(&head)?, AuthRequest::Signed(signed) if signed.source != AuthSource::Header);
+        let parsed = auth::parse(&head, Accepts::V4)?;
+        let by_url = matches!(&parsed, AuthRequest::Signed(signed) if signed.source != AuthSource::Header);
+        let found = self.judge(&head, parsed, request).await?;
         // A URL is passed on, logged and kept; it must not open what only its owner may do.
         match (found.by, found.user) {
             (by @ Requester::Signed { .. }, Some(user)) if !by_url => Ok(Signer { by, user: user.id }),
@@ -90,18 +98,20 @@ impl Authenticator {
     }
 
     pub(crate) async fn authenticate(&self, head: &RequestHead, request: RequestId) -> Result<Authentication, S3Error> {
-        let signed = match auth::parse(head)? {
+        self.judge(head, auth::parse(head, self.accepts)?, request).await
+    }
+
+    async fn judge(&self, head: &RequestHead, parsed: AuthRequest, request: RequestId) -> Result<Authentication, S3Error> {
+        let signed = match parsed {
             AuthRequest::Anonymous(payload) => {
                 return Ok(Authentication { by: Requester::Anonymous, user: None, payload, verified: None });
             }
+            AuthRequest::SignedV2(signed) => return self.judge_v2(head, &signed, request).await,
             AuthRequest::Signed(signed) => signed,
         };
         let now = self.clock.now();
         signed.check(head, now, &self.region)?;
-        if signed.session_token.is_some() {
-            // Only temporary credentials have one, and none are issued: it belongs to no key of ours.
-            return Err(S3ErrorCode::InvalidToken.into());
-        }
+        refuse_token(signed.session_token.as_deref())?;
         let (key, verified) = self.verify(head, &signed, now, request).await?;
         let access_key = AccessKeyId(signed.access_key.clone());
         Ok(Authentication {
@@ -110,6 +120,36 @@ impl Authenticator {
             payload: signed.payload,
             verified: Some(verified),
         })
+    }
+
+    async fn judge_v2(&self, head: &RequestHead, signed: &SignedV2, request: RequestId) -> Result<Authentication, S3Error> {
+        signed.check(self.clock.now())?;
+        refuse_token(signed.session_token.as_deref())?;
+        let texts = signed.strings_to_sign(head)?;
+        let signature = signed.signature.ok_or_else(|| signed.mismatch(head))?;
+        let (by, user) =
+            self.signer_v2(&signed.access_key, texts, &signature, request).await?.ok_or_else(|| signed.mismatch(head))?;
+        Ok(Authentication { by, user: Some(user), payload: signed.payload, verified: None })
+    }
+
+    /// Who signed one of these texts by Version 2, if anybody did. Nothing of it is kept: each request asks the OM.
+    async fn signer_v2(
+        &self,
+        access_key: &str,
+        texts: Vec<Vec<u8>>,
+        signature: &auth::SignatureV2,
+        request: RequestId,
+    ) -> Result<Option<(Requester, DisplayUser)>, S3Error> {
+        let cx = CallContext::local(request, self.om_timeout);
+        let access_key = AccessKeyId(access_key.to_owned());
+        let texts = texts.into_iter().map(Into::into).collect();
+        let asked = SignatureV2 { access_key: access_key.clone(), texts, signature: *signature.as_bytes() };
+        match self.om.verify_v2(cx, asked).await {
+            Ok(SignerV2 { secret_version, user }) => Ok(Some((Requester::Signed { access_key, secret_version }, user))),
+            Err(CallError::Rejected(SignatureV2Rejected::Mismatch)) => Ok(None),
+            Err(CallError::Rejected(SignatureV2Rejected::NoSuchAccessKey)) => Err(no_such_access_key(&access_key.0)),
+            Err(failure) => Err(call_failed(&failure)),
+        }
     }
 
     /// The OM said that the access key or its secret is another now.
@@ -138,7 +178,7 @@ impl Authenticator {
             None => {
                 // The same work as for a key that exists, so that the time says nothing that the answer does not.
                 let _ = signed.verify(head, &SigningKey::from_bytes([0; 32]));
-                return Err(S3Error::new(S3ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", signed.access_key.as_str()));
+                return Err(no_such_access_key(&signed.access_key));
             }
         };
         self.keep(place, fresh.clone());
@@ -174,4 +214,16 @@ impl Authenticator {
             Err(CallError::Unknown(why)) => Err(call_failed(&CallError::<()>::Unknown(why))),
         }
     }
+}
+
+/// Only temporary credentials have a token, and none are issued: it belongs to no key of ours.
+fn refuse_token(token: Option<&str>) -> Result<(), S3Error> {
+    match token {
+        Some(_) => Err(S3ErrorCode::InvalidToken.into()),
+        None => Ok(()),
+    }
+}
+
+fn no_such_access_key(access_key: &str) -> S3Error {
+    S3Error::new(S3ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", access_key)
 }

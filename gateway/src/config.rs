@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use datanode_api::ClientConfig;
+use gateway_core::auth::Accepts;
 
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The one region whose signatures are accepted, and the default of new buckets.
     pub region: String,
+    /// Signature Version 2 is taken only if it is said here: SHA-1 over a part of the request.
+    pub accepts: Accepts,
     /// Names under which a label in front is a bucket: `bucket.DOMAIN`.
     pub domains: Vec<String>,
     /// Connections beyond this wait unaccepted.
@@ -36,6 +39,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             region: "us-east-1".to_owned(),
+            accepts: Accepts::V4,
             domains: Vec::new(),
             max_connections: 10_000,
             header_timeout: Duration::from_secs(30),

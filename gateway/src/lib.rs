@@ -24,4 +24,5 @@ pub use audit::{AuditLog, AuditRecord, AuditSink, NoAudit};
 pub use authenticator::{Authenticator, Signer};
 pub use config::{Config, InvalidConfig};
 pub use front::{Answers, Gateway, Limits, Refusal, serve};
+pub use gateway_core::auth::Accepts;
 pub use gateway_core::{S3Error, S3ErrorCode};

@@ -169,3 +169,35 @@ fn search(dir: &std::path::Path, needle: &[u8], found: &mut Vec<std::path::PathB
         }
     }
 }
+
+#[tokio::test]
+async fn a_signature_by_version_2_is_judged_where_the_secret_is() {
+    use aws_lc_rs::hmac;
+    let dir = TempDir::new().expect("a folder");
+    let node = Node::start(dir.path()).await;
+    let root = node.ensure(ROOT, true).await;
+    let ada = node.ensure("ada", false).await;
+    let claim = |access_key: &str, text: &str, secret: &str| {
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.as_bytes());
+        let signature = hmac::sign(&key, b"GET\n\n\ndate\n/b/k").as_ref().try_into().expect("twenty bytes");
+        let texts = vec![b"another form".to_vec().into(), text.as_bytes().to_vec().into()];
+        SignatureV2 { access_key: AccessKeyId(access_key.into()), texts, signature }
+    };
+    let good = claim("AKada", "GET\n\n\ndate\n/b/k", "secret-of-ada");
+    let signer = node.om.verify_v2(cx(), good.clone()).await.expect("the right secret");
+    assert_eq!(signer.user.id, UserId("ada".into()));
+    let by = Requester::Signed { access_key: AccessKeyId("AKada".into()), secret_version: signer.secret_version };
+    assert_eq!(by, ada);
+    for (bad, why) in [
+        (claim("AKada", "GET\n\n\ndate\n/b/other", "secret-of-ada"), SignatureV2Rejected::Mismatch),
+        (claim("AKada", "GET\n\n\ndate\n/b/k", "secret-of-eve"), SignatureV2Rejected::Mismatch),
+        (claim("AKeve", "GET\n\n\ndate\n/b/k", "secret-of-eve"), SignatureV2Rejected::NoSuchAccessKey),
+    ] {
+        assert_eq!(node.om.verify_v2(cx(), bad).await, Err(CallError::Rejected(why)));
+    }
+    let revoke = RevokeSecret { by: root, user: Some(UserId("ada".into())) };
+    node.om.revoke_secret(cx(), revoke).await.expect("an administrator may");
+    let revoked = node.om.verify_v2(cx(), good).await;
+    assert_eq!(revoked, Err(CallError::Rejected(SignatureV2Rejected::NoSuchAccessKey)));
+    node.stop().await;
+}

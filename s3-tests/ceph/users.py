@@ -34,7 +34,10 @@ OWNERS = (MAIN, ALT, TENANT)
 
 
 def server_config(more=""):
-    """The declarative bootstrap: every user of the suite exists after the start."""
+    """The declarative bootstrap: every user of the suite exists after the start. Its forms, and some of its headers, are signed by
+    Version 2."""
+    gateway = "[gateway]\nsigv2 = true\n"
+    more = more.replace("[gateway]\n", gateway, 1) if "[gateway]\n" in more else f"{more}\n{gateway}"
     lines = []
     for user in SECTIONS.values():
         lines += ["[[user]]"] + [f"{'id' if key == 'user_id' else key} = {json.dumps(value)}" for key, value in user.items()] + [""]

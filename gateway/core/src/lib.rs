@@ -19,6 +19,7 @@ pub mod dates;
 pub mod dispatch;
 pub mod encoding;
 pub mod error;
+pub mod form;
 pub mod listing;
 pub mod lock;
 pub mod metadata;

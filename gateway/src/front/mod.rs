@@ -65,8 +65,7 @@ impl Gateway {
         shutdown: Shutdown,
         audit: Arc<dyn AuditSink>,
     ) -> Self {
-        let authenticator =
-            Arc::new(Authenticator::new(config.region.clone(), Arc::clone(&om), config.om_timeout, Arc::clone(&clock)));
+        let authenticator = Arc::new(Authenticator::new(&config, Arc::clone(&om), Arc::clone(&clock)));
         let shared = Shared {
             blocks: BlockClient::new(datanodes, config.blocks.clone()),
             addressing: Addressing::new(&config.domains),

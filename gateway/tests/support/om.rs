@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use bucket_config::{BucketDocument, ConfigKind};
+use aws_lc_rs::hmac;
 use bytes::Bytes;
 use gateway_core::auth::{Scope, SigningKey as Derived};
 use om_api::*;
@@ -191,6 +192,18 @@ impl Om for MemoryOm {
         let (secret, secret_version) = self.state().secret.clone();
         let scope = Scope { date: request.date, region: request.region, service: request.service };
         Ok(SigningKey { key: *Derived::derive(&secret, &scope).as_bytes(), secret_version, user: user() })
+    }
+
+    async fn verify_v2(&self, cx: CallContext, request: SignatureV2) -> Result<SignerV2, CallError<SignatureV2Rejected>> {
+        let mut state = self.state();
+        assert!(state.request_ids.insert(cx.request_id), "a request id was used for two calls");
+        let (secret, secret_version) = state.secret.clone();
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.as_bytes());
+        if request.access_key.0 != ACCESS_KEY {
+            return reject(SignatureV2Rejected::NoSuchAccessKey);
+        }
+        let is_right = request.texts.iter().any(|text| hmac::verify(&key, text, &request.signature).is_ok());
+        if is_right { Ok(SignerV2 { secret_version, user: user() }) } else { reject(SignatureV2Rejected::Mismatch) }
     }
 
     async fn create_bucket(&self, cx: CallContext, request: CreateBucket) -> Result<BucketInfo, CallError<CreateBucketRejected>> {

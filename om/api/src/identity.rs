@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 /// A user's identity: S3's canonical id.
@@ -121,6 +122,45 @@ pub enum SigningKeyRejected {
     #[n(0)]
     #[error("no such access key")]
     NoSuchAccessKey,
+}
+
+/// The claim that one of these texts, the forms in which honest clients write one request, was signed by Signature Version 2:
+/// with HMAC-SHA1 under the secret itself. No key can be derived for that, so that the OM looks by itself.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SignatureV2 {
+    #[n(0)]
+    pub access_key: AccessKeyId,
+    #[n(1)]
+    pub texts: Vec<ByteVec>,
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub signature: [u8; 20],
+}
+
+impl fmt::Debug for SignatureV2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A text holds what the client keeps to itself, such as a key of its own in a header.
+        write!(f, "SignatureV2(by {}, {} texts)", self.access_key, self.texts.len())
+    }
+}
+
+/// Whose the signature is.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SignerV2 {
+    #[n(0)]
+    pub secret_version: u64,
+    #[n(1)]
+    pub user: DisplayUser,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum SignatureV2Rejected {
+    #[n(0)]
+    #[error("no such access key")]
+    NoSuchAccessKey,
+    #[n(1)]
+    #[error("the signature is not of any of the texts")]
+    Mismatch,
 }
 
 /// A user as S3 shows owners.

@@ -23,7 +23,8 @@ pub use buckets::{
 };
 pub use identity::{
     AccessKeyId, CreateSecret, Denied, DisplayUser, EnsureUser, EnsureUserRejected, IssuedSecret, KeyPair, ListUsers, Requester,
-    RevokeSecret, SecretKey, SecretRejected, SigningKey, SigningKeyRejected, SigningKeyRequest, UserId, UserInfo,
+    RevokeSecret, SecretKey, SecretRejected, SignatureV2, SignatureV2Rejected, SignerV2, SigningKey, SigningKeyRejected,
+    SigningKeyRequest, UserId, UserInfo,
 };
 pub use keys::{
     AbandonKey, AllocateBlocks, AllocateRejected, BlockPiece, BlocksWanted, ByteRange, CommitKey, CommitRejected, CommittedBlock,
@@ -50,6 +51,8 @@ rpc::service! {
     pub trait Om = 1, client OmClient, server OmServer {
         /// The key that signatures of this access key are made with on one day; the secret itself never leaves the OM.
         1 signing_key(SigningKeyRequest) -> SigningKey, rejects SigningKeyRejected, from [Gateway, Admin];
+        /// Whether a signature by Version 2 is right. One call a request; gateways that do not take Version 2 never ask.
+        2 verify_v2(SignatureV2) -> SignerV2, rejects SignatureV2Rejected, from [Gateway];
 
         10 create_bucket(CreateBucket) -> BucketInfo, rejects CreateBucketRejected, from [Gateway];
         11 delete_bucket(DeleteBucket) -> (), rejects DeleteBucketRejected, from [Gateway];

@@ -2,9 +2,11 @@
 
 mod seal;
 mod signing;
+mod signing_v2;
 
 pub(crate) use seal::{SealError, SecretSeal};
 pub(crate) use signing::{Scope, SigningKeys, derive};
+pub(crate) use signing_v2::is_signed_v2;
 
 use runtime::Entropy;
 use zeroize::Zeroizing;

@@ -25,7 +25,7 @@ asks! {
         CopyKey, ListKeys, CreateUpload, OpenPart, CommitPart, CopyPart, ListParts, CompleteUpload, AbortUpload, ListUploads,
         CreateSecret, RevokeSecret, ListUsers, SetVersioning, SetBucketLock, ListVersions, UpdateVersion, GetBucketConfig,
         SetBucketConfig;
-    nobody: (), api::SigningKeyRequest, api::AbandonKey, api::GetBucketConduct, api::EnsureUser, api::TransferLeadership
+    nobody: (), api::SigningKeyRequest, api::SignatureV2, api::AbandonKey, api::GetBucketConduct, api::EnsureUser, api::TransferLeadership
 }
 
 impl Asks for api::Requester {

@@ -13,7 +13,7 @@ use super::OmService;
 use super::buckets::Names;
 use super::calls::{Kind, Stop, allow, identity, scoped};
 use crate::convert::{IntoApi, IntoCore};
-use crate::secrets::{Scope, SealError, derive, new_access_key, new_secret};
+use crate::secrets::{Scope, SealError, derive, is_signed_v2, new_access_key, new_secret};
 
 /// A user as a call shows them.
 fn show(account: UserAccount) -> api::UserInfo {
@@ -62,23 +62,47 @@ impl OmService {
         cx: CallContext,
         request: api::SigningKeyRequest,
     ) -> Result<api::SigningKey, CallError<api::SigningKeyRejected>> {
-        type Rejected = api::SigningKeyRejected;
         let access_key = request.access_key.into_core();
         let scope = Scope::parse(request.date, request.region, request.service);
-        let found = self
-            .log
-            .read(cx.deadline, |tables| {
-                let Some(row) = namespace::access_key(tables, &access_key)? else { return Ok(None) };
-                let user = Names::new(tables).show(&row.user)?;
-                Ok::<_, Stop<Rejected>>(Some((row, user)))
-            })
-            .await?;
-        let (Some((row, user)), Some(scope)) = (found, scope) else {
+        let (Some((row, user)), Some(scope)) = (self.key_and_user(&cx, &access_key).await?, scope) else {
             self.derive_for_nobody();
-            return Err(CallError::Rejected(Rejected::NoSuchAccessKey));
+            return Err(CallError::Rejected(api::SigningKeyRejected::NoSuchAccessKey));
         };
         let key = self.derived(&access_key, &row, &scope).map_err(sealing_failed)?;
         Ok(api::SigningKey { key, secret_version: row.secret_version, user })
+    }
+
+    async fn key_and_user<R>(
+        &self,
+        cx: &CallContext,
+        access_key: &AccessKeyId,
+    ) -> Result<Option<(AccessKeyRow, api::DisplayUser)>, CallError<R>> {
+        self.log
+            .read(cx.deadline, |tables| {
+                let Some(row) = namespace::access_key(tables, access_key)? else { return Ok(None) };
+                let user = Names::new(tables).show(&row.user)?;
+                Ok::<_, Stop<R>>(Some((row, user)))
+            })
+            .await
+    }
+
+    pub(super) async fn verify_v2(
+        &self,
+        cx: CallContext,
+        request: api::SignatureV2,
+    ) -> Result<api::SignerV2, CallError<api::SignatureV2Rejected>> {
+        type Rejected = api::SignatureV2Rejected;
+        let access_key = request.access_key.into_core();
+        let is_signed = |secret: &str| is_signed_v2(secret, request.texts.iter().map(|text| text.as_slice()), &request.signature);
+        let Some((row, user)) = self.key_and_user(&cx, &access_key).await? else {
+            self.with_nobodys_secret(|secret| is_signed(secret));
+            return Err(CallError::Rejected(Rejected::NoSuchAccessKey));
+        };
+        let secret = self.seal.open(&access_key, row.secret_version, &row.sealed).map_err(sealing_failed)?;
+        if !is_signed(&secret) {
+            return Err(CallError::Rejected(Rejected::Mismatch));
+        }
+        Ok(api::SignerV2 { secret_version: row.secret_version, user })
     }
 
     fn derived(&self, access_key: &AccessKeyId, row: &AccessKeyRow, scope: &Scope) -> Result<[u8; 32], SealError> {
@@ -94,10 +118,14 @@ impl OmService {
     /// The work that a known access key costs at its first use, so that time does not tell which exist.
     fn derive_for_nobody(&self) {
         let scope = Scope { date: "20000101".into(), region: "us-east-1".into(), service: "s3".into() };
+        self.with_nobodys_secret(|secret| derive(secret, &scope));
+    }
+
+    fn with_nobodys_secret<T>(&self, work: impl FnOnce(&str) -> T) {
         let nobody = AccessKeyId("nobody".into());
         let secret = self.seal.seal(&nobody, 0, "0123456789012345678901234567890123456789");
         if let Ok(secret) = secret.and_then(|sealed| self.seal.open(&nobody, 0, &sealed)) {
-            std::hint::black_box(derive(&secret, &scope));
+            std::hint::black_box(work(&secret));
         }
     }
 

@@ -132,6 +132,7 @@ macro_rules! methods {
 
 methods! {
     signing_key(api::SigningKeyRequest) -> api::SigningKey, rejects api::SigningKeyRejected;
+    verify_v2(api::SignatureV2) -> api::SignerV2, rejects api::SignatureV2Rejected;
     create_bucket(api::CreateBucket) -> api::BucketInfo, rejects api::CreateBucketRejected;
     delete_bucket(api::DeleteBucket) -> (), rejects api::DeleteBucketRejected;
     get_bucket(api::GetBucket) -> api::BucketInfo, rejects api::BucketRejected;

@@ -90,6 +90,7 @@ pub(crate) fn om_config(config: &Config, replication: Replication, seal: [u8; 32
 pub(crate) fn gateway_config(config: &Config) -> Result<gateway::Config, gateway::InvalidConfig> {
     let settings = gateway::Config {
         region: config.gateway.region.clone(),
+        accepts: if config.gateway.sigv2 { gateway::Accepts::V4AndV2 } else { gateway::Accepts::V4 },
         domains: config.gateway.domains.clone(),
         max_connections: config.gateway.max_connections,
         idle_timeout: config.gateway.idle_timeout.0,

@@ -29,6 +29,7 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "root.secret_key",
     "gateway.s3_addr",
     "gateway.region",
+    "gateway.sigv2",
     "gateway.max_connections",
     "gateway.idle_timeout",
     "admin.addr",
@@ -88,9 +89,14 @@ pub(super) fn variable_of(key: &str) -> String {
     format!("TRIOXIDE_{}", key.replace('.', "_").to_uppercase())
 }
 
-/// A number where the text is one, so that counts need no quotes; keys and secrets of digits alone are given in the file.
+/// A number where the text is one, so that counts need no quotes, and true and false likewise; keys and secrets of digits alone
+/// are given in the file.
 fn scalar(text: String) -> Value {
-    text.parse::<i64>().map_or(Value::String(text), Value::Integer)
+    match text.as_str() {
+        "true" => Value::Boolean(true),
+        "false" => Value::Boolean(false),
+        _ => text.parse::<i64>().map_or(Value::String(text), Value::Integer),
+    }
 }
 
 fn set(table: &mut Table, key: &str, value: Value) {
@@ -171,6 +177,8 @@ mod tests {
         assert_eq!(config.gateway.s3_addr.port(), 1);
         assert_eq!(config.gateway.region, "b");
         assert_eq!(config.gateway.max_connections, 7);
+        assert!(!config.gateway.sigv2);
+        assert!(load_text("", &[("TRIOXIDE_GATEWAY_SIGV2", "true")]).expect("good").gateway.sigv2);
     }
 
     #[test]

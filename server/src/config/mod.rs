@@ -68,6 +68,8 @@ pub(crate) struct GatewaySection {
     /// Names under which buckets are virtual hosts: `bucket.DOMAIN`.
     pub(crate) domains: Vec<String>,
     pub(crate) region: String,
+    /// Takes Signature Version 2 beside Version 4, for clients that know nothing else.
+    pub(crate) sigv2: bool,
     pub(crate) max_connections: usize,
     /// How long an upload or download may stand still.
     pub(crate) idle_timeout: Span,
@@ -79,6 +81,7 @@ impl Default for GatewaySection {
             s3_addr: SocketAddr::from(([127, 0, 0, 1], 9878)),
             domains: Vec::new(),
             region: "us-east-1".to_owned(),
+            sigv2: false,
             max_connections: 10_000,
             idle_timeout: Span(std::time::Duration::from_secs(60)),
         }

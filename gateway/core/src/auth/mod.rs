@@ -5,26 +5,29 @@
 //! [`SignedRequest::verify`] compares the signature in constant time. Only the last yields a [`Verified`], which is what a
 //! streamed body's own signatures chain on to.
 //!
-//! Signature Version 2 and 4A are known and refused by name. Nothing that is signed by one rule is read by another: the
-//! canonical request is made from the same [`RequestHead`] that dispatch and the operations see.
+//! Signature Version 2 ([`v2`]) is taken where a listener [`Accepts`] it, and else refused by name as 4A is. Nothing that is
+//! signed by one rule is read by another: the canonical request is made from the same [`RequestHead`] that dispatch and the
+//! operations see.
 
 mod canonical;
 mod check;
-mod parse;
+pub(crate) mod parse;
 mod signature;
+pub mod v2;
 
 use types::Timestamp;
 
 pub use canonical::{canonical_request, string_to_sign};
 pub use parse::parse;
 pub use signature::{Scope, Signature, SigningKey, Verified};
+pub use v2::{SignatureV2, SignedV2};
 
 /// Signatures are good for this long around the time they carry.
 pub const MAX_SKEW_MS: u64 = 15 * 60 * 1000;
 /// A presigned URL lives for a week at most.
 pub const MAX_EXPIRES_SECONDS: u64 = 604_800;
 pub const SERVICE: &str = "s3";
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// What the head says about who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,15 @@ pub enum AuthRequest {
     /// Nothing was signed. The payload still has a mode: an anonymous upload may carry checksums in a trailer.
     Anonymous(PayloadMode),
     Signed(Box<SignedRequest>),
+    SignedV2(Box<SignedV2>),
+}
+
+/// Which signatures a listener takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Accepts {
+    #[default]
+    V4,
+    V4AndV2,
 }
 
 impl AuthRequest {
@@ -39,6 +51,7 @@ impl AuthRequest {
         match self {
             Self::Anonymous(payload) => *payload,
             Self::Signed(signed) => signed.payload,
+            Self::SignedV2(signed) => signed.payload,
         }
     }
 }
@@ -90,3 +103,5 @@ impl PayloadMode {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_v2;

@@ -2,7 +2,9 @@
 
 use types::Timestamp;
 
-use super::{ALGORITHM, AuthRequest, AuthSource, MAX_EXPIRES_SECONDS, PayloadMode, SERVICE, Scope, Signature, SignedRequest};
+use super::{
+    ALGORITHM, Accepts, AuthRequest, AuthSource, MAX_EXPIRES_SECONDS, PayloadMode, SERVICE, Scope, Signature, SignedRequest, v2,
+};
 use crate::dates::{parse_http_date, parse_iso_basic};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::RequestHead;
@@ -12,23 +14,25 @@ const MAX_ACCESS_KEY: usize = 128;
 /// As many as a request may have headers.
 const MAX_SIGNED_HEADERS: usize = 256;
 
-const NOT_SUPPORTED: &str = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+pub(crate) const NOT_SUPPORTED: &str =
+    "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
 
 /// Who says they ask. Two ways at once are refused: which of them counts would be a guess.
-pub fn parse(head: &RequestHead) -> Result<AuthRequest, S3Error> {
+pub fn parse(head: &RequestHead, accepts: Accepts) -> Result<AuthRequest, S3Error> {
     let in_header = head.header("authorization")?;
-    let in_query = is_presigned(head);
-    if in_header.is_some() && in_query {
+    let (in_query, in_query_v2) = (is_presigned(head), v2::is_presigned(head));
+    if [in_header.is_some(), in_query, in_query_v2].into_iter().filter(|way| *way).count() > 1 {
         let why = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter \
                    or the Authorization header should be specified";
         return Err(S3Error::invalid_argument(why, "Authorization", "[Authorization]"));
     }
     match in_header.as_deref() {
-        Some(value) => parse_header(head, value).map(|signed| AuthRequest::Signed(Box::new(signed))),
+        Some(value) => parse_header(head, value, accepts),
         None if in_query => parse_query(head).map(|signed| AuthRequest::Signed(Box::new(signed))),
-        None if head.query().has("AWSAccessKeyId") || head.query().has("Signature") => {
-            Err(S3Error::invalid_request(NOT_SUPPORTED))
-        }
+        None if in_query_v2 => match accepts {
+            Accepts::V4AndV2 => v2::parse_query(head).map(|signed| AuthRequest::SignedV2(Box::new(signed))),
+            Accepts::V4 => Err(S3Error::invalid_request(NOT_SUPPORTED)),
+        },
         None => anonymous_payload(head).map(AuthRequest::Anonymous),
     }
 }
@@ -38,18 +42,21 @@ fn is_presigned(head: &RequestHead) -> bool {
     head.query().pairs().iter().any(|(name, _)| marks.iter().any(|mark| name.eq_ignore_ascii_case(mark)))
 }
 
-fn parse_header(head: &RequestHead, value: &str) -> Result<SignedRequest, S3Error> {
+fn parse_header(head: &RequestHead, value: &str, accepts: Accepts) -> Result<AuthRequest, S3Error> {
     if value.trim().is_empty() {
         return Err(S3ErrorCode::AccessDenied.into());
     }
     let (scheme, components) = value.trim_start().split_once(' ').unwrap_or((value, ""));
-    if scheme != ALGORITHM {
-        return Err(if scheme == "AWS" || scheme.starts_with("AWS4-") {
-            S3Error::invalid_request(NOT_SUPPORTED)
-        } else {
-            S3Error::invalid_argument("Unsupported Authorization Type", "Authorization", scheme)
-        });
+    match (scheme, accepts) {
+        (ALGORITHM, _) => parse_components(head, components).map(|signed| AuthRequest::Signed(Box::new(signed))),
+        ("AWS", Accepts::V4AndV2) => v2::parse_header(head, components).map(|signed| AuthRequest::SignedV2(Box::new(signed))),
+        ("AWS", Accepts::V4) => Err(S3Error::invalid_request(NOT_SUPPORTED)),
+        (other, _) if other.starts_with("AWS4-") => Err(S3Error::invalid_request(NOT_SUPPORTED)),
+        (other, _) => Err(S3Error::invalid_argument("Unsupported Authorization Type", "Authorization", other)),
     }
+}
+
+fn parse_components(head: &RequestHead, components: &str) -> Result<SignedRequest, S3Error> {
     let (mut credential, mut signed_headers, mut signature) = (None, None, None);
     for component in components.split(',') {
         let (name, value) = component.trim().split_once('=').ok_or_else(|| malformed("a component has no value"))?;
@@ -72,7 +79,7 @@ fn parse_header(head: &RequestHead, value: &str) -> Result<SignedRequest, S3Erro
         scope,
         signed_headers: parse_signed_headers(signed_headers).map_err(malformed)?,
         signature: Signature::parse(signature),
-        signed_at: header_time(head)?,
+        signed_at: header_time(head)?.0,
         source: AuthSource::Header,
         payload: required_payload(head)?,
         session_token: head.header("x-amz-security-token")?.map(|token| token.into_owned()),
@@ -84,7 +91,7 @@ fn malformed(why: &str) -> S3Error {
 }
 
 /// `access key/date/region/service/aws4_request`. Date, region and service are judged later; the form is judged here.
-fn parse_credential(text: &str) -> Result<(String, Scope), &'static str> {
+pub(crate) fn parse_credential(text: &str) -> Result<(String, Scope), &'static str> {
     // From the right: an access key may hold slashes, the scope cannot.
     let mut parts = text.rsplitn(5, '/');
     let mut next =
@@ -113,15 +120,16 @@ fn parse_signed_headers(text: &str) -> Result<Vec<String>, &'static str> {
     Ok(names)
 }
 
-/// `x-amz-date`, or a plain `Date` in either form.
-fn header_time(head: &RequestHead) -> Result<Timestamp, S3Error> {
+/// `x-amz-date`, or a plain `Date` in either form, and its text.
+pub(super) fn header_time(head: &RequestHead) -> Result<(Timestamp, String), S3Error> {
     let invalid =
         || S3Error::with_message(S3ErrorCode::AccessDenied, "AWS authentication requires a valid Date or x-amz-date header");
     let text = match head.header("x-amz-date")? {
         Some(text) => text,
         None => head.header("date")?.ok_or_else(invalid)?,
     };
-    parse_iso_basic(text.trim()).or_else(|| parse_http_date(&text)).ok_or_else(invalid)
+    let at = parse_iso_basic(text.trim()).or_else(|| parse_http_date(&text)).ok_or_else(invalid)?;
+    Ok((at, text.trim().to_owned()))
 }
 
 fn required_payload(head: &RequestHead) -> Result<PayloadMode, S3Error> {
@@ -150,7 +158,8 @@ fn parse_payload(value: &str) -> Result<PayloadMode, S3Error> {
     }
 }
 
-fn anonymous_payload(head: &RequestHead) -> Result<PayloadMode, S3Error> {
+/// Of a request under whose signature no signed chunks can stand.
+pub(super) fn anonymous_payload(head: &RequestHead) -> Result<PayloadMode, S3Error> {
     match head.header("x-amz-content-sha256")? {
         None => Ok(PayloadMode::Unsigned),
         Some(value) => match parse_payload(&value)? {

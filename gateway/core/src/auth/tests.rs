@@ -19,16 +19,16 @@ const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const REGION: &str = "us-east-1";
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     parse_iso_basic(text).expect("a time")
 }
 
-fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> RequestHead {
+pub(super) fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> RequestHead {
     let bytes: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
     head_bytes(method, target, &bytes)
 }
 
-fn head_bytes(method: &str, target: &str, headers: &[(&str, &[u8])]) -> RequestHead {
+pub(super) fn head_bytes(method: &str, target: &str, headers: &[(&str, &[u8])]) -> RequestHead {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         map.append(HeaderName::try_from(*name).expect("a name"), HeaderValue::from_bytes(value).expect("a value"));
@@ -40,8 +40,9 @@ fn head_bytes(method: &str, target: &str, headers: &[(&str, &[u8])]) -> RequestH
 
 /// All steps, as the gateway takes them.
 fn authenticate(head: &RequestHead, now: Timestamp) -> Result<Verified, S3Error> {
-    match parse(head)? {
+    match parse(head, Accepts::V4)? {
         AuthRequest::Anonymous(_) => Err(S3ErrorCode::AccessDenied.into()),
+        AuthRequest::SignedV2(_) => Err(S3ErrorCode::InternalError.into()),
         AuthRequest::Signed(signed) => {
             signed.check(head, now, REGION)?;
             signed.verify(head, &SigningKey::derive(SECRET, &signed.scope))
@@ -215,10 +216,11 @@ fn the_payload_mode_is_a_known_word_or_a_hash() {
         assert_eq!(refusal(&head, at(DOC_DATE)), S3ErrorCode::SignatureDoesNotMatch, "{word}");
     }
     let host = ("host", "examplebucket.s3.amazonaws.com");
-    let anonymous = |value: &str| parse(&head("PUT", "/k", &[host, ("x-amz-content-sha256", value)])).map_err(|e| e.code());
+    let anonymous =
+        |value: &str| parse(&head("PUT", "/k", &[host, ("x-amz-content-sha256", value)]), Accepts::V4).map_err(|e| e.code());
     assert_eq!(anonymous("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"), Err(S3ErrorCode::InvalidRequest));
     assert_eq!(anonymous("STREAMING-UNSIGNED-PAYLOAD-TRAILER"), Ok(AuthRequest::Anonymous(PayloadMode::StreamingUnsigned)));
-    assert_eq!(parse(&head("PUT", "/k", &[host])).expect("anonymous").payload(), PayloadMode::Unsigned);
+    assert_eq!(parse(&head("PUT", "/k", &[host]), Accepts::V4).expect("anonymous").payload(), PayloadMode::Unsigned);
 }
 
 fn presigned(parameters: &str, headers: &[(&str, &str)]) -> RequestHead {
@@ -330,7 +332,7 @@ fn a_lone_rfc_1123_date_is_enough() {
             );
             head("GET", "/k", &[host, ("date", date), ("x-amz-content-sha256", EMPTY), ("authorization", &value)])
         };
-        let AuthRequest::Signed(claim) = parse(&unsigned("")).expect("parses") else { panic!("signed") };
+        let AuthRequest::Signed(claim) = parse(&unsigned(""), Accepts::V4).expect("parses") else { panic!("signed") };
         let text = string_to_sign(&claim, canonical_request(&unsigned(""), &claim));
         let signature = SigningKey::derive(SECRET, &scope).sign(&text).to_hex();
         assert!(authenticate(&unsigned(&signature), at(DOC_DATE)).is_ok(), "{date}");
@@ -354,7 +356,7 @@ fn latin1_bytes_count_raw_or_as_the_text_that_they_are() {
         ];
         head_bytes("PUT", "/k", headers)
     };
-    let AuthRequest::Signed(claim) = parse(&build("", b"\xe9")).expect("parses") else { panic!("signed") };
+    let AuthRequest::Signed(claim) = parse(&build("", b"\xe9"), Accepts::V4).expect("parses") else { panic!("signed") };
     for signed_as in [&b"\xe9"[..], "é".as_bytes()] {
         let mut canonical = b"PUT\n/k\n\nhost:bucket.s3.amazonaws.com\nx-amz-content-sha256:".to_vec();
         canonical.extend_from_slice(format!("{EMPTY}\nx-amz-date:{DOC_DATE}\nx-amz-meta-name:").as_bytes());
@@ -391,14 +393,14 @@ proptest! {
     }
 
     #[test]
-    fn no_header_or_query_makes_the_parser_panic(authorization in "(AWS4-HMAC-SHA256 )?[ -~]{0,60}", query in "(X-Amz-[A-Z][a-z]{0,8}=[ -~&&[^#<>\"`{}\\\\^| ]]{0,9}&){0,6}") {
+    fn no_header_or_query_makes_the_parser_panic(authorization in "(AWS4-HMAC-SHA256 |AWS )?[ -~]{0,60}", query in "((X-Amz-[A-Z][a-z]{0,8}|AWSAccessKeyId|Expires|Signature)=[ -~&&[^#<>\"`{}\\\\^| ]]{0,9}&){0,6}") {
         let host = ("host", "h");
-        let _ = parse(&head("GET", "/bucket/k", &[host, ("authorization", &authorization), ("x-amz-date", &authorization)]));
+        let _ = parse(&head("GET", "/bucket/k", &[host, ("authorization", &authorization), ("x-amz-date", &authorization)]), Accepts::V4AndV2);
         if let Ok(uri) = format!("/bucket/k?{query}").parse::<Uri>() {
             let mut headers = HeaderMap::new();
             headers.insert("host", HeaderValue::from_static("h"));
             if let Ok(head) = RequestHead::parse(Method::GET, &uri, headers, &Addressing::default()) {
-                let _ = parse(&head);
+                let _ = parse(&head, Accepts::V4AndV2);
             }
         }
     }

@@ -14,7 +14,8 @@ use crate::error::{S3Error, S3ErrorCode};
 use crate::request::{Query, RequestHead};
 
 pub use operation::S3Operation;
-use table::{SUB_RESOURCES, Scope, TABLE};
+pub(crate) use table::SUB_RESOURCES;
+use table::{Scope, TABLE};
 
 /// The one operation that a request asks for.
 pub fn dispatch(head: &RequestHead) -> Result<S3Operation, S3Error> {

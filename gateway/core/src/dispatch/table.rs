@@ -34,7 +34,7 @@ macro_rules! table {
 
 /// Names in a query that choose an operation. At most one may be present. All other names refine the operation
 /// (`versionId`, `response-…`), sign it (`X-Amz-…`) or are unknown, which a write does not take.
-pub(super) const SUB_RESOURCES: &[&str] = &[
+pub(crate) const SUB_RESOURCES: &[&str] = &[
     "abac",
     "accelerate",
     "acl",

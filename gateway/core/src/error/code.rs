@@ -49,6 +49,7 @@ codes! {
         "The versioning configuration specified in the request is invalid.";
     IllegalLocationConstraintException = BAD_REQUEST,
         "The specified location constraint is incompatible for the region-specific endpoint this request was sent to.";
+    IncorrectNumberOfFilesInPostRequest = BAD_REQUEST, "POST requires exactly one file upload per request.";
     IncompleteBody = BAD_REQUEST, "You did not provide the number of bytes specified by the Content-Length HTTP header.";
     InternalError = INTERNAL_SERVER_ERROR, "We encountered an internal error. Please try again.";
     InvalidAccessKeyId = FORBIDDEN, "The AWS Access Key Id you provided does not exist in our records.";
@@ -65,6 +66,8 @@ codes! {
     InvalidPartNumber = RANGE_NOT_SATISFIABLE, "The requested partnumber is not satisfiable";
     InvalidPartOrder = BAD_REQUEST,
         "The list of parts was not in ascending order. The parts list must be specified in order by part number.";
+    InvalidPolicyDocument = BAD_REQUEST,
+        "The content of the form does not meet the conditions specified in the policy document.";
     InvalidRange = RANGE_NOT_SATISFIABLE, "The requested range is not satisfiable";
     InvalidRedirectLocation = BAD_REQUEST,
         "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.";
@@ -82,6 +85,7 @@ codes! {
     MalformedXML = BAD_REQUEST,
         "The XML you provided was not well-formed or did not validate against our published schema";
     MaxMessageLengthExceeded = BAD_REQUEST, "Your request was too big.";
+    MaxPostPreDataLengthExceededError = BAD_REQUEST, "Your POST request fields preceding the upload file were too large.";
     MetadataTooLarge = BAD_REQUEST, "Your metadata headers exceed the maximum allowed metadata size";
     MetadataConfigurationNotFound = NOT_FOUND, "The metadata configuration does not exist";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "The specified method is not allowed against this resource.";

@@ -148,7 +148,7 @@ fn documented_verified() -> Verified {
         ),
     ];
     let head = head(&headers);
-    let AuthRequest::Signed(signed) = parse(&head).expect("parses") else { panic!("it is signed") };
+    let AuthRequest::Signed(signed) = parse(&head, crate::auth::Accepts::V4).expect("parses") else { panic!("it is signed") };
     signed.verify(&head, &SigningKey::derive(SECRET, &Scope::s3("20130524", "us-east-1"))).expect("the documentation is right")
 }
 

@@ -14,6 +14,7 @@ use types::{BucketName, InvalidName, ObjectKey, VersionId};
 pub use address::{AddressStyle, Addressing};
 pub use query::Query;
 
+use crate::auth::v2;
 use crate::encoding::{Plus, from_latin1, percent_decode};
 use crate::error::{S3Error, S3ErrorCode};
 
@@ -38,6 +39,7 @@ pub struct RequestTarget {
     pub style: AddressStyle,
     /// The path as sent, which is what a signature covers.
     raw_path: String,
+    raw_query: String,
 }
 
 impl RequestTarget {
@@ -56,11 +58,23 @@ impl RequestTarget {
             "" => None,
             raw => Some(object_key(&percent_decode(raw, Plus::Plus)?)?),
         };
-        Ok(Self { bucket, key, query: Query::parse(raw_query)?, style, raw_path: raw_path.to_owned() })
+        Ok(Self {
+            bucket,
+            key,
+            query: Query::parse(raw_query)?,
+            style,
+            raw_path: raw_path.to_owned(),
+            raw_query: raw_query.to_owned(),
+        })
     }
 
     pub fn raw_path(&self) -> &str {
         &self.raw_path
+    }
+
+    /// The query as sent.
+    pub fn raw_query(&self) -> &str {
+        &self.raw_query
     }
 }
 
@@ -83,9 +97,9 @@ impl RequestHead {
     /// A head whose path names no bucket: of a listener that speaks another protocol under S3's signatures.
     pub fn without_address(method: Method, uri: &Uri, headers: HeaderMap) -> Result<Self, S3Error> {
         address::host(uri, &headers)?;
-        let query = Query::parse(uri.query().unwrap_or(""))?;
-        let raw_path = uri.path().to_owned();
-        let target = RequestTarget { bucket: None, key: None, query, style: AddressStyle::Path, raw_path };
+        let raw_query = uri.query().unwrap_or("").to_owned();
+        let (query, raw_path) = (Query::parse(&raw_query)?, uri.path().to_owned());
+        let target = RequestTarget { bucket: None, key: None, query, style: AddressStyle::Path, raw_path, raw_query };
         Ok(Self { method, target, headers })
     }
 
@@ -108,12 +122,17 @@ impl RequestHead {
     }
 
     /// Makes headers of the `x-amz-…` parameters that are no part of a signature: a presigned request carries there what it
-    /// has no headers for, and S3 reads them as if they were. To be called once the signature, which covers them where they
-    /// stand, was verified.
+    /// has no headers for, and S3 reads them as if they were. A URL signed by Version 2 carries two other headers so as well.
+    /// To be called once the signature, which covers them where they stand, was verified; one of Version 2 is taken away.
     pub fn adopt_headers_of_query(&mut self) -> Result<(), S3Error> {
+        let is_v2 = v2::is_presigned(self);
+        let stands_for_header = |name: &str| match name {
+            "content-md5" | "content-type" => is_v2,
+            other => other.starts_with("x-amz-") && !SIGNATURE_PARAMETERS.contains(&other),
+        };
         for (name, value) in self.target.query.pairs() {
             let lower = name.to_ascii_lowercase();
-            if !lower.starts_with("x-amz-") || SIGNATURE_PARAMETERS.contains(&lower.as_str()) {
+            if !stands_for_header(&lower) {
                 continue;
             }
             let invalid = || S3Error::invalid_argument("The parameter cannot stand for a header", name.as_str(), value.as_str());
@@ -126,6 +145,11 @@ impl RequestHead {
                     self.headers.insert(header, value);
                 }
             }
+        }
+        if is_v2 {
+            self.target.query.forget(|name| {
+                v2::PARAMETERS.contains(&name) || ["content-md5", "content-type"].contains(&name.to_ascii_lowercase().as_str())
+            });
         }
         Ok(())
     }

@@ -38,6 +38,11 @@ impl Query {
         self.get(name).is_some()
     }
 
+    /// Takes the parameters of these names away.
+    pub(super) fn forget(&mut self, is_one: impl Fn(&str) -> bool) {
+        self.pairs.retain(|(name, _)| !is_one(name));
+    }
+
     /// The first name that occurs more than once: which of its values counts would be a guess.
     pub fn repeated(&self) -> Option<&str> {
         let mut names: Vec<&str> = self.pairs.iter().map(|(name, _)| name.as_str()).collect();

@@ -1,0 +1,159 @@
+//! What the fields of a form say, by their names in whatever case.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use types::{BucketName, ObjectKey};
+
+use super::{malformed, missing_field};
+use crate::encoding::{Slash, percent_encode};
+use crate::error::S3Error;
+use crate::request::{RequestHead, object_key};
+use crate::xml::XmlReader;
+
+/// More are no form of S3's, and each takes room of its own.
+const MAX_FIELDS: usize = 100;
+const FILENAME: &str = "${filename}";
+/// Their text is under the signature: nothing is put into it.
+const LITERAL: [&str; 3] = ["policy", "signature", "x-amz-signature"];
+/// What a form's author adds for other readers than us.
+const IGNORED: &str = "x-ignore-";
+
+/// Headers of a PUT that a form gives by a field of the same name.
+const SAME_NAME: &[&str] =
+    &["cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type", "expires"];
+/// Fields of ours that sign the form.
+const SIGNING: &[&str] = &["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-security-token", "x-amz-signature"];
+/// Headers that say what a form does not do.
+const FOREIGN: &[&str] = &["x-amz-copy-source", "x-amz-metadata-directive", "x-amz-tagging", "x-amz-acl", "x-amz-content-sha256"];
+
+/// The fields in front of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Form {
+    /// By lower-case name.
+    fields: BTreeMap<String, String>,
+}
+
+impl Form {
+    pub(super) fn add(&mut self, name: &str, value: String) -> Result<(), S3Error> {
+        let name = name.to_ascii_lowercase();
+        if name.starts_with(IGNORED) {
+            return Ok(());
+        }
+        if self.fields.len() >= MAX_FIELDS {
+            return Err(malformed("The form has too many fields."));
+        }
+        if self.fields.contains_key(&name) {
+            // Which of them counts would be a guess.
+            return Err(S3Error::invalid_argument("A field must not be repeated.", name, value));
+        }
+        self.fields.insert(name, value);
+        Ok(())
+    }
+
+    /// Puts the file's name where fields ask for it. Of a path only what is behind its last slash is a name.
+    pub(super) fn set_filename(&mut self, filename: String) {
+        let name = filename.rsplit(['/', '\\']).next().unwrap_or_default();
+        for (field, value) in &mut self.fields {
+            if value.contains(FILENAME) && !LITERAL.contains(&field.as_str()) {
+                *value = value.replace(FILENAME, name);
+            }
+        }
+    }
+
+    /// By the lower-case name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(String::as_str)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.keys().map(String::as_str)
+    }
+
+    pub(super) fn required(&self, name: &'static str) -> Result<&str, S3Error> {
+        self.get(name).ok_or_else(|| missing_field(name))
+    }
+
+    /// Where the object goes.
+    pub fn key(&self) -> Result<ObjectKey, S3Error> {
+        match self.required("key")? {
+            "" => Err(S3Error::invalid_argument("User key must have a length greater than 0.", "key", "")),
+            key => object_key(key),
+        }
+    }
+
+    /// The head of the PUT that this form stands for. Nothing but the form's own fields is in it: what stands in the head of the
+    /// request itself is under no policy.
+    pub fn to_put(&self, bucket: BucketName, posted: &RequestHead) -> Result<RequestHead, S3Error> {
+        let mut headers = HeaderMap::new();
+        if let Some(host) = posted.headers.get(header::HOST) {
+            headers.insert(header::HOST, host.clone());
+        }
+        // The file ends where its boundary stands, and is of no length that is known before.
+        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        for (field, value) in &self.fields {
+            let (name, value) = match field.as_str() {
+                "acl" => ("x-amz-acl", value.clone()),
+                "tagging" => ("x-amz-tagging", tagging_header(value)?),
+                name if SAME_NAME.contains(&name) => (name, value.clone()),
+                name if SIGNING.contains(&name) || !name.starts_with("x-amz-") => continue,
+                name if FOREIGN.iter().any(|foreign| name.starts_with(foreign)) => {
+                    return Err(S3Error::not_implemented(&format!("The field {name}")));
+                }
+                name => (name, value.clone()),
+            };
+            let invalid = || S3Error::invalid_argument("The value cannot stand in a header.", field.as_str(), value.as_str());
+            let header_value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?;
+            headers.insert(HeaderName::try_from(name).map_err(|_| invalid())?, header_value);
+        }
+        let mut target = posted.target.clone();
+        target.bucket = Some(bucket);
+        target.key = Some(self.key()?);
+        Ok(RequestHead { method: Method::PUT, target, headers })
+    }
+}
+
+/// Far more than an object may have; how many it may is judged with the header.
+const MAX_TAGGING_ELEMENTS: usize = 1000;
+
+/// The tags of a `Tagging` document, as `x-amz-tagging` carries them.
+fn tagging_header(document: &str) -> Result<String, S3Error> {
+    let mut xml = XmlReader::enter(document.as_bytes(), "Tagging", MAX_TAGGING_ELEMENTS)?;
+    let mut out = String::new();
+    expect(&mut xml, "TagSet")?;
+    while let Some(name) = xml.child()? {
+        if name != "Tag" {
+            return Err(crate::xml::MalformedXml.into());
+        }
+        let (mut key, mut value) = (None, None);
+        while let Some(name) = xml.child()? {
+            let slot = match name.as_str() {
+                "Key" => &mut key,
+                "Value" => &mut value,
+                _ => return Err(crate::xml::MalformedXml.into()),
+            };
+            if slot.replace(xml.text()?).is_some() {
+                return Err(crate::xml::MalformedXml.into());
+            }
+        }
+        let (Some(key), Some(value)) = (key, value) else { return Err(crate::xml::MalformedXml.into()) };
+        if !out.is_empty() {
+            out.push('&');
+        }
+        out.push_str(&percent_encode(key.as_bytes(), Slash::Encoded));
+        out.push('=');
+        out.push_str(&percent_encode(value.as_bytes(), Slash::Encoded));
+    }
+    if xml.child()?.is_some() {
+        return Err(crate::xml::MalformedXml.into());
+    }
+    xml.finish()?;
+    Ok(out)
+}
+
+fn expect(xml: &mut XmlReader<'_>, name: &str) -> Result<(), S3Error> {
+    match xml.child()? {
+        Some(found) if found == name => Ok(()),
+        _ => Err(crate::xml::MalformedXml.into()),
+    }
+}

@@ -1,0 +1,61 @@
+//! The JSON of policies as S3 takes it, made what everybody takes for JSON.
+//!
+//! S3's own documentation writes `\$` and `\v` in texts, and a comma behind the last entry of a list.
+
+/// The same text without what only S3 knows.
+pub(super) fn to_plain_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    let mut in_text = false;
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' if in_text => match characters.next() {
+                Some('$') => out.push('$'),
+                Some('v') => out.push_str("\\u000b"),
+                Some(other) => out.extend(['\\', other]),
+                None => out.push('\\'),
+            },
+            '"' => {
+                in_text = !in_text;
+                out.push('"');
+            }
+            ',' if !in_text && ends_list(characters.as_str()) => {}
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn ends_list(rest: &str) -> bool {
+    // JSON's space alone: another character is an error that must stay one.
+    rest.trim_start_matches([' ', '\t', '\r', '\n']).starts_with([']', '}'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    #[test]
+    fn what_s3_documents_is_read() {
+        for (text, plain) in [
+            (r#"["eq", "\$key", "\v\\$\"",]"#, serde_json::json!(["eq", "$key", "\u{b}\\$\""])),
+            (r#"{"a": ["b", ] , }"#, serde_json::json!({"a": ["b"]})),
+            (r#"[",]", "\\",]"#, serde_json::json!([",]", "\\"])),
+        ] {
+            assert_eq!(serde_json::from_str::<Value>(&to_plain_json(text)).expect("is JSON"), plain, "{text}");
+        }
+        for bad in ["[,]x", r#"["a",,]"#, r#"["a"#, r#"["a\"#] {
+            assert!(serde_json::from_str::<Value>(&to_plain_json(bad)).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_json_already_stays_what_it_is(text in "\\PC{0,20}", other in "[\\\\\"$v,\\]\\} ]{0,10}") {
+            let json = serde_json::json!([text, {&other: [other, 1]}]).to_string();
+            prop_assert_eq!(to_plain_json(&json), json);
+        }
+    }
+}
