@@ -18,6 +18,7 @@ pub mod invariants;
 pub mod listing;
 pub mod namespace;
 pub mod pending;
+pub mod policy;
 pub mod rows;
 pub mod tables;
 #[cfg(test)]
