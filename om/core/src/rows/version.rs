@@ -14,6 +14,7 @@ use crate::tables::VERSIONS;
 /// Keys hold any byte but NUL, so NUL ends one in [`VERSIONS`](crate::tables::VERSIONS) and keeps their order. The name of a
 /// version is its sequence, but for the null version, which is found by [`NULL_VERSIONS`](crate::tables::NULL_VERSIONS).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for as long as a row is looked at")]
 pub enum VersionRow {
     #[n(0)]
     Object(#[n(0)] KeyRow),
