@@ -44,6 +44,7 @@ BUILT_SUBRESOURCES = {
     "PutObjectLockConfiguration",
     "PutObjectRetention",
     "PutObjectTagging",
+    "RenameObject",
 }
 
 

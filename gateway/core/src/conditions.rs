@@ -110,6 +110,16 @@ impl ReadConditions {
         )
     }
 
+    pub fn of_rename_source(head: &RequestHead) -> Result<Self, S3Error> {
+        Self::parse(
+            head,
+            "x-amz-rename-source-if-match",
+            "x-amz-rename-source-if-none-match",
+            "x-amz-rename-source-if-modified-since",
+            "x-amz-rename-source-if-unmodified-since",
+        )
+    }
+
     fn parse(head: &RequestHead, matches: &str, none: &str, modified: &str, unmodified: &str) -> Result<Self, S3Error> {
         let tag = |name: &str| Ok::<_, S3Error>(head.header(name)?.map(|text| ETagCondition::parse(&text)));
         // A date that is none counts as absent, as HTTP asks.
@@ -155,6 +165,7 @@ impl ReadConditions {
 pub fn refuse_unbuilt_conditions(operation: S3Operation, head: &RequestHead) -> Result<(), S3Error> {
     let built: &[&str] = match operation {
         S3Operation::PutObject | S3Operation::CopyObject | S3Operation::CompleteMultipartUpload => &["if-match", "if-none-match"],
+        S3Operation::RenameObject => &["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"],
         S3Operation::DeleteObject => &["if-match"],
         _ if matches!(head.method, Method::PUT | Method::POST | Method::DELETE) => &[],
         _ => return Ok(()),

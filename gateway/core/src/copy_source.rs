@@ -39,6 +39,18 @@ impl CopySource {
     }
 }
 
+/// `x-amz-rename-source`: a key of the same bucket, whose name may stand before it.
+pub fn parse_rename_source(header: &str, bucket: &BucketName) -> Result<ObjectKey, S3Error> {
+    let invalid =
+        || S3Error::invalid_argument("The rename source must name an object of the bucket", "x-amz-rename-source", header);
+    let path = percent_decode(header, Plus::Plus).map_err(|_| invalid())?;
+    let key = match path.strip_prefix('/') {
+        Some(rest) => rest.strip_prefix(bucket.as_str()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(rest),
+        None => path.as_str(),
+    };
+    ObjectKey::parse(key).map_err(|_| invalid())
+}
+
 /// A version id that is not of our form names nothing, here or elsewhere.
 pub fn invalid_version(text: &str) -> S3Error {
     S3Error::invalid_argument("Invalid version id specified", "versionId", text)

@@ -71,14 +71,17 @@ pub(super) fn write_condition(condition: conditions::WriteCondition) -> WriteCon
 
 /// The conditions on a copy's source, for the OM to judge.
 pub(super) fn parse_source_conditions(head: &RequestHead) -> Result<om_api::ReadConditions, S3Error> {
-    let ReadConditions { if_match, if_none_match, if_modified_since, if_unmodified_since } =
-        ReadConditions::of_copy_source(head)?;
-    Ok(om_api::ReadConditions {
+    ReadConditions::of_copy_source(head).map(to_om_conditions)
+}
+
+pub(super) fn to_om_conditions(conditions: ReadConditions) -> om_api::ReadConditions {
+    let ReadConditions { if_match, if_none_match, if_modified_since, if_unmodified_since } = conditions;
+    om_api::ReadConditions {
         if_match: if_match.map(|condition| tags(&condition, Comparison::Strong)),
         if_none_match: if_none_match.map(|condition| tags(&condition, Comparison::Weak)),
         if_modified_since,
         if_unmodified_since,
-    })
+    }
 }
 
 /// The same conditions, to judge them here: where the bytes are read by us and not by the OM.

@@ -36,6 +36,7 @@ mod put_object_legal_hold;
 mod put_object_lock_configuration;
 mod put_object_retention;
 mod put_object_tagging;
+mod rename_object;
 mod source;
 mod upload_part;
 mod upload_part_copy;
@@ -97,6 +98,7 @@ pub(crate) fn perform<'a>(
         }
         S3Operation::PutObjectRetention => run::<put_object_retention::PutObjectRetention>(request, cx).boxed(),
         S3Operation::PutObjectTagging => run::<put_object_tagging::PutObjectTagging>(request, cx).boxed(),
+        S3Operation::RenameObject => run::<rename_object::RenameObject>(request, cx).boxed(),
         S3Operation::UploadPart => run::<upload_part::UploadPart>(request, cx).boxed(),
         S3Operation::UploadPartCopy => run::<upload_part_copy::UploadPartCopy>(request, cx).boxed(),
         // What is set on buckets.
@@ -176,7 +178,6 @@ pub(crate) fn perform<'a>(
         | S3Operation::PutObjectAcl
         | S3Operation::PutObjectAnnotation
         | S3Operation::PutPublicAccessBlock
-        | S3Operation::RenameObject
         | S3Operation::RestoreObject
         | S3Operation::SelectObjectContent
         | S3Operation::UpdateBucketMetadataAnnotationTableConfiguration

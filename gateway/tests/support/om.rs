@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use bucket_config::{BucketDocument, ConfigKind};
 use aws_lc_rs::hmac;
+use bucket_config::{BucketDocument, ConfigKind};
 use bytes::Bytes;
 use gateway_core::auth::{Scope, SigningKey as Derived};
 use om_api::*;
@@ -256,6 +256,10 @@ impl Om for MemoryOm {
     }
 
     async fn set_bucket_lock(&self, _: CallContext, _: SetBucketLock) -> Result<(), CallError<SetBucketLockRejected>> {
+        Err(CallError::unavailable("kept by the real namespace alone"))
+    }
+
+    async fn rename_key(&self, _: CallContext, _: RenameKey) -> Result<KeyCommitted, CallError<RenameRejected>> {
         Err(CallError::unavailable("kept by the real namespace alone"))
     }
 

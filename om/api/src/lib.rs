@@ -30,8 +30,8 @@ pub use keys::{
     AbandonKey, AllocateBlocks, AllocateRejected, BlockPiece, BlocksWanted, ByteRange, CommitKey, CommitRejected, CommittedBlock,
     CopyAttributes, CopyKey, CopyRejected, DeleteKey, DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey,
     KeyCommitted, KeyCopied, KeyDeletion, LookupKey, LookupPurpose, LookupRejected, ObjectAttributes, ObjectChecksum, ObjectInfo,
-    ObjectRead, OpenKey, OpenKeyRejected, OpenedKey, PartInfo, ReadConditions, SystemHeader, UpdateVersion,
-    UpdateVersionRejected, VersionChange, VersionUpdated, WriteCondition, WriteSession,
+    ObjectRead, OpenKey, OpenKeyRejected, OpenedKey, PartInfo, ReadConditions, RenameKey, RenameRejected, SystemHeader,
+    UpdateVersion, UpdateVersionRejected, VersionChange, VersionUpdated, WriteCondition, WriteSession,
 };
 pub use listing::{
     KeyPage, KeySummary, ListEntry, ListKeys, ListRejected, ListStart, ListVersions, MarkerSummary, VersionEntry, VersionPage,
@@ -86,6 +86,8 @@ rpc::service! {
         28 list_keys(ListKeys) -> KeyPage, rejects ListRejected, from [Gateway];
         /// One page of all versions, from one state of the namespace.
         29 list_versions(ListVersions) -> VersionPage, rejects ListRejected, from [Gateway];
+        /// Another name for an object: no bytes move.
+        31 rename_key(RenameKey) -> KeyCommitted, rejects RenameRejected, from [Gateway];
         30 update_version(UpdateVersion) -> VersionUpdated, rejects UpdateVersionRejected, from [Gateway];
 
         40 create_upload(CreateUpload) -> UploadCreated, rejects CreateUploadRejected, from [Gateway];

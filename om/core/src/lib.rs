@@ -31,10 +31,10 @@ pub use commands::{
     CopyPartRejected, CopySource, CreateBucket, CreateBucketRejected, CreateSecret, CreateSecretRejected, CreateUpload,
     CreateUploadRejected, DeleteBucket, DeleteBucketRejected, DeleteKey, DeleteKeyRejected, DeleteKeys, DeleteKeysRejected,
     DeletedKey, EnsureUser, EnsureUserRejected, ExpireSessions, ExtendSession, ForgetCompleted, KeyCommitted, KeyCopied,
-    KeyDeletion, NoSuchBucket, OpenSession, PartCommitted, PurgeBucket, RemoveReclaimed, ReserveIds, RevokeSecret,
-    RevokeSecretRejected, SealedPair, SetBucketConfig, SetBucketConfigRejected, SetBucketLock, SetBucketLockRejected,
-    SetSealCheck, SetVersioning, SetVersioningRejected, UnfitLogTarget, UpdateVersion, UpdateVersionRejected, UserAccount,
-    VersionChange, VersioningStatus,
+    KeyDeletion, NoSuchBucket, OpenSession, PartCommitted, PurgeBucket, RemoveReclaimed, RenameKey, RenameKeyRejected,
+    ReserveIds, RevokeSecret, RevokeSecretRejected, SealedPair, SetBucketConfig, SetBucketConfigRejected, SetBucketLock,
+    SetBucketLockRejected, SetSealCheck, SetVersioning, SetVersioningRejected, UnfitLogTarget, UpdateVersion,
+    UpdateVersionRejected, UserAccount, VersionChange, VersioningStatus,
 };
 pub use commands::{Command, Never, Outcome, Proposal};
 pub use condition::{ConditionFailed, ReadConditions, WriteCondition};

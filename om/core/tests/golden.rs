@@ -230,6 +230,17 @@ fn commands() -> Vec<Command> {
         .into(),
         RevokeSecret { user: user(), now: Some(NOW) }.into(),
         SetVersioning { bucket: BucketId(7), status: VersioningStatus::Suspended }.into(),
+        RenameKey {
+            bucket: BucketId(7),
+            source: key(),
+            source_conditions: source().conditions,
+            key: ObjectKey::parse("c").expect("legal"),
+            condition: WriteCondition::IfAbsent,
+            conditions: ReadConditions::default(),
+            owner: Some(user()),
+            now: NOW,
+        }
+        .into(),
         SetBucketLock {
             bucket: BucketId(7),
             default: Some(DefaultRetention { mode: RetentionMode::Compliance, period: RetentionPeriod::Years(2) }),

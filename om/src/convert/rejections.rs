@@ -22,6 +22,7 @@ rejections! {
     DeleteBucketRejected => DeleteBucketRejected { NoSuchBucket, NotEmpty }
     SetVersioningRejected => SetVersioningRejected { NoSuchBucket, HasObjectLock }
     SetBucketLockRejected => SetBucketLockRejected { NoSuchBucket, NotVersioned }
+    RenameKeyRejected => RenameRejected { NoSuchBucket, NoSuchSource, PreconditionFailed, NoSuchKey, OntoItself }
     UpdateVersionRejected => UpdateVersionRejected {
         NoSuchBucket, NoSuchKey, NoSuchVersion, DeleteMarker(version), NoObjectLock, Locked,
     }

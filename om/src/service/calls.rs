@@ -122,6 +122,7 @@ pub(super) enum Kind {
     SetVersioning,
     SetBucketLock,
     UpdateVersion,
+    Rename,
     SetConfig,
 }
 
@@ -179,6 +180,7 @@ bucket_refusals!(
     SetVersioningRejected,
     SetBucketLockRejected,
     UpdateVersionRejected,
+    RenameRejected,
     SetBucketConfigRejected,
 );
 

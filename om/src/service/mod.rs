@@ -10,6 +10,7 @@ mod deletes;
 mod identities;
 mod lists;
 mod reads;
+mod renames;
 mod uploads;
 mod versions;
 mod writes;
@@ -152,6 +153,7 @@ methods! {
     copy_key(api::CopyKey) -> api::KeyCopied, rejects api::CopyRejected;
     list_keys(api::ListKeys) -> api::KeyPage, rejects api::ListRejected;
     list_versions(api::ListVersions) -> api::VersionPage, rejects api::ListRejected;
+    rename_key(api::RenameKey) -> api::KeyCommitted, rejects api::RenameRejected;
     update_version(api::UpdateVersion) -> api::VersionUpdated, rejects api::UpdateVersionRejected;
     create_upload(api::CreateUpload) -> api::UploadCreated, rejects api::CreateUploadRejected;
     open_part(api::OpenPart) -> api::OpenedKey, rejects api::OpenPartRejected;

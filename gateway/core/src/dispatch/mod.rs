@@ -68,6 +68,7 @@ fn foreign_parameter<'q>(operation: S3Operation, sub_resource: Option<&str>, que
         | S3Operation::DeleteObjects
         | S3Operation::PutBucketVersioning
         | S3Operation::PutObject
+        | S3Operation::RenameObject
         | S3Operation::PutObjectLockConfiguration => &[],
         // What is set on buckets.
         S3Operation::DeleteBucketCors

@@ -24,6 +24,7 @@ mod forget_completed;
 mod open_session;
 mod purge_bucket;
 mod remove_reclaimed;
+mod rename_key;
 mod reserve_ids;
 mod revoke_secret;
 mod set_bucket_config;
@@ -54,6 +55,7 @@ pub use forget_completed::ForgetCompleted;
 pub use open_session::OpenSession;
 pub use purge_bucket::PurgeBucket;
 pub use remove_reclaimed::RemoveReclaimed;
+pub use rename_key::{RenameKey, RenameKeyRejected};
 pub use reserve_ids::ReserveIds;
 pub use revoke_secret::{RevokeSecret, RevokeSecretRejected};
 pub use set_bucket_config::{ConfigChange, SetBucketConfig, SetBucketConfigRejected, UnfitLogTarget};
@@ -161,6 +163,7 @@ commands! {
     26 DeleteKeys -> Vec<Result<DeletedKey, DeleteKeyRejected>>, rejects DeleteKeysRejected;
     27 CopyKey -> KeyCopied, rejects CopyKeyRejected;
     28 RemoveReclaimed -> (), rejects Never;
+    30 RenameKey -> KeyCommitted, rejects RenameKeyRejected;
     29 UpdateVersion -> Option<types::VersionId>, rejects UpdateVersionRejected;
 
     40 CreateUpload -> types::UploadId, rejects CreateUploadRejected;

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use om_core::namespace::ByteRange;
+use om_core::namespace::{self, ByteRange, Missing};
 use om_core::rows::{Attributes, Session, UploadKey, UserId};
 use om_core::{
     AbortUpload, CloseSession, CommitKey, CommitPart, CommittedBlock, CompleteUpload, CompletedPart, CopyAttributes, CopyKey,
     CopyPart, CopySource, CreateBucket, CreateUpload, DeleteBucket, DeleteKey, DeleteKeys, DeletedKey, EnsureUser,
     ExpireSessions, ExtendSession, ForgetCompleted, KeyDeletion, OpenSession, PurgeBucket, ReadConditions, RemoveReclaimed,
-    SetVersioning, UpdateVersion, VersionChange, VersioningStatus, WriteCondition, pending,
+    RenameKey, SetVersioning, UpdateVersion, VersionChange, VersioningStatus, WriteCondition, pending,
 };
 use types::{
     BlockId, BucketId, BucketName, ContainerId, ETag, Md5, ObjectId, PartNumber, Replication, Timestamp, UploadId, VersionId,
@@ -167,6 +167,17 @@ impl Model {
         self.push(place, Version { id, object: Some(object) });
     }
 
+    /// A name that an object left: its marker's version is read, since nothing answers with it.
+    fn leave(&mut self, real: &Real, place: (BucketId, String)) {
+        if !self.versioning.contains_key(&place.0) {
+            self.stacks.remove(&place);
+            return;
+        }
+        let found = namespace::version(&real.tables, place.0, &key(&place.1), None).expect("memory");
+        let Err(Missing::DeleteMarker(id)) = found else { panic!("no marker under the old name: {found:?}") };
+        self.push(place, Version { id, object: None });
+    }
+
     fn delete(&mut self, place: (BucketId, String), deleted: &DeletedKey) {
         let Some(status) = self.versioning.get(&place.0) else {
             assert_eq!(*deleted, DeletedKey::default());
@@ -290,6 +301,27 @@ impl Model {
                     stack.retain(|version| version.id != named);
                 }
                 self.stacks.retain(|_, stack| !stack.is_empty());
+            }
+            Op::Rename { bucket, from, to } => {
+                let bucket = self.bucket(*bucket);
+                let (old, new) = ((bucket, KEYS[*from].to_owned()), (bucket, KEYS[*to].to_owned()));
+                let rename = RenameKey {
+                    bucket,
+                    source: key(KEYS[*from]),
+                    source_conditions: ReadConditions::default(),
+                    key: key(KEYS[*to]),
+                    condition: WriteCondition::Always,
+                    conditions: ReadConditions::default(),
+                    owner: None,
+                    now,
+                };
+                let object = self.current(&old).cloned();
+                let outcome = real.apply(rename);
+                assert_eq!(outcome.is_ok(), object.is_some() && from != to, "{outcome:?}");
+                if let (Ok(renamed), Some(object)) = (outcome, object) {
+                    self.leave(real, old);
+                    self.put(new, object, renamed.version);
+                }
             }
             Op::SetVersioning { bucket, suspend } => {
                 let bucket = self.bucket(*bucket);

@@ -52,6 +52,11 @@ pub(crate) enum Op {
         key: usize,
         version: usize,
     },
+    Rename {
+        bucket: usize,
+        from: usize,
+        to: usize,
+    },
     SetVersioning {
         bucket: usize,
         suspend: bool,
@@ -154,6 +159,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => bucket.clone().prop_map(|bucket| Op::DeleteAll { bucket }),
         5 => (bucket.clone(), key.clone(), 0..4usize)
             .prop_map(|(bucket, key, version)| Op::DeleteVersion { bucket, key, version }),
+        3 => (bucket.clone(), key.clone(), key.clone()).prop_map(|(bucket, from, to)| Op::Rename { bucket, from, to }),
         2 => (bucket.clone(), any::<bool>()).prop_map(|(bucket, suspend)| Op::SetVersioning { bucket, suspend }),
         1 => (bucket.clone(), key.clone(), 0..4usize).prop_map(|(bucket, key, version)| Op::Tag { bucket, key, version }),
         5 => (place(), place(), any::<bool>()).prop_map(|(from, to, replace)| Op::Copy { from, to, replace }),

@@ -1,0 +1,198 @@
+//! An object gets another name.
+
+use minicbor::{Decode, Encode};
+use tables::{StorageFault, WriteTables};
+use types::{BucketId, LogIndex, ObjectKey, Timestamp};
+
+use super::Outcome;
+use super::shared::{KeyCommitted, link};
+use crate::blocks::{Freed, add_reference};
+use crate::condition::{ConditionFailed, ReadConditions, WriteCondition};
+use crate::namespace;
+use crate::rows::{BucketRow, KeyRow, Sequence, UserId, Versioning, key_key};
+use crate::tables::KEYS;
+use crate::versions;
+
+/// One entry, however large the object: nobody sees it under both names or under none.
+///
+/// Where the bucket keeps versions, the old name keeps the version under a delete marker, and the new one gets a version on the
+/// same blocks.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RenameKey {
+    #[n(0)]
+    pub bucket: BucketId,
+    #[n(1)]
+    pub source: ObjectKey,
+    #[n(2)]
+    pub source_conditions: ReadConditions,
+    #[n(3)]
+    pub key: ObjectKey,
+    #[n(4)]
+    pub condition: WriteCondition,
+    /// On what is there under the new name, if anything is.
+    #[n(5)]
+    pub conditions: ReadConditions,
+    /// Of a delete marker; the bucket's if absent.
+    #[n(6)]
+    pub owner: Option<UserId>,
+    #[n(7)]
+    pub now: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum RenameKeyRejected {
+    #[n(0)]
+    NoSuchBucket,
+    #[n(1)]
+    NoSuchSource,
+    #[n(2)]
+    PreconditionFailed,
+    /// A condition wants the new name to be there.
+    #[n(3)]
+    NoSuchKey,
+    #[n(4)]
+    OntoItself,
+}
+
+impl From<ConditionFailed> for RenameKeyRejected {
+    fn from(failed: ConditionFailed) -> Self {
+        match failed {
+            ConditionFailed::Mismatch => Self::PreconditionFailed,
+            ConditionFailed::Absent => Self::NoSuchKey,
+        }
+    }
+}
+
+impl RenameKey {
+    pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<KeyCommitted, RenameKeyRejected> {
+        let Some(bucket) = namespace::bucket(tables, self.bucket)? else {
+            return Ok(Err(RenameKeyRejected::NoSuchBucket));
+        };
+        if self.source == self.key {
+            return Ok(Err(RenameKeyRejected::OntoItself));
+        }
+        let Some(source) = namespace::current(tables, bucket.id, &self.source)? else {
+            return Ok(Err(RenameKeyRejected::NoSuchSource));
+        };
+        let replaced = namespace::current(tables, bucket.id, &self.key)?;
+        let there = replaced.as_ref().map(|row| &row.head);
+        if !self.source_conditions.accept(&source.head) || there.is_some_and(|head| !self.conditions.accept(head)) {
+            return Ok(Err(RenameKeyRejected::PreconditionFailed));
+        }
+        if let Err(failed) = self.condition.check(there) {
+            return Ok(Err(failed.into()));
+        }
+        let mut freed = Freed::default();
+        let mut row = source.clone();
+        row.head.sequence = Sequence::new(log, 0);
+        // A lock holds the version under its old name, which stays.
+        row.head.lock = None;
+        self.take_away(log, tables, &bucket, source, &mut freed)?;
+        let committed = link(tables, &bucket, &self.key, replaced, row, &mut freed)?;
+        freed.write(tables, log, self.now);
+        Ok(Ok(committed))
+    }
+
+    /// The old name shows nothing any more; each block keeps a reference for the new one.
+    fn take_away(
+        &self,
+        log: LogIndex,
+        tables: &mut dyn WriteTables,
+        bucket: &BucketRow,
+        source: KeyRow,
+        freed: &mut Freed,
+    ) -> Result<(), StorageFault> {
+        if bucket.versioning == Versioning::Unversioned {
+            tables.delete(KEYS, &key_key(bucket.id, &self.source));
+            return Ok(());
+        }
+        for piece in &source.body.pieces {
+            add_reference(tables, piece.block)?;
+        }
+        let owner = self.owner.as_ref().unwrap_or(&bucket.owner).clone();
+        let marker = (Sequence::new(log, 1), self.now, owner);
+        versions::push_marker(tables, bucket, &self.source, Some(source), marker, freed)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::VersioningStatus;
+    use crate::testing::{Namespace, etag, key};
+
+    fn rename(bucket: BucketId, from: &str, to: &str) -> RenameKey {
+        RenameKey {
+            bucket,
+            source: key(from),
+            source_conditions: ReadConditions::default(),
+            key: key(to),
+            condition: WriteCondition::Always,
+            conditions: ReadConditions::default(),
+            owner: None,
+            now: Timestamp(900_000),
+        }
+    }
+
+    #[test]
+    fn an_object_moves_with_its_blocks_and_replaces_what_was_there() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.write(bucket, "a", [(1, 10), (2, 10)]);
+        om.write(bucket, "b", [(3, 5)]);
+        let before = om.current(bucket, "a").expect("it is there").head;
+        assert_eq!(om.apply(rename(bucket, "a", "b")).expect("it is there").size, 20);
+        let after = om.current(bucket, "b").expect("it is there").head;
+        assert_eq!((after.object, after.etag), (before.object, before.etag));
+        assert_eq!(om.current(bucket, "a"), None);
+        assert_eq!(om.deleted_blocks(), [3]);
+        om.check();
+        om.delete(bucket, "b");
+        assert_eq!(om.deleted_blocks(), [1, 2, 3]);
+        om.check();
+    }
+
+    #[test]
+    fn with_versions_the_old_name_keeps_its_own() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.set_versioning(bucket, VersioningStatus::Enabled);
+        let old = om.write(bucket, "a", [(1, 10)]).version.expect("a versioned bucket");
+        let new = om.apply(rename(bucket, "a", "b")).expect("it is there").version.expect("a versioned bucket");
+        let shown = om.versions(bucket);
+        assert_eq!((shown.len(), &shown[1], &shown[2]), (3, &format!("a {old}"), &format!("b {new}*")));
+        assert!(shown[0].ends_with("x*"));
+        om.check();
+        om.set_versioning(bucket, VersioningStatus::Suspended);
+        om.apply(rename(bucket, "b", "a")).expect("it is there");
+        om.check();
+        assert_eq!(om.deleted_blocks(), []);
+    }
+
+    #[test]
+    fn conditions_look_at_both_names() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.write(bucket, "a", [(1, 10)]);
+        om.write(bucket, "b", [(2, 10)]);
+        let source_is = |tag| ReadConditions { if_match: Some(vec![etag(tag)]), ..ReadConditions::default() };
+        let table = [
+            (rename(bucket, "a", "a"), RenameKeyRejected::OntoItself),
+            (rename(bucket, "c", "d"), RenameKeyRejected::NoSuchSource),
+            (
+                RenameKey { condition: WriteCondition::IfAbsent, ..rename(bucket, "a", "b") },
+                RenameKeyRejected::PreconditionFailed,
+            ),
+            (RenameKey { condition: WriteCondition::IfPresent, ..rename(bucket, "a", "c") }, RenameKeyRejected::NoSuchKey),
+            (RenameKey { source_conditions: source_is(9), ..rename(bucket, "a", "b") }, RenameKeyRejected::PreconditionFailed),
+            (rename(BucketId(77), "a", "b"), RenameKeyRejected::NoSuchBucket),
+        ];
+        for (command, rejected) in table {
+            assert_eq!(om.apply(command.clone()), Err(rejected), "{command:?}");
+        }
+        let command = RenameKey { source_conditions: source_is(1), ..rename(bucket, "a", "b") };
+        assert!(om.apply(command).is_ok());
+        om.check();
+    }
+}

@@ -1,0 +1,48 @@
+"""RenameObject: one step, no bytes moved, on any bucket."""
+
+from support import absent, body_of, keys_in, refused
+
+
+def test_an_object_gets_another_name_and_keeps_all_else(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="old name", Body=b"x" * 100_000, Metadata={"a": "1"}, ContentType="text/plain", Tagging="t=1")
+    before = s3.head_object(Bucket=bucket, Key="old name")
+    s3.rename_object(Bucket=bucket, Key="new/é", RenameSource="old%20name")
+    absent(s3, bucket, "old name")
+    after = s3.get_object(Bucket=bucket, Key="new/é")
+    assert after["Body"].read() == b"x" * 100_000
+    for name in ("ETag", "Metadata", "ContentType", "LastModified"):
+        assert after[name] == before[name], name
+    assert s3.get_object_tagging(Bucket=bucket, Key="new/é")["TagSet"] == [{"Key": "t", "Value": "1"}]
+    assert keys_in(s3.list_objects_v2(Bucket=bucket)) == ["new/é"]
+
+
+def test_conditions_look_at_both_names(s3, bucket):
+    etag = s3.put_object(Bucket=bucket, Key="a", Body=b"a")["ETag"]
+    s3.put_object(Bucket=bucket, Key="b", Body=b"b")
+    for wrong in ({"DestinationIfNoneMatch": "*"}, {"DestinationIfMatch": etag}, {"SourceIfMatch": '"' + "0" * 32 + '"'}, {"SourceIfNoneMatch": etag}):
+        with refused("PreconditionFailed", 412):
+            s3.rename_object(Bucket=bucket, Key="b", RenameSource="a", **wrong)
+    with refused("NoSuchKey", 404):
+        s3.rename_object(Bucket=bucket, Key="b", RenameSource="c")
+    with refused("InvalidRequest", 400):
+        s3.rename_object(Bucket=bucket, Key="a", RenameSource="a")
+    s3.rename_object(Bucket=bucket, Key="b", RenameSource=f"/{bucket}/a", SourceIfMatch=etag)
+    assert body_of(s3, bucket, "b") == b"a"
+    assert keys_in(s3.list_objects_v2(Bucket=bucket)) == ["b"]
+
+
+def test_a_token_makes_it_happen_once(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="a", Body=b"first")
+    s3.rename_object(Bucket=bucket, Key="b", RenameSource="a", ClientToken="once")
+    s3.put_object(Bucket=bucket, Key="a", Body=b"second")
+    s3.rename_object(Bucket=bucket, Key="b", RenameSource="a", ClientToken="once")
+    assert (body_of(s3, bucket, "a"), body_of(s3, bucket, "b")) == (b"second", b"first")
+
+
+def test_with_versions_the_old_name_keeps_its_own(s3, bucket):
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    old = s3.put_object(Bucket=bucket, Key="a", Body=b"x")["VersionId"]
+    s3.rename_object(Bucket=bucket, Key="b", RenameSource="a")
+    assert body_of(s3, bucket, "b") == b"x"
+    assert body_of(s3, bucket, "a", VersionId=old) == b"x"
+    absent(s3, bucket, "a")
