@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long verify fix cluster cluster-stop bench s3-tests drill-kill drill-failover drill-catchup venv release
+.PHONY: help run test test-long libraries verify fix cluster cluster-stop bench s3-tests drill-kill drill-failover drill-catchup venv release
 
 PYTHON ?= python3
 # Where `make run` and `make cluster` keep their data.
@@ -27,6 +27,7 @@ help:
 	@echo 'make cluster-stop   stops them; the data stays'
 	@echo 'make test           everything that must pass: Rust tests, then S3 clients against real servers'
 	@echo 'make test-long      the tests of many kills, large files and long listings too'
+	@echo 'make libraries      pyarrow, pandas and s3fs against a server, in a .venv of their own'
 	@echo 'make verify         format, lints, package edges; changes nothing'
 	@echo 'make fix            formats, and mends what clippy can mend'
 	@echo 'make bench          throughput, latency, CPU, syncs and memory over real HTTP'
@@ -65,6 +66,10 @@ test-long: venv
 	SUITE_BIN=$(DEV) SUITE_KILLS=20 $(VENV) -m pytest s3-tests/suite -n $(WORKERS) $(SUITE_ARGS)
 	@echo
 	@echo 'make test-long: passed.'
+
+libraries: release
+	@$(PYTHON) s3-tests/make_venv.py .venv-libraries s3-tests/libraries/requirements.txt
+	SUITE_BIN=$(RELEASE) .venv-libraries/bin/python -m pytest s3-tests/libraries
 
 verify:
 	cargo fmt --all --check

@@ -1,7 +1,8 @@
-"""The command-line clients that people use, as they come: aws-cli, s3cmd, rclone. Debian's rclone may be absent; then its test
-is skipped and says so."""
+"""The command-line clients that people use, as they come: aws-cli, s3cmd, rclone, restic. Debian's rclone and restic may be absent;
+then their tests are skipped and say so."""
 
 import filecmp
+import json
 import os
 import pathlib
 import random
@@ -107,6 +108,22 @@ def test_rclone_makes_a_round_trip(run, server, bucket, tree, tmp_path):
     same(tree, tmp_path / "back")
     assert len(run("rclone", "lsf", "-R", "--files-only", f"t:{bucket}", **remote).splitlines()) == 61
     run("rclone", "purge", f"t:{bucket}/tree", **remote)
+
+
+@pytest.mark.skipif(shutil.which("restic") is None, reason="restic is not installed (apt install restic)")
+def test_restic_keeps_backups(run, server, bucket, tree, tmp_path):
+    repository = ["restic", "--no-cache", "-r", f"s3:{server.endpoint}/{bucket}/backups"]
+    secret = {"RESTIC_PASSWORD": "of the test"}
+    run(*repository, "init", **secret)
+    run(*repository, "backup", tree, **secret)
+    (tree / "large.bin").write_bytes(b"changed")
+    run(*repository, "backup", tree, **secret)
+    run(*repository, "check", "--read-data", **secret)
+    run(*repository, "forget", "--keep-last", "1", "--prune", **secret)
+    run(*repository, "check", "--read-data", **secret)
+    run(*repository, "restore", "latest", "--target", tmp_path / "back", **secret)
+    same(tree, tmp_path / "back" / tree.relative_to("/"))
+    assert len(json.loads(run(*repository, "snapshots", "--json", **secret))) == 1
 
 
 @pytest.mark.long
