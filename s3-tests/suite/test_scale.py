@@ -104,11 +104,11 @@ def test_an_object_of_many_parts(small_server, count):
     assert server.rss() < RSS_BOUND
 
 
-@pytest.mark.parametrize("size", [160 << 20, pytest.param(3 << 30, marks=pytest.mark.long)], ids=["160MiB", "3GiB"])
+@pytest.mark.parametrize("size", [96 << 20, pytest.param(3 << 30, marks=pytest.mark.long)], ids=["96MiB", "3GiB"])
 @pytest.mark.parametrize("flags", [(), ("--checksum-algorithm", "CRC64NVME")], ids=["default", "crc64nvme"])
 @pytest.mark.timeout(1800)
 def test_aws_cli_goes_on_with_an_upload_through_a_kill(new_server, tmp_path, size, flags):
-    """A multipart upload with aws-cli's own settings; the server is killed in the middle and comes back."""
+    """A multipart upload with aws-cli's own settings, but slow enough to have a middle; there the server is killed and comes back."""
     server = new_server()
     server.start().wait_ready()
     s3 = boto(server.endpoint, keys_of(ALICE), retries=5)
@@ -117,10 +117,13 @@ def test_aws_cli_goes_on_with_an_upload_through_a_kill(new_server, tmp_path, siz
     with open(large, "wb") as file:
         for _ in range(size >> 23):
             file.write(os.urandom(8 << 20))
+    settings = tmp_path / "config"
+    settings.write_text("[default]\ns3 =\n  max_bandwidth = 40MB/s\n")
     env = {**environment(server.endpoint, keys_of(ALICE)), "HOME": str(tmp_path), "AWS_MAX_ATTEMPTS": "10", "AWS_RETRY_MODE": "standard"}
 
     def aws(*words):
-        return subprocess.Popen(["aws", "s3", "cp", "--no-progress", *map(str, words)], env=env, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        words = ["aws", "s3", "cp", "--no-progress", *map(str, words)]
+        return subprocess.Popen(words, env={**env, "AWS_CONFIG_FILE": str(settings)}, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     upload = aws(large, "s3://bucket/large", *flags)
     is_killed = threading.Event()
 
