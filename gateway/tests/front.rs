@@ -76,11 +76,11 @@ async fn a_url_is_good_for_what_it_was_signed_for() {
 async fn what_is_not_built_answers_so_and_does_nothing_else() {
     let (_world, client) = World::with_bucket().await;
     for (method, target) in [
-        ("DELETE", "/bucket?policy"),
-        ("DELETE", "/bucket?lifecycle"),
-        ("PUT", "/bucket?versioning"),
-        ("PUT", "/bucket/key?tagging"),
-        ("GET", "/bucket?acl"),
+        ("DELETE", "/bucket?replication"),
+        ("DELETE", "/bucket?inventory&id=1"),
+        ("PUT", "/bucket?analytics&id=1"),
+        ("PUT", "/bucket/key?annotation&annotationName=a"),
+        ("GET", "/bucket/key?torrent"),
         ("POST", "/bucket/key?select&select-type=2"),
         ("OPTIONS", "/bucket/key"),
     ] {

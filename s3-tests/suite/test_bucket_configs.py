@@ -25,7 +25,7 @@ LIFECYCLE = {"Rules": [
     {"ID": "all", "Filter": {}, "Status": "Disabled", "Expiration": {"ExpiredObjectDeleteMarker": True},
      "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}},
     {"ID": "large", "Status": "Enabled", "Expiration": {"Date": MIDNIGHT},
-     "Filter": {"And": {"Prefix": "a/", "Tags": [{"Key": "k", "Value": "v&w"}], "ObjectSizeGreaterThan": 5, "ObjectSizeLessThan": 1 << 33}}},
+     "Filter": {"And": {"Prefix": "a/", "Tags": [{"Key": "k", "Value": "a/b + c"}], "ObjectSizeGreaterThan": 5, "ObjectSizeLessThan": 1 << 33}}},
     {"ID": "old form", "Prefix": "p/", "Status": "Enabled", "Expiration": {"Days": 1}},
 ]}
 SITE = {

@@ -27,19 +27,65 @@ def split(name):
 WITH_SUBRESOURCE = [name for name in MODEL.operation_names if name not in ELSEWHERE and split(name)[2]]
 BUILT_SUBRESOURCES = {
     "CreateMultipartUpload",
+    "DeleteBucketCors",
+    "DeleteBucketEncryption",
+    "DeleteBucketLifecycle",
+    "DeleteBucketOwnershipControls",
+    "DeleteBucketTagging",
+    "DeleteBucketWebsite",
     "DeleteObjectTagging",
     "DeleteObjects",
+    "DeletePublicAccessBlock",
+    "GetBucketAbac",
+    "GetBucketAccelerateConfiguration",
+    "GetBucketAcl",
+    "GetBucketAnalyticsConfiguration",
+    "GetBucketCors",
+    "GetBucketEncryption",
+    "GetBucketIntelligentTieringConfiguration",
+    "GetBucketInventoryConfiguration",
+    "GetBucketLifecycle",
+    "GetBucketLifecycleConfiguration",
     "GetBucketLocation",
+    "GetBucketLogging",
+    "GetBucketMetadataConfiguration",
+    "GetBucketMetadataTableConfiguration",
+    "GetBucketMetricsConfiguration",
+    "GetBucketNotification",
+    "GetBucketNotificationConfiguration",
+    "GetBucketOwnershipControls",
+    "GetBucketPolicy",
+    "GetBucketPolicyStatus",
+    "GetBucketReplication",
+    "GetBucketRequestPayment",
+    "GetBucketTagging",
     "GetBucketVersioning",
+    "GetBucketWebsite",
     "GetObjectAttributes",
     "GetObjectLegalHold",
     "GetObjectLockConfiguration",
     "GetObjectRetention",
     "GetObjectTagging",
+    "GetPublicAccessBlock",
+    "ListBucketAnalyticsConfigurations",
+    "ListBucketIntelligentTieringConfigurations",
+    "ListBucketInventoryConfigurations",
+    "ListBucketMetricsConfigurations",
     "ListMultipartUploads",
     "ListObjectVersions",
     "ListObjectsV2",
+    "PutBucketAccelerateConfiguration",
+    "PutBucketCors",
+    "PutBucketEncryption",
+    "PutBucketLifecycle",
+    "PutBucketLifecycleConfiguration",
+    "PutBucketLogging",
+    "PutBucketNotification",
+    "PutBucketNotificationConfiguration",
+    "PutBucketRequestPayment",
+    "PutBucketTagging",
     "PutBucketVersioning",
+    "PutBucketWebsite",
     "PutObjectLegalHold",
     "PutObjectLockConfiguration",
     "PutObjectRetention",
@@ -109,6 +155,7 @@ BUILT = {
     "GetBucketLocation": ("GET", None, "location"), "GetObject": ("GET", "k", ""), "HeadBucket": ("HEAD", None, ""), "HeadObject": ("HEAD", "k", ""),
     "ListBuckets": ("GET", None, ""), "ListMultipartUploads": ("GET", None, "uploads"), "ListObjectVersions": ("GET", None, "versions"),
     "ListObjects": ("GET", None, ""), "ListObjectsV2": ("GET", None, "list-type=2"), "ListParts": ("GET", "k", "uploadId={upload}"),
+    "PutBucketLifecycleConfiguration": ("PUT", None, "lifecycle"), "PutBucketNotificationConfiguration": ("PUT", None, "notification"),
     "PutObject": ("PUT", "k", ""), "UploadPart": ("PUT", "k", "uploadId={upload}&partNumber=1"),
     "UploadPartCopy": ("PUT", "k", "uploadId={upload}&partNumber=1"),
 }
@@ -145,6 +192,7 @@ OBEYED = {
     "x-amz-storage-class",
     "x-amz-tagging",
     "x-amz-tagging-directive",
+    "x-amz-transition-default-minimum-object-size",
     "x-amz-website-redirect-location",
 }
 # Nothing to obey: no bucket bills its readers and nothing is restored, so that what they ask for is so.
@@ -170,6 +218,9 @@ def ask(send, s3, bucket):
     bodies = {
         "PutObject": b"other", "UploadPart": b"other", "DeleteObjects": b"<Delete><Object><Key>k</Key></Object></Delete>",
         "CompleteMultipartUpload": f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>".encode(),
+        "PutBucketLifecycleConfiguration": b"<LifecycleConfiguration><Rule><Prefix/><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule>"
+                                           b"</LifecycleConfiguration>",
+        "PutBucketNotificationConfiguration": b"<NotificationConfiguration/>",
     }
 
     def ask(name, *headers):
@@ -181,7 +232,7 @@ def ask(send, s3, bucket):
         body, headers = bodies.get(name, b""), list(headers)
         if "Copy" in name:
             headers.append(("x-amz-copy-source", path_of(bucket, "k")))
-        if name == "DeleteObjects":
+        if name in ("DeleteObjects", "PutBucketLifecycleConfiguration"):
             headers.append(("content-md5", content_md5(body)))
         return send(Request(method, path, query.format(upload=upload), headers=headers, body=body))
     if not s3.list_buckets(Prefix=bucket + "-other")["Buckets"]:
