@@ -31,6 +31,7 @@ mod list_parts;
 mod object_reading;
 mod page;
 mod put_bucket_versioning;
+mod post_object;
 mod put_object;
 mod put_object_legal_hold;
 mod put_object_lock_configuration;
@@ -91,6 +92,7 @@ pub(crate) fn perform<'a>(
         S3Operation::ListObjectsV2 => run::<list_objects_v2::ListObjectsV2>(request, cx).boxed(),
         S3Operation::ListParts => run::<list_parts::ListParts>(request, cx).boxed(),
         S3Operation::PutBucketVersioning => run::<put_bucket_versioning::PutBucketVersioning>(request, cx).boxed(),
+        S3Operation::PostObject => run::<post_object::PostObject>(request, cx).boxed(),
         S3Operation::PutObject => run::<put_object::PutObject>(request, cx).boxed(),
         S3Operation::PutObjectLegalHold => run::<put_object_legal_hold::PutObjectLegalHold>(request, cx).boxed(),
         S3Operation::PutObjectLockConfiguration => {
@@ -165,7 +167,6 @@ pub(crate) fn perform<'a>(
         | S3Operation::GetObjectAnnotation
         | S3Operation::GetObjectTorrent
         | S3Operation::ListObjectAnnotations
-        | S3Operation::PostObject
         | S3Operation::PutBucketAbac
         | S3Operation::PutBucketAcl
         | S3Operation::PutBucketAnalyticsConfiguration
