@@ -36,6 +36,7 @@ BUILT_SUBRESOURCES = {
     "GetObjectLockConfiguration",
     "GetObjectRetention",
     "GetObjectTagging",
+    "GetObjectTorrent",
     "ListMultipartUploads",
     "ListObjectVersions",
     "ListObjectsV2",
