@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::auth::{self, Accepts, AuthRequest, AuthSource, PayloadMode, SignedRequest, SignedV2, SigningKey, Verified};
+use gateway_core::auth::{self, Accepts, AuthRequest, AuthSource, PayloadMode, Scope, SignedV2, SigningKey, Verified};
+use gateway_core::form::{Form, FormSignature};
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::{HeaderMap, Method, Uri};
 use om_api::{
@@ -57,6 +58,15 @@ struct KeptKey {
     secret_version: u64,
     user: DisplayUser,
     fetched: Timestamp,
+}
+
+/// A claim that needs the key of its scope.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    access_key: &'a str,
+    scope: &'a Scope,
+    now: Timestamp,
+    request: RequestId,
 }
 
 /// Verifies signatures. Shared by all listeners of a process.
@@ -112,7 +122,8 @@ impl Authenticator {
         let now = self.clock.now();
         signed.check(head, now, &self.region)?;
         refuse_token(signed.session_token.as_deref())?;
-        let (key, verified) = self.verify(head, &signed, now, request).await?;
+        let asked = Asked { access_key: &signed.access_key, scope: &signed.scope, now, request };
+        let (key, verified) = self.verify(asked, |key| signed.verify(head, key)).await?;
         let access_key = AccessKeyId(signed.access_key.clone());
         Ok(Authentication {
             by: Requester::Signed { access_key, secret_version: key.secret_version },
@@ -157,32 +168,56 @@ impl Authenticator {
         self.kept.lock().retain(|(key, _), _| *key != access_key.0);
     }
 
-    async fn verify(
+    /// Who signed a form's policy. What the policy says is not looked at here.
+    pub(crate) async fn authenticate_form(&self, form: &Form, request: RequestId) -> Result<Authentication, S3Error> {
+        let (by, user) = match FormSignature::parse(form, self.accepts)? {
+            FormSignature::Anonymous => (Requester::Anonymous, None),
+            FormSignature::V4(signed) => {
+                let now = self.clock.now();
+                signed.check(now, &self.region)?;
+                refuse_token(signed.session_token.as_deref())?;
+                let asked = Asked { access_key: &signed.access_key, scope: &signed.scope, now, request };
+                let (key, ()) = self.verify(asked, |key| signed.verify(key)).await?;
+                let access_key = AccessKeyId(signed.access_key.clone());
+                (Requester::Signed { access_key, secret_version: key.secret_version }, Some(key.user))
+            }
+            FormSignature::V2(signed) => {
+                refuse_token(signed.session_token.as_deref())?;
+                let signature = signed.signature.ok_or_else(|| signed.mismatch())?;
+                let texts = vec![signed.policy.clone().into_bytes()];
+                let signer = self.signer_v2(&signed.access_key, texts, &signature, request).await?;
+                let (by, user) = signer.ok_or_else(|| signed.mismatch())?;
+                (by, Some(user))
+            }
+        };
+        Ok(Authentication { by, user, payload: PayloadMode::Unsigned, verified: None })
+    }
+
+    /// Holds a signature against the key of its scope: the one that is kept, or else a fresh one.
+    async fn verify<V>(
         &self,
-        head: &RequestHead,
-        signed: &SignedRequest,
-        now: Timestamp,
-        request: RequestId,
-    ) -> Result<(KeptKey, Verified), S3Error> {
-        let place = (signed.access_key.clone(), signed.scope.date.clone());
+        asked: Asked<'_>,
+        judge: impl Fn(&SigningKey) -> Result<V, S3Error>,
+    ) -> Result<(KeptKey, V), S3Error> {
+        let place = (asked.access_key.to_owned(), asked.scope.date.clone());
         let kept = self.kept.lock().get(&place).cloned();
         if let Some(kept) = kept {
-            match signed.verify(head, &kept.key) {
+            match judge(&kept.key) {
                 Ok(verified) => return Ok((kept, verified)),
-                Err(mismatch) if now.since(kept.fetched) < REFRESH_EVERY => return Err(mismatch),
+                Err(mismatch) if asked.now.since(kept.fetched) < REFRESH_EVERY => return Err(mismatch),
                 Err(_) => {}
             }
         }
-        let fresh = match self.fetch(signed, now, request).await? {
+        let fresh = match self.fetch(asked).await? {
             Some(fresh) => fresh,
             None => {
                 // The same work as for a key that exists, so that the time says nothing that the answer does not.
-                let _ = signed.verify(head, &SigningKey::from_bytes([0; 32]));
-                return Err(no_such_access_key(&signed.access_key));
+                let _ = judge(&SigningKey::from_bytes([0; 32]));
+                return Err(no_such_access_key(asked.access_key));
             }
         };
         self.keep(place, fresh.clone());
-        let verified = signed.verify(head, &fresh.key)?;
+        let verified = judge(&fresh.key)?;
         Ok((fresh, verified))
     }
 
@@ -194,20 +229,17 @@ impl Authenticator {
         kept.insert(place, key);
     }
 
-    async fn fetch(&self, signed: &SignedRequest, now: Timestamp, request: RequestId) -> Result<Option<KeptKey>, S3Error> {
-        let cx = CallContext::local(request, self.om_timeout);
-        let asked = SigningKeyRequest {
-            access_key: AccessKeyId(signed.access_key.clone()),
-            date: signed.scope.date.clone(),
-            region: signed.scope.region.clone(),
-            service: signed.scope.service.clone(),
-        };
-        match self.om.signing_key(cx, asked).await {
+    async fn fetch(&self, asked: Asked<'_>) -> Result<Option<KeptKey>, S3Error> {
+        let cx = CallContext::local(asked.request, self.om_timeout);
+        let access_key = AccessKeyId(asked.access_key.to_owned());
+        let Scope { date, region, service } = asked.scope.clone();
+        let question = SigningKeyRequest { access_key: access_key.clone(), date, region, service };
+        match self.om.signing_key(cx, question).await {
             Ok(om_api::SigningKey { key, secret_version, user }) => {
-                Ok(Some(KeptKey { key: SigningKey::from_bytes(key), secret_version, user, fetched: now }))
+                Ok(Some(KeptKey { key: SigningKey::from_bytes(key), secret_version, user, fetched: asked.now }))
             }
             Err(CallError::Rejected(SigningKeyRejected::NoSuchAccessKey)) => {
-                self.forget(&AccessKeyId(signed.access_key.clone()));
+                self.forget(&access_key);
                 Ok(None)
             }
             Err(CallError::NotApplied(why)) => Err(call_failed(&CallError::<()>::NotApplied(why))),

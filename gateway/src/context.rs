@@ -10,7 +10,7 @@ use om_api::{Denied, DisplayUser, Om, Requester};
 use rpc::CallContext;
 use runtime::{Clock, Entropy};
 use tokio::sync::OwnedSemaphorePermit;
-use types::RequestId;
+use types::{ObjectKey, RequestId};
 
 use crate::audit::AuditSink;
 use crate::authenticator::{Authentication, Authenticator};
@@ -70,6 +70,8 @@ pub(crate) struct OpContext {
     pub(crate) who: Authentication,
     pub(crate) ids: CallIds,
     pub(crate) body: RequestBody,
+    /// Where it is the body that names it.
+    pub(crate) key: Option<ObjectKey>,
 }
 
 impl OpContext {

@@ -71,6 +71,7 @@ BUILT_SUBRESOURCES = {
     "ListBucketIntelligentTieringConfigurations",
     "ListBucketInventoryConfigurations",
     "ListBucketMetricsConfigurations",
+    "GetObjectTorrent",
     "ListMultipartUploads",
     "ListObjectVersions",
     "ListObjectsV2",

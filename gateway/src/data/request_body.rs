@@ -1,9 +1,10 @@
-//! A request's body, that must keep moving.
+//! A request's body, that must keep moving. Where it is a form, what is read of it in the end is the form's file.
 
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateway_core::form::FormFile;
 use gateway_core::{S3Error, S3ErrorCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -21,19 +22,45 @@ pub(crate) struct RequestBody {
     /// The client waits for us to ask for the body.
     expects_continue: bool,
     polled: bool,
+    /// Inside a form.
+    file: Option<FormFile>,
 }
 
 impl RequestBody {
     pub(crate) fn new(body: Incoming, idle: Duration, expects_continue: bool) -> Self {
-        Self { body: Some(body), idle, received: 0, waited: Duration::ZERO, expects_continue, polled: false }
+        Self { body: Some(body), idle, received: 0, waited: Duration::ZERO, expects_continue, polled: false, file: None }
     }
 
     pub(crate) fn received(&self) -> u64 {
         self.received
     }
 
-    /// The next bytes; `None` at the end. Time that we spend elsewhere is not held against the client.
+    /// From here on nothing is read but a form's file.
+    pub(crate) fn enter(&mut self, file: FormFile) {
+        self.file = Some(file);
+    }
+
+    /// The next bytes; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, S3Error> {
+        loop {
+            let Some(file) = &mut self.file else { return self.next_raw().await };
+            if let Some(data) = file.pull()? {
+                return Ok(Some(data));
+            }
+            if file.is_at_end() {
+                return Ok(None);
+            }
+            let Some(bytes) = self.next_raw().await? else {
+                return self.file.as_ref().map_or(Ok(None), |file| file.finish().map(|()| None));
+            };
+            if let Some(file) = &mut self.file {
+                file.push(bytes);
+            }
+        }
+    }
+
+    /// Time that we spend elsewhere is not held against the client.
+    async fn next_raw(&mut self) -> Result<Option<Bytes>, S3Error> {
         loop {
             let Some(body) = &mut self.body else { return Ok(None) };
             self.polled = true;
@@ -81,7 +108,7 @@ impl RequestBody {
             return;
         }
         // What does not come in time ends the connection; the answer goes out either way.
-        let _ = timeout(within, async { while matches!(self.next().await, Ok(Some(_))) {} }).await;
+        let _ = timeout(within, async { while matches!(self.next_raw().await, Ok(Some(_))) {} }).await;
     }
 }
 

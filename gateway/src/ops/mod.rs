@@ -20,6 +20,7 @@ mod get_object_legal_hold;
 mod get_object_lock_configuration;
 mod get_object_retention;
 mod get_object_tagging;
+mod get_object_torrent;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
@@ -30,6 +31,7 @@ mod list_objects_v2;
 mod list_parts;
 mod object_reading;
 mod page;
+mod post_object;
 mod put_bucket_versioning;
 mod put_object;
 mod put_object_legal_hold;
@@ -82,6 +84,7 @@ pub(crate) fn perform<'a>(
         }
         S3Operation::GetObjectRetention => run::<get_object_retention::GetObjectRetention>(request, cx).boxed(),
         S3Operation::GetObjectTagging => run::<get_object_tagging::GetObjectTagging>(request, cx).boxed(),
+        S3Operation::GetObjectTorrent => run::<get_object_torrent::GetObjectTorrent>(request, cx).boxed(),
         S3Operation::HeadBucket => run::<head_bucket::HeadBucket>(request, cx).boxed(),
         S3Operation::HeadObject => run::<head_object::HeadObject>(request, cx).boxed(),
         S3Operation::ListBuckets => run::<list_buckets::ListBuckets>(request, cx).boxed(),
@@ -91,6 +94,7 @@ pub(crate) fn perform<'a>(
         S3Operation::ListObjectsV2 => run::<list_objects_v2::ListObjectsV2>(request, cx).boxed(),
         S3Operation::ListParts => run::<list_parts::ListParts>(request, cx).boxed(),
         S3Operation::PutBucketVersioning => run::<put_bucket_versioning::PutBucketVersioning>(request, cx).boxed(),
+        S3Operation::PostObject => run::<post_object::PostObject>(request, cx).boxed(),
         S3Operation::PutObject => run::<put_object::PutObject>(request, cx).boxed(),
         S3Operation::PutObjectLegalHold => run::<put_object_legal_hold::PutObjectLegalHold>(request, cx).boxed(),
         S3Operation::PutObjectLockConfiguration => {
@@ -163,9 +167,7 @@ pub(crate) fn perform<'a>(
         | S3Operation::DeleteObjectAnnotation
         | S3Operation::GetObjectAcl
         | S3Operation::GetObjectAnnotation
-        | S3Operation::GetObjectTorrent
         | S3Operation::ListObjectAnnotations
-        | S3Operation::PostObject
         | S3Operation::PutBucketAbac
         | S3Operation::PutBucketAcl
         | S3Operation::PutBucketAnalyticsConfiguration

@@ -105,8 +105,12 @@ async fn respond(shared: &Arc<Shared>, ids: CallIds, request: http::Request<Inco
     let result = match admit(shared, &ids, head, record).await {
         Err(error) => Err(error),
         Ok((operation, request, who)) => {
-            let mut cx = OpContext { shared: Arc::clone(shared), who, ids, body };
+            let mut cx = OpContext { shared: Arc::clone(shared), who, ids, body, key: None };
             let result = serve(operation, &request, &mut cx).await;
+            if let Some(key) = cx.key {
+                record.key = Some(key.as_str().to_owned());
+                name_requester(record, &cx.who);
+            }
             body = cx.body;
             result
         }
@@ -142,15 +146,19 @@ async fn admit(
     record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
     record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
     let who = shared.authenticator.authenticate(&head, ids.next()).await?;
-    if let Requester::Signed { access_key, .. } = &who.by {
-        record.access_key = Some(access_key.0.clone());
-        record.user = who.user.as_ref().map(|user| user.id.0.clone());
-    }
+    name_requester(record, &who);
     head.adopt_headers_of_query()?;
     let operation = dispatch(&head)?;
     record.operation = Some(operation.name());
     let request = S3Request { head, payload: who.payload, is_anonymous: who.is_anonymous() };
     Ok((operation, request, who))
+}
+
+fn name_requester(record: &mut AuditRecord, who: &Authentication) {
+    if let Requester::Signed { access_key, .. } = &who.by {
+        record.access_key = Some(access_key.0.clone());
+        record.user = who.user.as_ref().map(|user| user.id.0.clone());
+    }
 }
 
 async fn serve(operation: S3Operation, request: &S3Request, cx: &mut OpContext) -> Result<Reply, S3Error> {

@@ -66,6 +66,7 @@ fn foreign_parameter<'q>(operation: S3Operation, sub_resource: Option<&str>, que
         | S3Operation::CreateMultipartUpload
         | S3Operation::DeleteBucket
         | S3Operation::DeleteObjects
+        | S3Operation::PostObject
         | S3Operation::PutBucketVersioning
         | S3Operation::PutObject
         | S3Operation::RenameObject

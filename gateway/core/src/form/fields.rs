@@ -9,7 +9,7 @@ use super::{malformed, missing_field};
 use crate::encoding::{Slash, percent_encode};
 use crate::error::S3Error;
 use crate::request::{RequestHead, object_key};
-use crate::xml::XmlReader;
+use crate::tagging::TagSet;
 
 /// More are no form of S3's, and each takes room of its own.
 const MAX_FIELDS: usize = 100;
@@ -113,47 +113,9 @@ impl Form {
     }
 }
 
-/// Far more than an object may have; how many it may is judged with the header.
-const MAX_TAGGING_ELEMENTS: usize = 1000;
-
 /// The tags of a `Tagging` document, as `x-amz-tagging` carries them.
 fn tagging_header(document: &str) -> Result<String, S3Error> {
-    let mut xml = XmlReader::enter(document.as_bytes(), "Tagging", MAX_TAGGING_ELEMENTS)?;
-    let mut out = String::new();
-    expect(&mut xml, "TagSet")?;
-    while let Some(name) = xml.child()? {
-        if name != "Tag" {
-            return Err(crate::xml::MalformedXml.into());
-        }
-        let (mut key, mut value) = (None, None);
-        while let Some(name) = xml.child()? {
-            let slot = match name.as_str() {
-                "Key" => &mut key,
-                "Value" => &mut value,
-                _ => return Err(crate::xml::MalformedXml.into()),
-            };
-            if slot.replace(xml.text()?).is_some() {
-                return Err(crate::xml::MalformedXml.into());
-            }
-        }
-        let (Some(key), Some(value)) = (key, value) else { return Err(crate::xml::MalformedXml.into()) };
-        if !out.is_empty() {
-            out.push('&');
-        }
-        out.push_str(&percent_encode(key.as_bytes(), Slash::Encoded));
-        out.push('=');
-        out.push_str(&percent_encode(value.as_bytes(), Slash::Encoded));
-    }
-    if xml.child()?.is_some() {
-        return Err(crate::xml::MalformedXml.into());
-    }
-    xml.finish()?;
-    Ok(out)
-}
-
-fn expect(xml: &mut XmlReader<'_>, name: &str) -> Result<(), S3Error> {
-    match xml.child()? {
-        Some(found) if found == name => Ok(()),
-        _ => Err(crate::xml::MalformedXml.into()),
-    }
+    let encode = |text: &str| percent_encode(text.as_bytes(), Slash::Encoded);
+    let tags = TagSet::parse_xml(document.as_bytes())?.into_inner();
+    Ok(tags.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect::<Vec<_>>().join("&"))
 }

@@ -414,7 +414,7 @@ fn a_form_becomes_the_put_that_it_stands_for() {
         ("x-amz-storage-class", "STANDARD"),
         (
             "tagging",
-            "<Tagging><TagSet><Tag><Key>a b</Key><Value>1&amp;2</Value></Tag><Tag><Key>c</Key><Value/></Tag></TagSet></Tagging>",
+            "<Tagging><TagSet><Tag><Key>a b</Key><Value>1+2</Value></Tag><Tag><Key>c</Key><Value/></Tag></TagSet></Tagging>",
         ),
         ("x-amz-date", "20151229T000000Z"),
         ("submit", "Upload"),
@@ -427,7 +427,7 @@ fn a_form_becomes_the_put_that_it_stands_for() {
         ["cache-control", "host", "transfer-encoding", "x-amz-acl", "x-amz-meta-a", "x-amz-storage-class", "x-amz-tagging"];
     assert_eq!(names.into_iter().collect::<std::collections::BTreeSet<_>>(), expected.into_iter().collect());
     assert_eq!(head.headers["x-amz-meta-a"].as_bytes(), "é".as_bytes());
-    assert_eq!(head.headers["x-amz-tagging"], "a%20b=1%262&c=");
+    assert_eq!(head.headers["x-amz-tagging"], "a%20b=1%2B2&c=");
 
     for (name, value, expected) in [
         ("key", "", S3ErrorCode::InvalidArgument),
@@ -436,6 +436,7 @@ fn a_form_becomes_the_put_that_it_stands_for() {
         ("x-amz-copy-source-range", "bytes=0-1", S3ErrorCode::NotImplemented),
         ("x-amz-meta-\u{e9}", "v", S3ErrorCode::InvalidArgument),
         ("tagging", "a=b", S3ErrorCode::MalformedXML),
+        ("tagging", "<Tagging><TagSet><Tag><Key>aws:a</Key><Value/></Tag></TagSet></Tagging>", S3ErrorCode::InvalidTag),
         ("tagging", "<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>", S3ErrorCode::MalformedXML),
     ] {
         let fields: &[(&str, &str)] = if name == "key" { &[(name, value)] } else { &[("key", "k"), (name, value)] };

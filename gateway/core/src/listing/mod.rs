@@ -77,6 +77,11 @@ impl ListScope {
             let start: String = long.chars().take(64).collect();
             return Err(S3Error::invalid_argument("The delimiter is too long", "delimiter", start));
         }
+        // Ceph's clients let us answer in any order, so in ours too; prefixes cannot be told without one, and it says so.
+        if delimiter.is_some() && query.get("allow-unordered") == Some("true") {
+            let why = "A listing with a delimiter has an order";
+            return Err(S3Error::invalid_argument(why, "allow-unordered", "true"));
+        }
         Ok(Self {
             prefix: name(query, "prefix")?.unwrap_or_default(),
             delimiter: delimiter.map(str::to_owned),

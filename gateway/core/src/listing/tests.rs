@@ -38,6 +38,22 @@ fn an_empty_delimiter_is_none_and_any_other_is_taken_as_it_is() {
 }
 
 #[test]
+fn a_listing_without_an_order_has_no_prefixes() {
+    for (text, good) in [
+        ("allow-unordered=true", true),
+        ("allow-unordered=true&delimiter=", true),
+        ("allow-unordered=false&delimiter=/", true),
+        ("allow-unordered=true&delimiter=/", false),
+    ] {
+        let outcomes = [ListObjects::parse(&query(text)).map(|_| ()), ListObjectsV2::parse(&query(text)).map(|_| ())];
+        for outcome in outcomes {
+            let expected = if good { Ok(()) } else { Err(S3ErrorCode::InvalidArgument) };
+            assert_eq!(outcome.map_err(|error| error.code()), expected, "{text}");
+        }
+    }
+}
+
+#[test]
 fn a_marker_is_a_text_to_go_on_behind() {
     let start = |text: &str| ListObjects::parse(&query(text)).expect("legal").start();
     assert_eq!(start("marker=a/&delimiter=/"), PageStart::After("a/".into()));

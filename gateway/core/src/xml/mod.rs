@@ -22,7 +22,7 @@ pub use requests::{
 };
 pub use results::{
     CompleteMultipartUploadResult, CopyResult, DeleteFailed, DeleteResult, Deleted, copy_object_result, copy_part_result,
-    initiate_multipart_upload_result, location_constraint, private_acl,
+    initiate_multipart_upload_result, location_constraint, post_response, private_acl,
 };
 pub use versioning::{parse_versioning, versioning_xml};
 

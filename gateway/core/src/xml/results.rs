@@ -44,6 +44,18 @@ pub fn initiate_multipart_upload_result(bucket: &str, key: &str, upload: UploadI
     })
 }
 
+/// `PostObject`, where the form asks for a document. It has no namespace.
+pub fn post_response(location: &str, bucket: &str, key: &str, etag: &ETag) -> String {
+    let mut out = XmlOut::document();
+    out.element("PostResponse", |out| {
+        out.text("Location", location);
+        out.text("Bucket", bucket);
+        out.text("Key", key);
+        write_etag(out, etag);
+    });
+    out.finish()
+}
+
 #[derive(Debug, Clone)]
 pub struct CompleteMultipartUploadResult<'a> {
     pub location: &'a str,

@@ -1,0 +1,129 @@
+//! `PostObject`: an upload by a browser's form.
+//!
+//! The fields come first, are held against the policy that whoever signed the form gave it, and become a `PutObject` whose body is
+//! the form's file. What a PUT does and refuses, a form does and refuses.
+
+use gateway_core::auth::PayloadMode;
+use gateway_core::form::{Form, FormDecoder, FormFile, Policy, SuccessAction};
+use gateway_core::metadata::refuse_unbuilt_headers;
+use gateway_core::xml::post_response;
+use gateway_core::{RequestHead, S3Error, S3ErrorCode};
+use http::StatusCode;
+use om_api::KeyCommitted;
+use types::{BucketName, ETag, ObjectKey};
+
+use super::put_object::PutObject;
+use crate::context::OpContext;
+use crate::operation::{Operation, S3Request};
+use crate::reply::{self, Reply, ReplyBody};
+
+pub(crate) struct PostObject {
+    bucket: BucketName,
+    decoder: FormDecoder,
+    head: RequestHead,
+}
+
+pub(crate) struct Posted {
+    committed: KeyCommitted,
+    bucket: BucketName,
+    key: ObjectKey,
+    location: String,
+    action: SuccessAction,
+}
+
+impl Operation for PostObject {
+    type Reply = Posted;
+
+    fn parse(request: &S3Request) -> Result<Self, S3Error> {
+        let decoder = FormDecoder::new(request)?;
+        if !request.is_anonymous {
+            // It would say nothing of the fields, which are what must be under a signature.
+            return Err(S3Error::invalid_argument(
+                "Only one auth mechanism allowed; a form is signed by its policy",
+                "Authorization",
+                "[Authorization]",
+            ));
+        }
+        refuse_meaning_outside(request)?;
+        Ok(Self { bucket: request.bucket()?, decoder, head: request.head.clone() })
+    }
+
+    async fn run(self, cx: &mut OpContext) -> Result<Posted, S3Error> {
+        let Self { bucket, decoder, head } = self;
+        let (form, mut file) = read_form(decoder, cx).await?;
+        let key = form.key()?;
+        cx.key = Some(key.clone());
+        cx.who = cx.shared.authenticator.authenticate_form(&form, cx.ids.next()).await?;
+        if let Some(policy) = form.get("policy") {
+            file.allow(Policy::parse(policy)?.check(&form, &bucket, cx.shared.clock.now())?);
+        }
+        let put = S3Request {
+            head: form.to_put(bucket.clone(), &head)?,
+            payload: PayloadMode::Unsigned,
+            is_anonymous: cx.who.is_anonymous(),
+        };
+        refuse_unbuilt_headers(&put)?;
+        let put = PutObject::parse(&put)?;
+        cx.body.enter(file);
+        let committed = put.run(cx).await?;
+        Ok(Posted { location: location(&head, &key), action: SuccessAction::of(&form), committed, bucket, key })
+    }
+
+    fn render(posted: Posted) -> Reply {
+        let Posted { committed, bucket, key, location, action } = posted;
+        let etag = committed.etag;
+        let mut reply = PutObject::render(committed);
+        let page = match action {
+            SuccessAction::Redirect(target) => {
+                *reply.status_mut() = StatusCode::SEE_OTHER;
+                SuccessAction::location(&target, &bucket, &key, etag)
+            }
+            SuccessAction::Status(status) => {
+                if status == StatusCode::CREATED {
+                    reply = with_document(reply, &location, &bucket, &key, etag);
+                }
+                *reply.status_mut() = status;
+                location
+            }
+        };
+        reply::set(reply.headers_mut(), "location", page);
+        reply
+    }
+}
+
+async fn read_form(mut decoder: FormDecoder, cx: &mut OpContext) -> Result<(Form, FormFile), S3Error> {
+    loop {
+        decoder = match decoder.form()? {
+            Ok(found) => return Ok(found),
+            Err(decoder) => decoder,
+        };
+        match cx.body.next().await? {
+            Some(bytes) => decoder.push(&bytes),
+            None => return Err(S3ErrorCode::MalformedPOSTRequest.into()),
+        }
+    }
+}
+
+/// What stands in the head of the request is under no policy, so that it must not mean anything.
+fn refuse_meaning_outside(head: &RequestHead) -> Result<(), S3Error> {
+    const HARMLESS: &[&str] = &["x-amz-content-sha256", "x-amz-date", "x-amz-expected-bucket-owner", "x-amz-user-agent"];
+    let mut names = head.headers.keys().map(|name| name.as_str());
+    match names.find(|name| name.starts_with("x-amz-") && !HARMLESS.contains(name)) {
+        Some(name) => Err(S3Error::not_implemented(&format!("The header {name} of a form"))),
+        None => Ok(()),
+    }
+}
+
+/// Where the object can be read.
+fn location(head: &RequestHead, key: &ObjectKey) -> String {
+    let host = head.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let key = gateway_core::encoding::percent_encode(key.as_str().as_bytes(), gateway_core::encoding::Slash::Kept);
+    format!("http://{host}{}/{key}", head.target.raw_path().trim_end_matches('/'))
+}
+
+fn with_document(reply: Reply, location: &str, bucket: &BucketName, key: &ObjectKey, etag: ETag) -> Reply {
+    let document = post_response(location, bucket.as_str(), key.as_str(), &etag);
+    let mut reply = reply.map(|_| ReplyBody::Whole(document.into()));
+    reply::set(reply.headers_mut(), "content-type", "application/xml");
+    reply
+}
