@@ -195,6 +195,7 @@ OBEYED = {
     "x-amz-tagging-directive",
     "x-amz-transition-default-minimum-object-size",
     "x-amz-website-redirect-location",
+    "x-amz-write-offset-bytes",
 }
 # Nothing to obey: no bucket bills its readers and nothing is restored, so that what they ask for is so.
 MOOT = {"x-amz-request-payer", "x-amz-optional-object-attributes"}

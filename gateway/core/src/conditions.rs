@@ -164,7 +164,9 @@ impl ReadConditions {
 /// sender wanted left alone. A read without validators may leave conditions out, as HTTP has it.
 pub fn refuse_unbuilt_conditions(operation: S3Operation, head: &RequestHead) -> Result<(), S3Error> {
     let built: &[&str] = match operation {
-        S3Operation::PutObject | S3Operation::CopyObject | S3Operation::CompleteMultipartUpload => &["if-match", "if-none-match"],
+        S3Operation::PutObject | S3Operation::AppendObject | S3Operation::CopyObject | S3Operation::CompleteMultipartUpload => {
+            &["if-match", "if-none-match"]
+        }
         S3Operation::RenameObject => &["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"],
         S3Operation::DeleteObject => &["if-match"],
         _ if matches!(head.method, Method::PUT | Method::POST | Method::DELETE) => &[],

@@ -186,11 +186,7 @@ pub fn refuse_unbuilt_headers(head: &RequestHead) -> Result<(), S3Error> {
             || (name.starts_with("x-amz-object-lock-") && !LOCK_HEADERS.contains(&name))
             || matches!(
                 name,
-                "x-amz-mfa"
-                    | "x-amz-write-offset-bytes"
-                    | "x-amz-object-ownership"
-                    | "x-amz-bucket-namespace"
-                    | "x-amz-object-annotation-directive"
+                "x-amz-mfa" | "x-amz-object-ownership" | "x-amz-bucket-namespace" | "x-amz-object-annotation-directive"
             );
         if unbuilt {
             return Err(S3Error::not_implemented(&format!("The header {name}")));

@@ -1,6 +1,7 @@
 //! One file an operation, and the list of those that are not built.
 
 mod abort_multipart_upload;
+mod append_object;
 mod attributes;
 mod bucket_config;
 mod complete_multipart_upload;
@@ -66,6 +67,7 @@ pub(crate) fn perform<'a>(
 ) -> BoxFuture<'a, Result<Reply, S3Error>> {
     match operation {
         S3Operation::AbortMultipartUpload => run::<abort_multipart_upload::AbortMultipartUpload>(request, cx).boxed(),
+        S3Operation::AppendObject => run::<append_object::AppendObject>(request, cx).boxed(),
         S3Operation::CompleteMultipartUpload => run::<complete_multipart_upload::CompleteMultipartUpload>(request, cx).boxed(),
         S3Operation::CopyObject => run::<copy_object::CopyObject>(request, cx).boxed(),
         S3Operation::CreateBucket => run::<create_bucket::CreateBucket>(request, cx).boxed(),

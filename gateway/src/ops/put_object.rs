@@ -22,12 +22,12 @@ use crate::reply::{self, Reply};
 pub(super) const MAX_PUT: u64 = 5 << 30;
 
 pub(crate) struct PutObject {
-    bucket: BucketName,
-    key: ObjectKey,
-    plan: PayloadPlan,
-    attributes: ObjectAttributes,
-    condition: WriteCondition,
-    lock: Option<ObjectLock>,
+    pub(super) bucket: BucketName,
+    pub(super) key: ObjectKey,
+    pub(super) plan: PayloadPlan,
+    pub(super) attributes: ObjectAttributes,
+    pub(super) condition: WriteCondition,
+    pub(super) lock: Option<ObjectLock>,
 }
 
 impl Operation for PutObject {
@@ -86,7 +86,7 @@ impl Operation for PutObject {
 }
 
 impl PutObject {
-    async fn open(&self, cx: &OpContext) -> Result<OpenedKey, S3Error> {
+    pub(super) async fn open(&self, cx: &OpContext) -> Result<OpenedKey, S3Error> {
         let request = OpenKey {
             by: cx.by(),
             bucket: self.bucket.clone(),

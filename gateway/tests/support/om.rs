@@ -259,6 +259,10 @@ impl Om for MemoryOm {
         Err(CallError::unavailable("kept by the real namespace alone"))
     }
 
+    async fn append_key(&self, _: CallContext, _: AppendKey) -> Result<KeyCommitted, CallError<AppendRejected>> {
+        Err(CallError::unavailable("kept by the real namespace alone"))
+    }
+
     async fn rename_key(&self, _: CallContext, _: RenameKey) -> Result<KeyCommitted, CallError<RenameRejected>> {
         Err(CallError::unavailable("kept by the real namespace alone"))
     }

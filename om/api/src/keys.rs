@@ -299,6 +299,9 @@ pub enum LookupPurpose {
     Retention,
     #[n(4)]
     LegalHold,
+    /// To add to it: the right to write it.
+    #[n(5)]
+    Append,
 }
 
 /// Conditions on a read or on a copy's source, as S3 ranks them.
@@ -587,51 +590,6 @@ pub enum DeleteKeysRejected {
     #[n(1)]
     #[error("no such bucket")]
     NoSuchBucket,
-}
-
-/// The object gets another name in its bucket.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct RenameKey {
-    #[n(0)]
-    pub by: Requester,
-    #[n(1)]
-    pub bucket: BucketName,
-    #[n(2)]
-    pub source: ObjectKey,
-    #[n(3)]
-    pub source_conditions: ReadConditions,
-    #[n(4)]
-    pub key: ObjectKey,
-    #[n(5)]
-    pub condition: WriteCondition,
-    /// On what is there under the new name, if anything is.
-    #[n(6)]
-    pub conditions: ReadConditions,
-    /// The client's own name for this request: the same again does nothing more.
-    #[n(7)]
-    pub token: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
-pub enum RenameRejected {
-    #[n(0)]
-    #[error(transparent)]
-    Denied(#[n(0)] Denied),
-    #[n(1)]
-    #[error("no such bucket")]
-    NoSuchBucket,
-    #[n(2)]
-    #[error("no such source key")]
-    NoSuchSource,
-    #[n(3)]
-    #[error("precondition failed")]
-    PreconditionFailed,
-    #[n(4)]
-    #[error("no such key")]
-    NoSuchKey,
-    #[n(5)]
-    #[error("an object cannot be renamed to its own name")]
-    OntoItself,
 }
 
 /// What a copy's attributes are.

@@ -6,6 +6,7 @@
 mod admin;
 mod bucket_configs;
 mod buckets;
+mod changes;
 mod identity;
 mod keys;
 mod listing;
@@ -21,6 +22,7 @@ pub use buckets::{
     DeleteBucketRejected, GetBucket, ListBuckets, ListBucketsRejected, SetBucketLock, SetBucketLockRejected, SetVersioning,
     SetVersioningRejected, Versioning,
 };
+pub use changes::{AppendBase, AppendKey, AppendRejected, RenameKey, RenameRejected};
 pub use identity::{
     AccessKeyId, CreateSecret, Denied, DisplayUser, EnsureUser, EnsureUserRejected, IssuedSecret, KeyPair, ListUsers, Requester,
     RevokeSecret, SecretKey, SecretRejected, SignatureV2, SignatureV2Rejected, SignerV2, SigningKey, SigningKeyRejected,
@@ -30,8 +32,8 @@ pub use keys::{
     AbandonKey, AllocateBlocks, AllocateRejected, BlockPiece, BlocksWanted, ByteRange, CommitKey, CommitRejected, CommittedBlock,
     CopyAttributes, CopyKey, CopyRejected, DeleteKey, DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey,
     KeyCommitted, KeyCopied, KeyDeletion, LookupKey, LookupPurpose, LookupRejected, ObjectAttributes, ObjectChecksum, ObjectInfo,
-    ObjectRead, OpenKey, OpenKeyRejected, OpenedKey, PartInfo, ReadConditions, RenameKey, RenameRejected, SystemHeader,
-    UpdateVersion, UpdateVersionRejected, VersionChange, VersionUpdated, WriteCondition, WriteSession,
+    ObjectRead, OpenKey, OpenKeyRejected, OpenedKey, PartInfo, ReadConditions, SystemHeader, UpdateVersion,
+    UpdateVersionRejected, VersionChange, VersionUpdated, WriteCondition, WriteSession,
 };
 pub use listing::{
     KeyPage, KeySummary, ListEntry, ListKeys, ListRejected, ListStart, ListVersions, MarkerSummary, VersionEntry, VersionPage,
@@ -88,6 +90,8 @@ rpc::service! {
         29 list_versions(ListVersions) -> VersionPage, rejects ListRejected, from [Gateway];
         /// Another name for an object: no bytes move.
         31 rename_key(RenameKey) -> KeyCommitted, rejects RenameRejected, from [Gateway];
+        /// Makes an object longer by what a session wrote. Durable when answered.
+        32 append_key(AppendKey) -> KeyCommitted, rejects AppendRejected, from [Gateway];
         30 update_version(UpdateVersion) -> VersionUpdated, rejects UpdateVersionRejected, from [Gateway];
 
         40 create_upload(CreateUpload) -> UploadCreated, rejects CreateUploadRejected, from [Gateway];

@@ -26,15 +26,15 @@ mod testing;
 mod versions;
 
 pub use commands::{
-    AbortUpload, AbortUploadRejected, CloseSession, CommitKey, CommitKeyRejected, CommitPart, CommitPartRejected, CommittedBlock,
-    CompleteUpload, CompleteUploadRejected, CompletedPart, ConfigChange, CopyAttributes, CopyKey, CopyKeyRejected, CopyPart,
-    CopyPartRejected, CopySource, CreateBucket, CreateBucketRejected, CreateSecret, CreateSecretRejected, CreateUpload,
-    CreateUploadRejected, DeleteBucket, DeleteBucketRejected, DeleteKey, DeleteKeyRejected, DeleteKeys, DeleteKeysRejected,
-    DeletedKey, EnsureUser, EnsureUserRejected, ExpireSessions, ExtendSession, ForgetCompleted, KeyCommitted, KeyCopied,
-    KeyDeletion, NoSuchBucket, OpenSession, PartCommitted, PurgeBucket, RemoveReclaimed, RenameKey, RenameKeyRejected,
-    ReserveIds, RevokeSecret, RevokeSecretRejected, SealedPair, SetBucketConfig, SetBucketConfigRejected, SetBucketLock,
-    SetBucketLockRejected, SetSealCheck, SetVersioning, SetVersioningRejected, UnfitLogTarget, UpdateVersion,
-    UpdateVersionRejected, UserAccount, VersionChange, VersioningStatus,
+    AbortUpload, AbortUploadRejected, AppendBase, AppendKey, AppendKeyRejected, CloseSession, CommitKey, CommitKeyRejected,
+    CommitPart, CommitPartRejected, CommittedBlock, CompleteUpload, CompleteUploadRejected, CompletedPart, ConfigChange,
+    CopyAttributes, CopyKey, CopyKeyRejected, CopyPart, CopyPartRejected, CopySource, CreateBucket, CreateBucketRejected,
+    CreateSecret, CreateSecretRejected, CreateUpload, CreateUploadRejected, DeleteBucket, DeleteBucketRejected, DeleteKey,
+    DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey, EnsureUser, EnsureUserRejected, ExpireSessions, ExtendSession,
+    ForgetCompleted, KeyCommitted, KeyCopied, KeyDeletion, NoSuchBucket, OpenSession, PartCommitted, PurgeBucket,
+    RemoveReclaimed, RenameKey, RenameKeyRejected, ReserveIds, RevokeSecret, RevokeSecretRejected, SealedPair, SetBucketConfig,
+    SetBucketConfigRejected, SetBucketLock, SetBucketLockRejected, SetSealCheck, SetVersioning, SetVersioningRejected,
+    UnfitLogTarget, UpdateVersion, UpdateVersionRejected, UserAccount, VersionChange, VersioningStatus,
 };
 pub use commands::{Command, Never, Outcome, Proposal};
 pub use condition::{ConditionFailed, ReadConditions, WriteCondition};

@@ -230,6 +230,19 @@ fn commands() -> Vec<Command> {
         .into(),
         RevokeSecret { user: user(), now: Some(NOW) }.into(),
         SetVersioning { bucket: BucketId(7), status: VersioningStatus::Suspended }.into(),
+        AppendKey {
+            session: session(),
+            key: key(),
+            base: AppendBase { object: ObjectId(9), etag: etag(), size: 10 },
+            blocks: vec![CommittedBlock { block: block(), length: 10 }],
+            etag: etag(),
+            checksum: object_checksum(),
+            part_checksum: Some(checksum()),
+            condition: WriteCondition::IfPresent,
+            max_size: 5 << 40,
+            now: NOW,
+        }
+        .into(),
         RenameKey {
             bucket: BucketId(7),
             source: key(),

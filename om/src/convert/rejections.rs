@@ -22,6 +22,9 @@ rejections! {
     DeleteBucketRejected => DeleteBucketRejected { NoSuchBucket, NotEmpty }
     SetVersioningRejected => SetVersioningRejected { NoSuchBucket, HasObjectLock }
     SetBucketLockRejected => SetBucketLockRejected { NoSuchBucket, NotVersioned }
+    AppendKeyRejected => AppendRejected {
+        NoSuchBucket, NoSuchSession, NoSuchKey, PreconditionFailed, ForeignBlock, BaseChanged, TooManyParts, TooLarge,
+    }
     RenameKeyRejected => RenameRejected { NoSuchBucket, NoSuchSource, PreconditionFailed, NoSuchKey, OntoItself }
     UpdateVersionRejected => UpdateVersionRejected {
         NoSuchBucket, NoSuchKey, NoSuchVersion, DeleteMarker(version), NoObjectLock, Locked,

@@ -23,7 +23,7 @@ macro_rules! asks {
 asks! {
     by: CreateBucket, DeleteBucket, GetBucket, ListBuckets, OpenKey, AllocateBlocks, CommitKey, LookupKey, DeleteKey, DeleteKeys,
         CopyKey, ListKeys, CreateUpload, OpenPart, CommitPart, CopyPart, ListParts, CompleteUpload, AbortUpload, ListUploads,
-        CreateSecret, RevokeSecret, ListUsers, SetVersioning, SetBucketLock, ListVersions, UpdateVersion, RenameKey, GetBucketConfig,
+        CreateSecret, RevokeSecret, ListUsers, SetVersioning, SetBucketLock, ListVersions, UpdateVersion, RenameKey, AppendKey, GetBucketConfig,
         SetBucketConfig;
     nobody: (), api::SigningKeyRequest, api::SignatureV2, api::AbandonKey, api::GetBucketConduct, api::EnsureUser, api::TransferLeadership
 }

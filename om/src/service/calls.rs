@@ -123,6 +123,7 @@ pub(super) enum Kind {
     SetBucketLock,
     UpdateVersion,
     Rename,
+    Append,
     SetConfig,
 }
 
@@ -181,6 +182,7 @@ bucket_refusals!(
     SetBucketLockRejected,
     UpdateVersionRejected,
     RenameRejected,
+    AppendRejected,
     SetBucketConfigRejected,
 );
 

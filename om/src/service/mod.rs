@@ -1,6 +1,7 @@
 //! The service: each call authorised, read from or proposed to the replicated namespace.
 
 mod admin;
+mod appends;
 mod asks;
 mod bucket_configs;
 mod buckets;
@@ -154,6 +155,7 @@ methods! {
     list_keys(api::ListKeys) -> api::KeyPage, rejects api::ListRejected;
     list_versions(api::ListVersions) -> api::VersionPage, rejects api::ListRejected;
     rename_key(api::RenameKey) -> api::KeyCommitted, rejects api::RenameRejected;
+    append_key(api::AppendKey) -> api::KeyCommitted, rejects api::AppendRejected;
     update_version(api::UpdateVersion) -> api::VersionUpdated, rejects api::UpdateVersionRejected;
     create_upload(api::CreateUpload) -> api::UploadCreated, rejects api::CreateUploadRejected;
     open_part(api::OpenPart) -> api::OpenedKey, rejects api::OpenPartRejected;

@@ -29,7 +29,7 @@ struct Found {
 }
 
 fn action(request: &api::LookupKey) -> Action {
-    use api::LookupPurpose::{Attributes, LegalHold, Object, Retention, Tagging};
+    use api::LookupPurpose::{Append, Attributes, LegalHold, Object, Retention, Tagging};
     match (request.purpose, request.version) {
         (Object, None) => Action::GetObject,
         (Object, Some(_)) => Action::GetObjectVersion,
@@ -39,6 +39,7 @@ fn action(request: &api::LookupKey) -> Action {
         (Tagging, Some(_)) => Action::GetObjectVersionTagging,
         (Retention, _) => Action::GetObjectRetention,
         (LegalHold, _) => Action::GetObjectLegalHold,
+        (Append, _) => Action::PutObject,
     }
 }
 

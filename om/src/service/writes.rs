@@ -202,7 +202,7 @@ impl OmService {
         self.close(&cx, request.session.into_core()).await
     }
 
-    async fn close(&self, cx: &CallContext, session: Session) -> Result<(), CallError<Never>> {
+    pub(super) async fn close(&self, cx: &CallContext, session: Session) -> Result<(), CallError<Never>> {
         let command = om_core::CloseSession { session, now: self.clock.now() };
         let closed = self.log.propose(scoped(cx, Kind::Close), command, cx.deadline).await;
         closed.map_err(|error| error.map_rejection(|never| match never {}))

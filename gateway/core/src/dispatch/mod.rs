@@ -41,6 +41,9 @@ pub fn dispatch(head: &RequestHead) -> Result<S3Operation, S3Error> {
         TABLE.iter().find(|row| row.method == head.method.as_str() && row.scope == scope && row.sub_resource == sub_resource);
     let operation = row.map(|row| row.operation).ok_or_else(|| not_allowed(head, scope, sub_resource))?;
     let operation = refine(operation, head)?;
+    if head.has_header("x-amz-write-offset-bytes") && operation != S3Operation::AppendObject {
+        return Err(S3Error::not_implemented(&format!("The header x-amz-write-offset-bytes of {operation}")));
+    }
     if matches!(head.method, Method::PUT | Method::POST | Method::DELETE)
         && let Some(name) = foreign_parameter(operation, sub_resource, query)
     {
@@ -60,6 +63,7 @@ fn foreign_parameter<'q>(operation: S3Operation, sub_resource: Option<&str>, que
         | S3Operation::PutObjectTagging => &["versionId"],
         S3Operation::UploadPart | S3Operation::UploadPartCopy => &["partNumber"],
         S3Operation::AbortMultipartUpload
+        | S3Operation::AppendObject
         | S3Operation::CompleteMultipartUpload
         | S3Operation::CopyObject
         | S3Operation::CreateBucket
@@ -119,6 +123,7 @@ fn refine(operation: S3Operation, head: &RequestHead) -> Result<S3Operation, S3E
             ));
         }
         S3Operation::PutObject if is_copy => S3Operation::CopyObject,
+        S3Operation::PutObject if head.has_header("x-amz-write-offset-bytes") => S3Operation::AppendObject,
         S3Operation::UploadPart if is_copy => S3Operation::UploadPartCopy,
         S3Operation::ListObjectsV2 if query.get("list-type") != Some("2") => {
             let value = query.get("list-type").unwrap_or_default();

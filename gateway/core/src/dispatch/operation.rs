@@ -4,7 +4,7 @@ use std::fmt;
 
 macro_rules! operations {
     ($($name:ident)*) => {
-        /// An operation of S3. Not among them: those that have an endpoint of their own (`ListDirectoryBuckets`,
+        /// An operation of S3; a PutObject at an offset is one of its own here, AppendObject. Not among them: those that have an endpoint of their own (`ListDirectoryBuckets`,
         /// `WriteGetObjectResponse`), which no request to this one can mean.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum S3Operation { $($name,)* }
@@ -21,6 +21,7 @@ macro_rules! operations {
 
 operations! {
     AbortMultipartUpload
+    AppendObject
     CompleteMultipartUpload
     CopyObject
     CorsPreflight

@@ -79,6 +79,7 @@ codes! {
     InvalidToken = BAD_REQUEST, "The provided token is malformed or otherwise invalid.";
     InvalidURI = BAD_REQUEST, "Couldn't parse the specified URI.";
     KeyTooLongError = BAD_REQUEST, "Your key is too long";
+    InvalidWriteOffset = BAD_REQUEST, "The write offset value that you specified does not match the current object size.";
     MalformedPOSTRequest = BAD_REQUEST, "The body of your POST request is not well-formed multipart/form-data.";
     MalformedPolicy = BAD_REQUEST, "Policies must be valid JSON.";
     MalformedTrailerError = BAD_REQUEST, "The request contained trailing data that was not well-formed or did not conform to our published schema.";
@@ -124,6 +125,8 @@ codes! {
         "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
     SlowDown = SERVICE_UNAVAILABLE, "Please reduce your request rate.";
     TooManyBuckets = BAD_REQUEST, "You have attempted to create more buckets than allowed.";
+    TooManyParts = BAD_REQUEST,
+        "You have attempted to add more parts than the maximum of 10000 that are allowed for this object.";
     UnsupportedArgument = BAD_REQUEST, "The request contained an unsupported argument.";
     XAmzContentSHA256Mismatch = BAD_REQUEST, "The provided 'x-amz-content-sha256' header does not match what was computed.";
 }

@@ -5,6 +5,7 @@
 //! on which all replicas agree.
 
 mod abort_upload;
+mod append_key;
 mod close_session;
 mod commit_key;
 mod commit_part;
@@ -35,6 +36,7 @@ mod shared;
 mod update_version;
 
 pub use abort_upload::{AbortUpload, AbortUploadRejected};
+pub use append_key::{AppendBase, AppendKey, AppendKeyRejected};
 pub use close_session::CloseSession;
 pub use commit_key::{CommitKey, CommitKeyRejected};
 pub use commit_part::{CommitPart, CommitPartRejected, PartCommitted};
@@ -163,6 +165,7 @@ commands! {
     26 DeleteKeys -> Vec<Result<DeletedKey, DeleteKeyRejected>>, rejects DeleteKeysRejected;
     27 CopyKey -> KeyCopied, rejects CopyKeyRejected;
     28 RemoveReclaimed -> (), rejects Never;
+    31 AppendKey -> KeyCommitted, rejects AppendKeyRejected;
     30 RenameKey -> KeyCommitted, rejects RenameKeyRejected;
     29 UpdateVersion -> Option<types::VersionId>, rejects UpdateVersionRejected;
 

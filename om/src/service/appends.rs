@@ -1,0 +1,54 @@
+//! Making an object longer.
+
+use om_api as api;
+use om_core::AppendBase;
+use om_core::authorise::{Action, Resource};
+use rpc::{CallContext, CallError};
+
+use super::OmService;
+use super::calls::{Kind, allow, find_bucket, identity, scoped};
+use crate::convert::{IntoApi, IntoCore};
+
+/// As large as an object may become by parts: 5 TiB.
+const MAX_OBJECT: u64 = 5 << 40;
+
+impl OmService {
+    pub(super) async fn append_key(
+        &self,
+        cx: CallContext,
+        request: api::AppendKey,
+    ) -> Result<api::KeyCommitted, CallError<api::AppendRejected>> {
+        type Rejected = api::AppendRejected;
+        let session = request.session.into_core();
+        let is_there = self
+            .log
+            .read(cx.deadline, |tables| {
+                let identity = identity::<Rejected>(tables, &request.by)?;
+                let Some(bucket) = find_bucket(tables, &request.bucket)?.filter(|bucket| bucket.id == session.bucket) else {
+                    return Ok(false);
+                };
+                allow(&identity, Action::PutObject, Resource::Object(&bucket, &request.key))?;
+                Ok(true)
+            })
+            .await?;
+        if !is_there {
+            self.close(&cx, session).await.map_err(|error| error.map_rejection(|never| match never {}))?;
+            return Err(CallError::Rejected(Rejected::NoSuchBucket));
+        }
+        let api::AppendBase { object, etag, size } = request.base;
+        let command = om_core::AppendKey {
+            session,
+            key: request.key,
+            base: AppendBase { object, etag, size },
+            blocks: request.blocks.into_core(),
+            etag: request.etag,
+            checksum: request.checksum.into_core(),
+            part_checksum: request.part_checksum,
+            condition: request.condition.into_core(),
+            max_size: MAX_OBJECT,
+            now: self.now_after(session.opened),
+        };
+        let appended = self.log.propose(scoped(&cx, Kind::Append), command, cx.deadline).await;
+        appended.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
+    }
+}
