@@ -33,7 +33,7 @@ rejections! {
     DeleteKeysRejected => DeleteKeysRejected { NoSuchBucket }
     CopyKeyRejected => CopyRejected {
         NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed, NoSuchBucket,
-        NoSuchKey, OntoItself, TooLarge, NoObjectLock,
+        NoSuchKey, OntoItself, TooLarge, NeedsBytes, NoObjectLock,
     }
     CreateUploadRejected => CreateUploadRejected { NoSuchBucket, NoObjectLock }
     CommitPartRejected => CommitPartRejected { NoSuchBucket, NoSuchUpload, NoSuchSession, ForeignBlock }

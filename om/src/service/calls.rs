@@ -124,6 +124,8 @@ pub(super) enum Kind {
     UpdateVersion,
     Rename,
     SetConfig,
+    CreateKmsKey,
+    ChangeKmsKey,
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {
@@ -160,6 +162,7 @@ macro_rules! bucket_refusals {
 }
 
 refusals!(CreateBucketRejected, ListBucketsRejected, AllocateRejected, SecretRejected);
+refusals!(KmsRejected);
 bucket_refusals!(
     DeleteBucketRejected,
     BucketRejected,
