@@ -84,6 +84,11 @@ impl StreamOpener {
         Ok(None)
     }
 
+    /// Once all stored bytes have come: whether they ended where a segment did.
+    pub fn finish(&self) -> Result<(), Damaged> {
+        if self.waiting.is_empty() { Ok(()) } else { Err(Damaged) }
+    }
+
     fn key_of(&mut self, salt: Salt) -> Result<&LessSafeKey, Damaged> {
         if self.current.as_ref().is_none_or(|(known, _)| *known != salt) {
             self.current = Some((salt, self.key.stream(salt).map_err(|_| Damaged)?));

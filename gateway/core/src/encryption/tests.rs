@@ -117,10 +117,10 @@ fn nothing_comes_out_before_its_segment_was_found_right() {
     let mut opener = StreamOpener::new(key(1), 0..100, 0);
     opener.expect(&[stream(1, 100, None)]);
     opener.push(&stored[..115]);
-    assert_eq!(opener.pull(), Ok(None));
+    assert_eq!((opener.pull(), opener.finish()), (Ok(None), Err(Damaged)));
     opener.push(&stored[115..]);
     assert_eq!(opener.pull().map(|bytes| bytes.map(|bytes| bytes.len())), Ok(Some(100)));
-    assert_eq!(opener.pull(), Ok(None));
+    assert_eq!((opener.pull(), opener.finish()), (Ok(None), Ok(())));
     opener.push(b"more than there is");
     assert_eq!(opener.pull(), Err(Damaged));
 }
