@@ -34,6 +34,8 @@ const TIB: u64 = 1 << 40;
 #[derive(Debug, Clone)]
 pub struct Config {
     pub master_key: MasterKey,
+    /// The key behind SSE-KMS where a request or a bucket names none; without it they must.
+    pub default_kms_key: Option<String>,
     /// Of new buckets.
     pub replication: Replication,
     /// The most that one block takes. Large enough for an object of ordinary size to need one, small enough for a failed write
@@ -84,6 +86,7 @@ impl Config {
     pub fn new(master_key: MasterKey, replication: Replication) -> Self {
         Self {
             master_key,
+            default_kms_key: None,
             replication,
             block_size: 128 * MIB,
             small_write: 64 * KIB,

@@ -12,6 +12,7 @@ mod blocks;
 mod config;
 mod convert;
 mod ids;
+mod keys;
 mod machine;
 mod secrets;
 mod service;

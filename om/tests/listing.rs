@@ -32,6 +32,7 @@ async fn node_with_keys() -> (TempDir, Node, Requester) {
                     size: Some(0),
                     condition: WriteCondition::Always,
                     locks: false,
+                    encryption: None,
                 };
                 let opened = node.om.open_key(cx(), open).await.expect("may be written");
                 node.om.commit_key(cx(), commit(&ada, &opened, "photos", &name, 0)).await.expect("a good commit");

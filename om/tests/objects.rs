@@ -246,6 +246,7 @@ async fn a_range_gets_the_blocks_under_it_and_a_pinned_read_notices_a_new_object
         size: Some(3 << 20),
         condition: WriteCondition::Always,
         locks: false,
+        encryption: None,
     };
     let opened = node.om.open_key(cx(), open).await.expect("may be written");
     assert_eq!(opened.blocks.len(), 3);
@@ -279,6 +280,7 @@ async fn an_empty_object_needs_no_block() {
         size: Some(0),
         condition: WriteCondition::Always,
         locks: false,
+        encryption: None,
     };
     let opened = node.om.open_key(cx(), open).await.expect("may be written");
     assert_eq!(opened.blocks, []);

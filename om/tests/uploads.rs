@@ -24,6 +24,7 @@ async fn create(node: &Node, by: &Requester, at: &str, checksum: Option<(Checksu
         attributes: ObjectAttributes { storage_class: Some("STANDARD".into()), ..ObjectAttributes::default() },
         checksum,
         lock: None,
+        encryption: None,
     };
     node.om.create_upload(cx(), request).await.expect("may be written").upload
 }
@@ -179,6 +180,8 @@ fn copy(by: &Requester, from: &str, to: &str) -> CopyKey {
         checksum: None,
         lock: None,
         tags: None,
+        encryption: None,
+        same_key_as: None,
     }
 }
 

@@ -10,6 +10,7 @@ mod ids;
 mod lock;
 mod names;
 mod raft;
+pub mod sealed;
 mod time;
 
 pub use block::{BlockId, BlockLocation, Endpoint, Replica, Replication};
@@ -21,4 +22,5 @@ pub use ids::{
 pub use lock::{BucketLock, Bypass, DefaultRetention, ObjectLock, Retention, RetentionMode, RetentionPeriod};
 pub use names::{BucketName, InvalidName, ObjectKey, VolumeName};
 pub use raft::{RaftMember, RaftRole, RaftStatus};
+pub use sealed::{Salt, SealedStream};
 pub use time::{Millis, Timestamp};

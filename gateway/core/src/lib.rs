@@ -18,6 +18,7 @@ pub mod copy_source;
 pub mod dates;
 pub mod dispatch;
 pub mod encoding;
+pub mod encryption;
 pub mod error;
 pub mod form;
 pub mod listing;

@@ -176,13 +176,11 @@ pub fn check_storage_class(head: &RequestHead) -> Result<(), S3Error> {
 const LOCK_HEADERS: [&str; 3] = ["x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold"];
 
 /// Headers that ask for something that is not built yet. Accepting one and doing nothing would be a lie, most of all about
-/// encryption and locks.
+/// locks.
 pub fn refuse_unbuilt_headers(head: &RequestHead) -> Result<(), S3Error> {
     for name in head.headers.keys() {
         let name = name.as_str();
-        let unbuilt = ["x-amz-server-side-encryption", "x-amz-copy-source-server-side-encryption", "x-amz-grant-"]
-            .iter()
-            .any(|start| name.starts_with(start))
+        let unbuilt = name.starts_with("x-amz-grant-")
             || (name.starts_with("x-amz-object-lock-") && !LOCK_HEADERS.contains(&name))
             || matches!(
                 name,
@@ -284,12 +282,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_said_and_not_ignored() {
-        for (name, value) in [
-            ("x-amz-server-side-encryption", "AES256"),
-            ("x-amz-server-side-encryption-customer-key", "x"),
-            ("x-amz-grant-read", "id=x"),
-            ("x-amz-acl", "public-read"),
-        ] {
+        for (name, value) in [("x-amz-grant-read", "id=x"), ("x-amz-acl", "public-read")] {
             assert_eq!(
                 code(refuse_unbuilt_headers(&head(&[(name, value.as_bytes())], ""))),
                 S3ErrorCode::NotImplemented,

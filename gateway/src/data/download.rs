@@ -10,9 +10,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use datanode_api::{ByteStream, Piece};
 use futures_util::{StreamExt, stream};
+use gateway_core::encryption::{ContentKey, StreamOpener};
 use gateway_core::range::ByteRange;
 use gateway_core::{S3Error, S3ErrorCode};
-use om_api::{BlockPiece, BlocksWanted, LookupKey, Requester};
+use om_api::{BlockPiece, BlocksWanted, LookupKey, OpenWith, Requester};
 use rpc::CallContext;
 use tracing::warn;
 use types::{BucketName, ObjectId, ObjectKey, VersionId};
@@ -34,16 +35,25 @@ pub(crate) struct ObjectSource {
     pub(crate) version: Option<VersionId>,
 }
 
-/// The bytes in `range` of an object, of which the first blocks are known.
+/// What a look-up found of an object's bytes.
+#[derive(Debug)]
+pub(crate) struct Located {
+    pub(crate) object: ObjectId,
+    /// The first of the blocks.
+    pub(crate) pieces: Vec<BlockPiece>,
+    /// If the object is encrypted.
+    pub(crate) opening: Option<(ContentKey, OpenWith)>,
+}
+
+/// The bytes in `range` of an object.
 pub(crate) async fn read_object(
     cx: &OpContext,
     source: ObjectSource,
-    object: ObjectId,
-    pieces: Vec<BlockPiece>,
+    located: Located,
     range: Option<ByteRange>,
 ) -> Result<ReplyBody, S3Error> {
     let Some(range) = range else { return Ok(ReplyBody::empty()) };
-    let mut reader = ReadObject::new(cx, source, object, pieces, Some(range));
+    let mut reader = ReadObject::new(cx, source, located, Some(range));
     metrics::counter!("gateway_bytes_read_total").increment(range.length());
     if range.length() <= WHOLE_MAX {
         return reader.whole().await.map(ReplyBody::Whole);
@@ -66,9 +76,17 @@ pub(crate) async fn read_object(
     Ok(ReplyBody::Stream { bytes: first.chain(rest).boxed(), left: range.length() })
 }
 
-fn unreadable(error: &io::Error) -> S3Error {
+pub(crate) fn unreadable(error: &io::Error) -> S3Error {
     warn!(%error, "an object cannot be read");
-    S3ErrorCode::ServiceUnavailable.into()
+    match error.kind() {
+        // It would be found so again.
+        io::ErrorKind::InvalidData => S3ErrorCode::InternalError.into(),
+        _ => S3ErrorCode::ServiceUnavailable.into(),
+    }
+}
+
+fn damaged(error: gateway_core::encryption::Damaged) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 /// Reads an object piece by piece.
@@ -78,31 +96,37 @@ pub(crate) struct ReadObject {
     ids: CallIds,
     source: ObjectSource,
     object: ObjectId,
-    /// In the object: where the next byte stands, and where the last one ends.
+    /// In the object, or in what is stored of it if it is encrypted: where the next byte stands, and where the last one ends.
     position: u64,
     end: u64,
     pieces: VecDeque<BlockPiece>,
+    opener: Option<StreamOpener>,
     current: Option<ByteStream>,
     refreshes: u32,
 }
 
 impl ReadObject {
-    pub(crate) fn new(
-        cx: &OpContext,
-        source: ObjectSource,
-        object: ObjectId,
-        pieces: Vec<BlockPiece>,
-        range: Option<ByteRange>,
-    ) -> Self {
+    pub(crate) fn new(cx: &OpContext, source: ObjectSource, located: Located, range: Option<ByteRange>) -> Self {
+        let Located { object, pieces, opening } = located;
+        let wanted = range.map_or(0..0, |range| range.first()..range.last() + 1);
+        let (stored, opener) = match opening {
+            Some((key, with)) => {
+                let mut opener = StreamOpener::new(key, wanted, with.stored_first);
+                opener.expect(&with.streams);
+                (with.stored_first..with.stored_end, Some(opener))
+            }
+            None => (wanted, None),
+        };
         Self {
             shared: Arc::clone(&cx.shared),
             by: cx.by(),
             ids: cx.ids.clone(),
             source,
             object,
-            position: range.map_or(0, ByteRange::first),
-            end: range.map_or(0, |range| range.last() + 1),
+            position: stored.start,
+            end: stored.end,
             pieces: pieces.into(),
+            opener,
             current: None,
             refreshes: REFRESHES,
         }
@@ -110,10 +134,9 @@ impl ReadObject {
 
     async fn whole(&mut self) -> Result<Bytes, S3Error> {
         let first = self.next().await.map_err(|error| unreadable(&error))?.unwrap_or_default();
-        if self.position == self.end {
-            return Ok(first);
-        }
+        let Some(second) = self.next().await.map_err(|error| unreadable(&error))? else { return Ok(first) };
         let mut bytes = BytesMut::from(first);
+        bytes.extend_from_slice(&second);
         while let Some(data) = self.next().await.map_err(|error| unreadable(&error))? {
             bytes.extend_from_slice(&data);
         }
@@ -122,6 +145,22 @@ impl ReadObject {
 
     /// The next bytes; `None` once all of the range have come.
     pub(crate) async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            let Some(opener) = &mut self.opener else { return self.next_stored().await };
+            if let Some(bytes) = opener.pull().map_err(damaged)? {
+                return Ok(Some(bytes));
+            }
+            let stored = self.next_stored().await?;
+            match (&mut self.opener, stored) {
+                (Some(opener), Some(stored)) => opener.push(&stored),
+                (Some(opener), None) => return opener.finish().map(|()| None).map_err(damaged),
+                (None, stored) => return Ok(stored),
+            }
+        }
+    }
+
+    /// As they are stored.
+    async fn next_stored(&mut self) -> io::Result<Option<Bytes>> {
         while self.position < self.end {
             let failed = match &mut self.current {
                 Some(stream) => match stream.next().await {
@@ -178,18 +217,25 @@ impl ReadObject {
     /// Asks the OM where the bytes from here on are.
     async fn locate(&mut self, refresh: bool) -> io::Result<()> {
         let last = self.end.saturating_sub(1);
+        let wanted = match self.opener {
+            Some(_) => BlocksWanted::Stored(self.position, self.end),
+            None => BlocksWanted::Range(om_api::ByteRange::Span(self.position, last)),
+        };
         let request = LookupKey {
             by: self.by.clone(),
             bucket: self.source.bucket.clone(),
             key: self.source.key.clone(),
             version: self.source.version,
-            wanted: BlocksWanted::Range(om_api::ByteRange::Span(self.position, last)),
+            wanted,
             pinned: Some(self.object),
             refresh,
             purpose: om_api::LookupPurpose::Object,
         };
         let cx = CallContext::local(self.ids.next(), self.shared.config.om_timeout);
         let read = self.shared.om.lookup_key(cx, request).await.map_err(io::Error::other)?;
+        if let (Some(opener), Some(with)) = (&mut self.opener, &read.open_with) {
+            opener.expect(&with.streams);
+        }
         self.pieces = read.pieces.into();
         Ok(())
     }

@@ -6,8 +6,8 @@ mod request_body;
 mod upload;
 mod uploads;
 
-pub(crate) use download::{ObjectSource, ReadObject, read_object};
+pub(crate) use download::{Located, ObjectSource, ReadObject, read_object, unreadable};
 pub(crate) use memory::UploadMemory;
 pub(crate) use request_body::RequestBody;
 pub(crate) use upload::{BlockSink, receive};
-pub(crate) use uploads::UploadCache;
+pub(crate) use uploads::{UploadCache, UploadFacts};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datanode_api::{BlockFailed, BlockWriter, Replay};
+use gateway_core::encryption::StreamSealer;
 use gateway_core::payload::{BodyDecoder, BodySummary};
 use gateway_core::{S3Error, S3ErrorCode};
 use om_api::{AbandonKey, AllocateBlocks, AllocateRejected, CommittedBlock, OpenedKey, Requester, WriteSession};
@@ -32,6 +33,8 @@ pub(crate) struct BlockSink {
     /// Handed out and not begun.
     waiting: VecDeque<BlockLocation>,
     writer: Option<BlockWriter>,
+    /// Of an encrypted object: what comes is sealed before anything else sees it.
+    sealer: Option<StreamSealer>,
     done: Vec<CommittedBlock>,
     exclude: Vec<PipelineId>,
     replacements: u32,
@@ -48,6 +51,7 @@ impl BlockSink {
             session: opened.session,
             waiting: opened.blocks.into(),
             writer: None,
+            sealer: None,
             done: Vec::new(),
             exclude: Vec::new(),
             replacements: REPLACEMENTS,
@@ -55,14 +59,26 @@ impl BlockSink {
         }
     }
 
+    /// Before the first byte.
+    pub(crate) fn seal_with(&mut self, sealer: StreamSealer) {
+        self.sealer = Some(sealer);
+    }
+
     /// Waits while the datanodes cannot take more, which in the end holds the client back.
     pub(crate) async fn write(&mut self, data: Bytes) -> Result<(), S3Error> {
-        let mut queue = VecDeque::from([data]);
+        let mut queue = VecDeque::new();
+        match &mut self.sealer {
+            Some(sealer) => sealer.push(data, &mut queue)?,
+            None => queue.push_back(data),
+        }
         self.write_all(&mut queue).await
     }
 
     /// Commits the blocks at the datanodes: all bytes are durable, and visible to nobody.
     pub(crate) async fn finish(&mut self) -> Result<Vec<CommittedBlock>, S3Error> {
+        if let Some(last) = self.sealer.take().map(StreamSealer::finish).transpose()?.flatten() {
+            self.write_all(&mut VecDeque::from([last])).await?;
+        }
         while let Some(writer) = self.writer.take() {
             let mut queue = VecDeque::new();
             self.close(writer, &mut queue).await?;

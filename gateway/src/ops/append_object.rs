@@ -5,7 +5,6 @@
 
 use gateway_core::payload::EtagDigest;
 use gateway_core::{S3Error, S3ErrorCode, checksum};
-use http::StatusCode;
 use om_api::{
     AppendBase, AppendKey, AppendRejected, BlocksWanted, KeyCommitted, LookupKey, LookupPurpose, LookupRejected, ObjectChecksum,
     ObjectInfo, WriteCondition,
@@ -13,7 +12,7 @@ use om_api::{
 use rpc::CallError;
 use types::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, Md5};
 
-use super::put_object::{MAX_PUT, PutObject};
+use super::put_object::{MAX_PUT, PutObject, Stored, render_committed};
 use crate::context::OpContext;
 use crate::data::{BlockSink, receive};
 use crate::operation::{Operation, S3Request};
@@ -26,7 +25,7 @@ pub(crate) struct AppendObject {
 }
 
 pub(crate) enum Done {
-    Created(KeyCommitted),
+    Created(Stored),
     Appended(KeyCommitted),
 }
 
@@ -55,15 +54,9 @@ impl Operation for AppendObject {
     }
 
     fn render(done: Done) -> Reply {
-        let (Done::Created(committed) | Done::Appended(committed)) = &done;
-        let size = committed.size;
-        let mut reply = match done {
-            Done::Created(committed) => PutObject::render(committed),
-            Done::Appended(committed) => {
-                let mut reply = PutObject::render(committed);
-                *reply.status_mut() = StatusCode::OK;
-                reply
-            }
+        let (size, mut reply) = match done {
+            Done::Created(stored) => (stored.committed.size, PutObject::render(stored)),
+            Done::Appended(committed) => (committed.size, render_committed(committed)),
         };
         reply::set(reply.headers_mut(), "x-amz-object-size", size.to_string());
         reply
@@ -99,12 +92,19 @@ async fn append(mut put: PutObject, info: &ObjectInfo, offset: u64, cx: &mut OpC
         let why = "An append keeps the metadata, the tags and the lock of the object; it cannot set others.";
         return Err(S3Error::invalid_request(why));
     }
+    if info.encryption.is_some() {
+        return Err(encrypted());
+    }
     if let Some(known) = &info.checksum {
         put.plan.or_compute(known.checksum.algorithm());
     }
     let _room = cx.upload_room(put.plan.length()).await?;
-    let opened = put.open(cx).await?;
+    let mut opened = put.open(cx).await?;
+    let sealed = opened.encryption.take();
     let mut sink = BlockSink::new(cx, opened);
+    if sealed.is_some() {
+        return Err(encrypted());
+    }
     let decoder = cx.decoder(put.plan.clone(), EtagDigest::Wanted, MAX_PUT)?;
     let (summary, blocks) = receive(&mut cx.body, decoder, &mut sink).await?;
     let md5 = summary.md5.ok_or_else(|| S3Error::new(S3ErrorCode::InternalError))?;
@@ -132,11 +132,16 @@ async fn append(mut put: PutObject, info: &ObjectInfo, offset: u64, cx: &mut OpC
             AppendRejected::NoSuchSession => S3ErrorCode::RequestTimeout.into(),
             AppendRejected::BaseChanged => S3ErrorCode::ConditionalRequestConflict.into(),
             AppendRejected::TooManyParts => S3ErrorCode::TooManyParts.into(),
+            AppendRejected::Encrypted => encrypted(),
             AppendRejected::TooLarge => S3ErrorCode::EntityTooLarge.into(),
             AppendRejected::ForeignBlock => S3ErrorCode::InternalError.into(),
         }),
         Err(failure) => Err(call_failed(&failure)),
     }
+}
+
+fn encrypted() -> S3Error {
+    S3Error::not_implemented("An append to an encrypted object, or in a bucket that encrypts by default")
 }
 
 /// Of the tag before and of what was added; it says how many parts there are.

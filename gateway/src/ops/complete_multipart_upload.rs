@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use gateway_core::encryption::CustomerKey;
 use gateway_core::payload::{PayloadPlan, checksum_header, parse_checksum_type, refuse_unknown_checksums};
 use gateway_core::xml::{self, CompleteMultipartUploadResult, CompletedPart, MAX_COMPLETE_BODY};
 use gateway_core::{S3Error, S3ErrorCode, checksum, encoding};
@@ -15,6 +16,7 @@ use rpc::CallError;
 use types::{BucketName, ChecksumAlgorithm, ChecksumType, ETag, Md5, ObjectKey, PartNumber, UploadId};
 
 use super::attributes::parse_write_condition;
+use super::encryption::{Shown, check_key};
 use super::list_parts::list_parts;
 use super::upload_part::upload_id;
 use crate::context::OpContext;
@@ -34,6 +36,7 @@ pub(crate) struct CompleteMultipartUpload {
     condition: WriteCondition,
     expected: Expected,
     location: String,
+    customer: Option<CustomerKey>,
 }
 
 /// What the client believes the object to be.
@@ -50,6 +53,7 @@ pub(crate) struct Completed {
     key: ObjectKey,
     location: String,
     committed: KeyCommitted,
+    encryption: Shown,
 }
 
 /// The parts as they are, and what they make together.
@@ -60,7 +64,7 @@ struct Composition {
 }
 
 enum Attempt {
-    Done(KeyCommitted),
+    Done(Box<KeyCommitted>, Shown),
     PartsChanged,
 }
 
@@ -77,6 +81,7 @@ impl Operation for CompleteMultipartUpload {
             condition: parse_write_condition(request)?,
             expected: Expected::parse(request)?,
             location: format!("http://{host}{}", request.target.raw_path()),
+            customer: CustomerKey::of_object(request)?,
         })
     }
 
@@ -87,22 +92,23 @@ impl Operation for CompleteMultipartUpload {
             return Err(S3ErrorCode::InvalidPartOrder.into());
         }
         for _ in 0..ROUNDS {
-            if let Attempt::Done(committed) = self.attempt(cx, &named).await? {
+            if let Attempt::Done(committed, encryption) = self.attempt(cx, &named).await? {
                 cx.shared.uploads.forget(self.upload);
                 let Self { bucket, key, location, .. } = self;
-                return Ok(Completed { bucket, key, location, committed });
+                return Ok(Completed { bucket, key, location, committed: *committed, encryption });
             }
         }
         Err(S3ErrorCode::OperationAborted.into())
     }
 
     fn render(completed: Completed) -> Reply {
-        let Completed { bucket, key, location, committed } = completed;
+        let Completed { bucket, key, location, committed, encryption } = completed;
         let etag = committed.etag;
         let checksum = committed.checksum.map(|sum| (sum.checksum, sum.kind, etag.parts.unwrap_or_default()));
         let result =
             CompleteMultipartUploadResult { location: &location, bucket: bucket.as_str(), key: key.as_str(), etag, checksum };
         let mut reply = reply::xml(StatusCode::OK, result.to_xml());
+        encryption.write(reply.headers_mut());
         if let Some(version) = committed.version {
             reply::set(reply.headers_mut(), "x-amz-version-id", version.to_string());
         }
@@ -113,10 +119,12 @@ impl Operation for CompleteMultipartUpload {
 impl CompleteMultipartUpload {
     async fn attempt(&self, cx: &OpContext, named: &[CompletedPart]) -> Result<Attempt, S3Error> {
         let (info, stored) = self.stored_parts(cx, named).await?;
+        check_key(info.encryption.as_ref(), self.customer.as_ref())?;
+        let encryption = Shown::of(info.encryption.as_ref().map(|encryption| &encryption.scheme), self.customer.as_ref());
         if let Some(completed) = info.completed {
             // The answer to the first completion was lost; one that names other parts is of no upload that exists.
             let same = named_etag(named) == Some(completed.etag);
-            return if same { Ok(Attempt::Done(*completed)) } else { Err(no_such_upload(self.upload)) };
+            return if same { Ok(Attempt::Done(completed, encryption)) } else { Err(no_such_upload(self.upload)) };
         }
         let composition = compose(named, &stored, info.checksum)?;
         self.expected.check(named, &stored, &composition)?;
@@ -132,7 +140,7 @@ impl CompleteMultipartUpload {
             condition: self.condition.clone(),
         };
         match cx.om().complete_upload(cx.call(), request).await {
-            Ok(committed) => Ok(Attempt::Done(committed)),
+            Ok(committed) => Ok(Attempt::Done(Box::new(committed), encryption)),
             Err(CallError::Rejected(rejection)) => match rejection {
                 CompleteUploadRejected::PartChanged(_) => Ok(Attempt::PartsChanged),
                 CompleteUploadRejected::Denied(why) => Err(cx.denied(why)),

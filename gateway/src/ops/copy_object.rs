@@ -1,7 +1,10 @@
 //! `CopyObject`: a new object on the source's blocks; no bytes move. For a checksum that the source does not have they are read,
-//! and only read.
+//! and only read. Where the copy is encrypted in another way than its source, they are read and written ([`anew`]).
+
+mod anew;
 
 use gateway_core::copy_source::CopySource;
+use gateway_core::encryption::{CustomerKey, source_key};
 use gateway_core::payload::{ChecksumHasher, parse_checksum_algorithm};
 use gateway_core::range::RangeRequest;
 use gateway_core::tagging::TagSet;
@@ -10,14 +13,15 @@ use gateway_core::{S3Error, S3ErrorCode, lock};
 use http::StatusCode;
 use om_api::{BlocksWanted, CopyAttributes, CopyKey, CopyRejected, KeyCopied, ObjectChecksum, ReadConditions, WriteCondition};
 use rpc::CallError;
-use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey, ObjectLock};
+use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectId, ObjectKey, ObjectLock};
 
 use super::attributes::{parse_attributes, parse_source_conditions, parse_write_condition, to_core_conditions};
+use super::encryption::{Asked, Shown, check_key, located};
 use super::put_object::MAX_PUT;
 use super::source::{look_up_source, parse_source, source_is_marker, source_too_large};
 use super::versions::no_object_lock;
 use crate::context::OpContext;
-use crate::data::{ObjectSource, ReadObject};
+use crate::data::{ObjectSource, ReadObject, unreadable};
 use crate::operation::{Operation, S3Request};
 use crate::rejections::{call_failed, no_such_bucket, no_such_key};
 use crate::reply::{self, Reply};
@@ -32,10 +36,17 @@ pub(crate) struct CopyObject {
     algorithm: Option<ChecksumAlgorithm>,
     lock: Option<ObjectLock>,
     tags: Option<Vec<(String, String)>>,
+    encryption: Asked,
+    source_customer: Option<CustomerKey>,
+}
+
+pub(crate) struct Copied {
+    copied: KeyCopied,
+    encryption: Shown,
 }
 
 impl Operation for CopyObject {
-    type Reply = KeyCopied;
+    type Reply = Copied;
 
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
         // Checked whether or not the copy takes its own attributes.
@@ -65,11 +76,53 @@ impl Operation for CopyObject {
             algorithm: algorithm.map(|text| parse_checksum_algorithm(&text)).transpose()?,
             lock: lock::parse_headers(request)?,
             tags,
+            encryption: Asked::parse(request),
+            source_customer: source_key(request)?,
         })
     }
 
-    async fn run(self, cx: &mut OpContext) -> Result<KeyCopied, S3Error> {
+    async fn run(self, cx: &mut OpContext) -> Result<Copied, S3Error> {
         lock::check_until(self.lock.and_then(|lock| lock.retention), cx.shared.clock.now())?;
+        let is_by_client = self.source_customer.is_some() || self.encryption.customer().is_some();
+        let shared = if is_by_client { self.share_under_clients_key(cx).await? } else { self.share(cx, None).await? };
+        match shared {
+            Some(copied) => Ok(copied),
+            None => self.write_anew(cx).await,
+        }
+    }
+
+    fn render(copied: Copied) -> Reply {
+        let Copied { copied: KeyCopied { committed, source_version, .. }, encryption } = copied;
+        let result = CopyResult {
+            etag: committed.etag,
+            last_modified: committed.last_modified,
+            checksum: committed.checksum.map(|sum| (sum.checksum, sum.kind, committed.etag.parts)),
+        };
+        let mut reply = reply::xml(StatusCode::OK, copy_object_result(&result));
+        encryption.write_new(reply.headers_mut());
+        if let Some(version) = committed.version {
+            reply::set(reply.headers_mut(), "x-amz-version-id", version.to_string());
+        }
+        if let Some(version) = source_version {
+            reply::set(reply.headers_mut(), "x-amz-copy-source-version-id", version.to_string());
+        }
+        reply
+    }
+}
+
+impl CopyObject {
+    /// Keys of clients are compared here, since nobody else sees them.
+    async fn share_under_clients_key(&self, cx: &OpContext) -> Result<Option<Copied>, S3Error> {
+        let info = look_up_source(cx, &self.source, BlocksWanted::None).await?.info;
+        check_key(info.encryption.as_ref(), self.source_customer.as_ref())?;
+        match (&self.source_customer, self.encryption.customer()) {
+            (Some(source), Some(own)) if source.is(own) => self.share(cx, Some(info.object)).await,
+            (_, _) => Ok(None),
+        }
+    }
+
+    /// On the source's blocks; none if what is stored there is not what is to be stored of the copy.
+    async fn share(&self, cx: &OpContext, same_key_as: Option<ObjectId>) -> Result<Option<Copied>, S3Error> {
         let (checksum, source_conditions) = match self.algorithm {
             Some(algorithm) => self.checksum(cx, algorithm).await?,
             None => (None, self.source_conditions.clone()),
@@ -82,15 +135,21 @@ impl Operation for CopyObject {
             source_conditions,
             bucket: self.bucket.clone(),
             key: self.key.clone(),
-            attributes: self.attributes,
-            condition: self.condition,
+            attributes: self.attributes.clone(),
+            condition: self.condition.clone(),
             storage_class: None,
             checksum,
             lock: self.lock,
-            tags: self.tags,
+            tags: self.tags.clone(),
+            encryption: self.encryption.wanted(cx)?,
+            same_key_as,
         };
         match cx.om().copy_key(cx.call(), request).await {
-            Ok(copied) => Ok(copied),
+            Ok(copied) => {
+                let encryption = Shown::of(copied.encryption.as_ref(), self.encryption.customer());
+                Ok(Some(Copied { copied, encryption }))
+            }
+            Err(CallError::Rejected(CopyRejected::NeedsBytes)) => Ok(None),
             Err(CallError::Rejected(rejection)) => Err(match rejection {
                 CopyRejected::Denied(why) => cx.denied(why),
                 CopyRejected::NoSuchSourceBucket => no_such_bucket(&self.source.bucket),
@@ -106,30 +165,13 @@ impl Operation for CopyObject {
                 ),
                 CopyRejected::TooLarge => source_too_large(),
                 CopyRejected::NoObjectLock => no_object_lock(),
+                CopyRejected::Encryption(why) => self.encryption.rejected(&why),
+                CopyRejected::NeedsBytes => S3ErrorCode::InternalError.into(),
             }),
             Err(failure) => Err(call_failed(&failure)),
         }
     }
 
-    fn render(copied: KeyCopied) -> Reply {
-        let KeyCopied { committed, source_version } = copied;
-        let result = CopyResult {
-            etag: committed.etag,
-            last_modified: committed.last_modified,
-            checksum: committed.checksum.map(|sum| (sum.checksum, sum.kind, committed.etag.parts)),
-        };
-        let mut reply = reply::xml(StatusCode::OK, copy_object_result(&result));
-        if let Some(version) = committed.version {
-            reply::set(reply.headers_mut(), "x-amz-version-id", version.to_string());
-        }
-        if let Some(version) = source_version {
-            reply::set(reply.headers_mut(), "x-amz-copy-source-version-id", version.to_string());
-        }
-        reply
-    }
-}
-
-impl CopyObject {
     /// What the copy's checksum is to be, none if the source has it already, and the conditions under which it is: the bytes are
     /// read before the copy is made, which must then be of the same ones.
     async fn checksum(
@@ -137,7 +179,8 @@ impl CopyObject {
         cx: &OpContext,
         algorithm: ChecksumAlgorithm,
     ) -> Result<(Option<ObjectChecksum>, ReadConditions), S3Error> {
-        let read = look_up_source(cx, &self.source, BlocksWanted::All).await?;
+        let mut read = look_up_source(cx, &self.source, BlocksWanted::All).await?;
+        let located = located(&mut read, self.source_customer.as_ref())?;
         let info = read.info;
         to_core_conditions(&self.source_conditions).check_copy_source(info.etag, info.last_modified)?;
         let conditions = ReadConditions { if_match: Some(vec![info.etag]), ..self.source_conditions.clone() };
@@ -150,9 +193,9 @@ impl CopyObject {
         }
         let CopySource { bucket, key, version } = self.source.clone();
         let range = RangeRequest::From { first: 0, last: None }.resolve(info.size).ok();
-        let mut bytes = ReadObject::new(cx, ObjectSource { bucket, key, version }, info.object, read.pieces, range);
+        let mut bytes = ReadObject::new(cx, ObjectSource { bucket, key, version }, located, range);
         let mut hasher = ChecksumHasher::new(algorithm);
-        while let Some(data) = bytes.next().await.map_err(|_| S3Error::new(S3ErrorCode::ServiceUnavailable))? {
+        while let Some(data) = bytes.next().await.map_err(|error| unreadable(&error))? {
             hasher.update(&data);
         }
         Ok((Some(ObjectChecksum { checksum: hasher.finish(), kind: ChecksumType::FullObject }), conditions))

@@ -8,8 +8,10 @@ use rpc::CallError;
 use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey, ObjectLock, UploadId};
 
 use super::attributes::parse_attributes;
+use super::encryption::{Asked, Shown};
 use super::versions::no_object_lock;
 use crate::context::OpContext;
+use crate::data::UploadFacts;
 use crate::operation::{Operation, S3Request};
 use crate::rejections::{call_failed, no_such_bucket};
 use crate::reply::{self, Reply};
@@ -20,6 +22,7 @@ pub(crate) struct CreateMultipartUpload {
     attributes: ObjectAttributes,
     checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
     lock: Option<ObjectLock>,
+    encryption: Asked,
 }
 
 pub(crate) struct Created {
@@ -27,6 +30,7 @@ pub(crate) struct Created {
     key: ObjectKey,
     upload: UploadId,
     checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    encryption: Shown,
 }
 
 impl Operation for CreateMultipartUpload {
@@ -39,21 +43,26 @@ impl Operation for CreateMultipartUpload {
             attributes: parse_attributes(request)?,
             checksum: parse_checksum(request)?,
             lock: lock::parse_headers(request)?,
+            encryption: Asked::parse(request),
         })
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<Created, S3Error> {
-        let Self { bucket, key, attributes, checksum, lock } = self;
+        let Self { bucket, key, attributes, checksum, lock, encryption: asked } = self;
         lock::check_until(lock.and_then(|lock| lock.retention), cx.shared.clock.now())?;
-        let request = CreateUpload { by: cx.by(), bucket: bucket.clone(), key: key.clone(), attributes, checksum, lock };
+        let (by, encryption) = (cx.by(), asked.wanted(cx)?);
+        let request = CreateUpload { by, bucket: bucket.clone(), key: key.clone(), attributes, checksum, lock, encryption };
         match cx.om().create_upload(cx.call(), request).await {
             Ok(created) => {
-                cx.shared.uploads.put(created.upload, checksum);
-                Ok(Created { bucket, key, upload: created.upload, checksum })
+                let scheme = created.encryption.as_ref().map(|encryption| &encryption.scheme);
+                let encryption = Shown::of(scheme, asked.customer());
+                cx.shared.uploads.put(created.upload, UploadFacts { checksum, encryption: created.encryption });
+                Ok(Created { bucket, key, upload: created.upload, checksum, encryption })
             }
             Err(CallError::Rejected(CreateUploadRejected::Denied(why))) => Err(cx.denied(why)),
             Err(CallError::Rejected(CreateUploadRejected::NoObjectLock)) => Err(no_object_lock()),
             Err(CallError::Rejected(CreateUploadRejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
+            Err(CallError::Rejected(CreateUploadRejected::Encryption(why))) => Err(asked.rejected(&why)),
             Err(failure) => Err(call_failed(&failure)),
         }
     }
@@ -61,6 +70,7 @@ impl Operation for CreateMultipartUpload {
     fn render(created: Created) -> Reply {
         let document = xml::initiate_multipart_upload_result(created.bucket.as_str(), created.key.as_str(), created.upload);
         let mut reply = reply::xml(StatusCode::OK, document);
+        created.encryption.write_new(reply.headers_mut());
         if let Some((algorithm, kind)) = created.checksum {
             reply::set(reply.headers_mut(), "x-amz-checksum-algorithm", xml::algorithm_name(algorithm));
             reply::set(reply.headers_mut(), "x-amz-checksum-type", xml::checksum_type_name(kind));

@@ -2,6 +2,7 @@
 
 use gateway_core::S3Error;
 
+use super::encryption::located;
 use super::object_reading::{Blocks, Found, Reading};
 use crate::context::OpContext;
 use crate::data::read_object;
@@ -20,8 +21,8 @@ impl Operation for GetObject {
     async fn run(self, cx: &mut OpContext) -> Result<(Found, ReplyBody), S3Error> {
         let source = self.0.source.clone();
         let mut found = self.0.look_up(cx, Blocks::Needed).await?;
-        let pieces = std::mem::take(&mut found.read.pieces);
-        let body = read_object(cx, source, found.read.info.object, pieces, found.range).await?;
+        let located = located(&mut found.read, found.customer.as_ref())?;
+        let body = read_object(cx, source, located, found.range).await?;
         Ok((found, body))
     }
 

@@ -2,10 +2,12 @@
 
 use gateway_core::S3Error;
 use gateway_core::dates::format_http_date;
+use gateway_core::encryption::CustomerKey;
 use gateway_core::xml::{AttributesWanted, ObjectAttributesResult, ObjectParts, PartAttributes};
 use http::StatusCode;
 use om_api::{BlocksWanted, LookupPurpose, ObjectRead};
 
+use super::encryption::check_key;
 use super::versions::{NamedVersion, set_version};
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
@@ -18,6 +20,7 @@ pub(crate) struct GetObjectAttributes {
     wanted: AttributesWanted,
     after: u16,
     limit: u16,
+    customer: Option<CustomerKey>,
 }
 
 pub(crate) struct Found {
@@ -36,15 +39,17 @@ impl Operation for GetObjectAttributes {
             wanted: AttributesWanted::parse(request)?,
             after: number(request, "x-amz-part-number-marker")?.unwrap_or(0),
             limit: number(request, "x-amz-max-parts")?.unwrap_or(MAX_PARTS).min(MAX_PARTS),
+            customer: CustomerKey::of_object(request)?,
         })
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<Found, S3Error> {
-        let Self { named, wanted, after, limit } = self;
+        let Self { named, wanted, after, limit, customer } = self;
         // One more tells whether there are more.
         let parts =
             if wanted.parts { BlocksWanted::PartList { after, limit: limit.saturating_add(1) } } else { BlocksWanted::None };
         let read = named.look_up(cx, LookupPurpose::Attributes, parts).await?;
+        check_key(read.info.encryption.as_ref(), customer.as_ref())?;
         Ok(Found { read, wanted, after, limit })
     }
 

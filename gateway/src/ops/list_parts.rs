@@ -1,6 +1,7 @@
 //! `ListParts`.
 
 use gateway_core::S3Error;
+use gateway_core::encryption::CustomerKey;
 use gateway_core::listing::ListParts as Asked;
 use gateway_core::xml::{ListPartsResult, ListedPart};
 use http::StatusCode;
@@ -9,6 +10,7 @@ use rpc::CallError;
 use types::{BucketName, ObjectKey, PartNumber, UploadId};
 
 use super::attributes::owner;
+use super::encryption::check_key;
 use super::upload_part::upload_id;
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
@@ -20,6 +22,7 @@ pub(crate) struct ListParts {
     key: ObjectKey,
     upload: UploadId,
     asked: Asked,
+    customer: Option<CustomerKey>,
 }
 
 impl Operation for ListParts {
@@ -27,15 +30,20 @@ impl Operation for ListParts {
 
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
         let (bucket, key, upload) = (request.bucket()?, request.key()?, upload_id(request)?);
-        Ok(Self { bucket, key, upload, asked: Asked::parse(request.query())? })
+        let customer = CustomerKey::of_object(request)?;
+        Ok(Self { bucket, key, upload, asked: Asked::parse(request.query())?, customer })
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<String, S3Error> {
-        let Self { bucket, key, upload, asked } = &self;
+        let Self { bucket, key, upload, asked, customer } = &self;
         let page = list_parts(cx, bucket, key, *upload, asked.after, asked.max_parts).await?;
         if page.upload.completed.is_some() {
             // Kept only to answer a second completion; to all others it is gone.
             return Err(no_such_upload(upload));
+        }
+        if customer.is_some() {
+            // It needs none, and takes no other than the upload's.
+            check_key(page.upload.encryption.as_ref(), customer.as_ref())?;
         }
         let parts = page.parts.into_iter().map(|part| ListedPart {
             number: part.number,

@@ -2,6 +2,7 @@
 
 use gateway_core::conditions::{IfRange, ReadConditions, ReadVerdict};
 use gateway_core::dates::{format_http_date, format_iso8601};
+use gateway_core::encryption::CustomerKey;
 use gateway_core::metadata::ResponseOverrides;
 use gateway_core::range::{ByteRange, RangeRequest};
 use gateway_core::{S3Error, S3ErrorCode, lock};
@@ -11,6 +12,7 @@ use rpc::CallError;
 use types::{ChecksumType, ObjectKey, ObjectLock, PartNumber, VersionId};
 
 use super::attributes::{set_checksum, to_metadata};
+use super::encryption::{Shown, check_key};
 use super::versions::NamedVersion;
 use crate::context::OpContext;
 use crate::data::ObjectSource;
@@ -35,6 +37,7 @@ pub(super) struct Reading {
     conditions: ReadConditions,
     overrides: ResponseOverrides,
     shows_checksum: bool,
+    customer: Option<CustomerKey>,
 }
 
 /// What was found, ready to be rendered.
@@ -45,6 +48,8 @@ pub(crate) struct Found {
     wanted: Wanted,
     overrides: ResponseOverrides,
     shows_checksum: bool,
+    /// The key that the object is encrypted with, if the client has it.
+    pub(super) customer: Option<CustomerKey>,
 }
 
 impl Reading {
@@ -67,6 +72,7 @@ impl Reading {
             conditions: ReadConditions::of_read(request)?,
             overrides: ResponseOverrides::parse(request, request.is_anonymous)?,
             shows_checksum: checksum_mode.is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED")),
+            customer: CustomerKey::of_object(request)?,
         })
     }
 
@@ -84,6 +90,7 @@ impl Reading {
             }
         }
         let info = &read.info;
+        check_key(info.encryption.as_ref(), self.customer.as_ref())?;
         match self.conditions.evaluate(info.etag, info.last_modified) {
             ReadVerdict::Send => {}
             ReadVerdict::NotModified => return Err(not_modified(info)),
@@ -94,7 +101,8 @@ impl Reading {
             Wanted::Range(range) => Some(range.resolve(info.size)?),
             Wanted::Part(part) => part_range(info, part)?,
         };
-        Ok(Found { range, wanted: self.wanted, overrides: self.overrides, shows_checksum: self.shows_checksum, read })
+        let Self { wanted, overrides, shows_checksum, customer, .. } = self;
+        Ok(Found { range, wanted, overrides, shows_checksum, customer, read })
     }
 
     async fn ask(&self, cx: &OpContext, blocks: Blocks) -> Result<ObjectRead, S3Error> {
@@ -221,6 +229,8 @@ impl Found {
         if let Some(lock) = info.lock {
             write_lock(headers, lock);
         }
+        let scheme = info.encryption.as_ref().map(|encryption| &encryption.scheme);
+        Shown::of(scheme, self.customer.as_ref()).write(headers);
         if self.shows_checksum {
             self.write_checksum(headers);
         }

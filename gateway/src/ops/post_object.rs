@@ -9,10 +9,9 @@ use gateway_core::metadata::refuse_unbuilt_headers;
 use gateway_core::xml::post_response;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::StatusCode;
-use om_api::KeyCommitted;
 use types::{BucketName, ETag, ObjectKey};
 
-use super::put_object::PutObject;
+use super::put_object::{PutObject, Stored};
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply, ReplyBody};
@@ -24,7 +23,7 @@ pub(crate) struct PostObject {
 }
 
 pub(crate) struct Posted {
-    committed: KeyCommitted,
+    stored: Stored,
     bucket: BucketName,
     key: ObjectKey,
     location: String,
@@ -65,14 +64,14 @@ impl Operation for PostObject {
         refuse_unbuilt_headers(&put)?;
         let put = PutObject::parse(&put)?;
         cx.body.enter(file);
-        let committed = put.run(cx).await?;
-        Ok(Posted { location: location(&head, &key), action: SuccessAction::of(&form), committed, bucket, key })
+        let stored = put.run(cx).await?;
+        Ok(Posted { location: location(&head, &key), action: SuccessAction::of(&form), stored, bucket, key })
     }
 
     fn render(posted: Posted) -> Reply {
-        let Posted { committed, bucket, key, location, action } = posted;
-        let etag = committed.etag;
-        let mut reply = PutObject::render(committed);
+        let Posted { stored, bucket, key, location, action } = posted;
+        let etag = stored.committed.etag;
+        let mut reply = PutObject::render(stored);
         let page = match action {
             SuccessAction::Redirect(target) => {
                 *reply.status_mut() = StatusCode::SEE_OTHER;

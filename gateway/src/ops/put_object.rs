@@ -8,9 +8,10 @@ use om_api::{
     WriteCondition,
 };
 use rpc::CallError;
-use types::{BucketName, ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, ObjectLock};
+use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey, ObjectLock};
 
 use super::attributes::{parse_attributes, parse_write_condition, set_checksum};
+use super::encryption::{Asked, Sealing, Shown};
 use super::versions::no_object_lock;
 use crate::context::OpContext;
 use crate::data::{BlockSink, receive};
@@ -28,10 +29,17 @@ pub(crate) struct PutObject {
     pub(super) attributes: ObjectAttributes,
     pub(super) condition: WriteCondition,
     pub(super) lock: Option<ObjectLock>,
+    pub(super) encryption: Asked,
+}
+
+/// An object that is there now.
+pub(crate) struct Stored {
+    pub(super) committed: KeyCommitted,
+    encryption: Shown,
 }
 
 impl Operation for PutObject {
-    type Reply = KeyCommitted;
+    type Reply = Stored;
 
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
         let mut plan = request.plan()?;
@@ -45,44 +53,60 @@ impl Operation for PutObject {
             attributes: parse_attributes(request)?,
             condition: parse_write_condition(request)?,
             lock: lock::parse_headers(request)?,
+            encryption: Asked::parse(request),
         })
     }
 
-    async fn run(mut self, cx: &mut OpContext) -> Result<KeyCommitted, S3Error> {
+    async fn run(mut self, cx: &mut OpContext) -> Result<Stored, S3Error> {
         lock::check_until(self.lock.and_then(|lock| lock.retention), cx.shared.clock.now())?;
         let _room = cx.upload_room(self.plan.length()).await?;
-        let opened = self.open(cx).await?;
+        let mut opened = self.open(cx).await?;
+        let sealed = opened.encryption.take();
         let mut sink = BlockSink::new(cx, opened);
+        let sealing = Sealing::of(sealed, self.encryption.customer())?;
+        if let Some(sealing) = &sealing {
+            sink.seal_with(sealing.sealer()?);
+        }
         let decoder = cx.decoder(self.plan.clone(), EtagDigest::Wanted, MAX_PUT)?;
         let (summary, blocks) = receive(&mut cx.body, decoder, &mut sink).await?;
         let md5 = summary.md5.ok_or_else(|| S3Error::new(S3ErrorCode::InternalError))?;
+        let etag = Sealing::etag(sealing.as_ref(), md5)?;
         let commit = CommitKey {
             by: cx.by(),
             session: sink.settle(),
             bucket: self.bucket.clone(),
             key: self.key.clone(),
             blocks,
-            etag: ETag::whole(md5),
+            etag,
             checksum: summary.checksum.map(|checksum| ObjectChecksum { checksum, kind: ChecksumType::FullObject }),
             attributes: std::mem::take(&mut self.attributes),
             condition: self.condition.clone(),
             lock: self.lock,
         };
-        self.commit(cx, commit).await
+        let committed = commit_key(cx, commit).await?;
+        let encryption = Shown::of(sealing.as_ref().map(Sealing::scheme), self.encryption.customer());
+        Ok(Stored { committed, encryption })
     }
 
-    fn render(committed: KeyCommitted) -> Reply {
-        let mut reply = reply::empty(StatusCode::OK);
-        let headers = reply.headers_mut();
-        reply::set_etag(headers, committed.etag);
-        if let Some(version) = committed.version {
-            reply::set(headers, "x-amz-version-id", version.to_string());
-        }
-        if let Some(checksum) = &committed.checksum {
-            set_checksum(headers, checksum, None);
-        }
+    fn render(stored: Stored) -> Reply {
+        let mut reply = render_committed(stored.committed);
+        stored.encryption.write_new(reply.headers_mut());
         reply
     }
+}
+
+/// What was written, whether or not it is encrypted.
+pub(super) fn render_committed(committed: KeyCommitted) -> Reply {
+    let mut reply = reply::empty(StatusCode::OK);
+    let headers = reply.headers_mut();
+    reply::set_etag(headers, committed.etag);
+    if let Some(version) = committed.version {
+        reply::set(headers, "x-amz-version-id", version.to_string());
+    }
+    if let Some(checksum) = &committed.checksum {
+        set_checksum(headers, checksum, None);
+    }
+    reply
 }
 
 impl PutObject {
@@ -94,32 +118,40 @@ impl PutObject {
             size: self.plan.length(),
             condition: self.condition.clone(),
             locks: self.lock.is_some(),
+            encryption: self.encryption.wanted(cx)?,
         };
-        match cx.om().open_key(cx.call(), request).await {
-            Ok(opened) => Ok(opened),
-            Err(CallError::Rejected(OpenKeyRejected::Denied(why))) => Err(cx.denied(why)),
-            Err(CallError::Rejected(OpenKeyRejected::NoSuchBucket)) => Err(no_such_bucket(&self.bucket)),
-            Err(CallError::Rejected(OpenKeyRejected::PreconditionFailed)) => Err(S3ErrorCode::PreconditionFailed.into()),
-            Err(CallError::Rejected(OpenKeyRejected::NoSuchKey)) => Err(no_such_key(&self.key)),
-            Err(CallError::Rejected(OpenKeyRejected::TooLarge)) => Err(S3ErrorCode::EntityTooLarge.into()),
-            Err(CallError::Rejected(OpenKeyRejected::NoBlocks(why))) => Err(no_blocks(&why)),
-            Err(CallError::Rejected(OpenKeyRejected::NoObjectLock)) => Err(no_object_lock()),
-            Err(failure) => Err(call_failed(&failure)),
-        }
+        open_key(cx, request, &self.encryption).await
     }
+}
 
-    async fn commit(&self, cx: &OpContext, commit: CommitKey) -> Result<KeyCommitted, S3Error> {
-        match cx.om().commit_key(cx.call(), commit).await {
-            Ok(committed) => Ok(committed),
-            Err(CallError::Rejected(CommitRejected::Denied(why))) => Err(cx.denied(why)),
-            Err(CallError::Rejected(CommitRejected::NoSuchBucket)) => Err(no_such_bucket(&self.bucket)),
-            Err(CallError::Rejected(CommitRejected::PreconditionFailed)) => Err(S3ErrorCode::PreconditionFailed.into()),
-            Err(CallError::Rejected(CommitRejected::NoSuchKey)) => Err(no_such_key(&self.key)),
-            Err(CallError::Rejected(CommitRejected::NoObjectLock)) => Err(no_object_lock()),
-            // It took longer than a write may; the bytes are gone and the client must send them again.
-            Err(CallError::Rejected(CommitRejected::NoSuchSession)) => Err(S3ErrorCode::RequestTimeout.into()),
-            Err(failure @ CallError::Rejected(CommitRejected::ForeignBlock)) => Err(call_failed(&failure)),
-            Err(failure) => Err(call_failed(&failure)),
-        }
+pub(super) async fn open_key(cx: &OpContext, request: OpenKey, encryption: &Asked) -> Result<OpenedKey, S3Error> {
+    let (bucket, key) = (request.bucket.clone(), request.key.clone());
+    match cx.om().open_key(cx.call(), request).await {
+        Ok(opened) => Ok(opened),
+        Err(CallError::Rejected(OpenKeyRejected::Denied(why))) => Err(cx.denied(why)),
+        Err(CallError::Rejected(OpenKeyRejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
+        Err(CallError::Rejected(OpenKeyRejected::PreconditionFailed)) => Err(S3ErrorCode::PreconditionFailed.into()),
+        Err(CallError::Rejected(OpenKeyRejected::NoSuchKey)) => Err(no_such_key(&key)),
+        Err(CallError::Rejected(OpenKeyRejected::TooLarge)) => Err(S3ErrorCode::EntityTooLarge.into()),
+        Err(CallError::Rejected(OpenKeyRejected::NoBlocks(why))) => Err(no_blocks(&why)),
+        Err(CallError::Rejected(OpenKeyRejected::NoObjectLock)) => Err(no_object_lock()),
+        Err(CallError::Rejected(OpenKeyRejected::Encryption(why))) => Err(encryption.rejected(&why)),
+        Err(failure) => Err(call_failed(&failure)),
+    }
+}
+
+pub(super) async fn commit_key(cx: &OpContext, commit: CommitKey) -> Result<KeyCommitted, S3Error> {
+    let (bucket, key) = (commit.bucket.clone(), commit.key.clone());
+    match cx.om().commit_key(cx.call(), commit).await {
+        Ok(committed) => Ok(committed),
+        Err(CallError::Rejected(CommitRejected::Denied(why))) => Err(cx.denied(why)),
+        Err(CallError::Rejected(CommitRejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
+        Err(CallError::Rejected(CommitRejected::PreconditionFailed)) => Err(S3ErrorCode::PreconditionFailed.into()),
+        Err(CallError::Rejected(CommitRejected::NoSuchKey)) => Err(no_such_key(&key)),
+        Err(CallError::Rejected(CommitRejected::NoObjectLock)) => Err(no_object_lock()),
+        // It took longer than a write may; the bytes are gone and the client must send them again.
+        Err(CallError::Rejected(CommitRejected::NoSuchSession)) => Err(S3ErrorCode::RequestTimeout.into()),
+        Err(failure @ CallError::Rejected(CommitRejected::ForeignBlock)) => Err(call_failed(&failure)),
+        Err(failure) => Err(call_failed(&failure)),
     }
 }

@@ -1,11 +1,15 @@
 //! The source of a copy: its name, and what is there.
 
 use gateway_core::copy_source::CopySource;
+use gateway_core::payload::{ChecksumHasher, Md5Hasher};
 use gateway_core::{S3Error, S3ErrorCode};
-use om_api::{BlocksWanted, LookupKey, LookupRejected, ObjectRead};
+use om_api::{BlocksWanted, CommittedBlock, LookupKey, LookupRejected, ObjectRead};
 use rpc::CallError;
+use types::{Checksum, ChecksumAlgorithm, Md5};
 
+use super::encryption;
 use crate::context::OpContext;
+use crate::data::{BlockSink, ReadObject, unreadable};
 use crate::operation::S3Request;
 use crate::rejections::{call_failed, no_such_bucket, no_such_key};
 
@@ -35,9 +39,35 @@ pub(super) async fn look_up_source(cx: &OpContext, source: &CopySource, wanted: 
             }
             LookupRejected::NoSuchVersion => S3ErrorCode::NoSuchVersion.into(),
             LookupRejected::DeleteMarker(_) => source_is_marker(source),
+            LookupRejected::Encryption(why) => encryption::rejected(&why),
         }),
         Err(failure) => Err(call_failed(&failure)),
     }
+}
+
+/// What became of bytes that were read from one place and written to another.
+pub(super) struct Moved {
+    pub(super) blocks: Vec<CommittedBlock>,
+    pub(super) md5: Md5,
+    pub(super) checksum: Option<Checksum>,
+}
+
+/// Reads all that is wanted, and writes it.
+pub(super) async fn move_bytes(
+    mut from: ReadObject,
+    to: &mut BlockSink,
+    algorithm: Option<ChecksumAlgorithm>,
+) -> Result<Moved, S3Error> {
+    let (mut md5, mut checksum) = (Md5Hasher::default(), algorithm.map(ChecksumHasher::new));
+    while let Some(data) = from.next().await.map_err(|error| unreadable(&error))? {
+        md5.update(&data);
+        if let Some(checksum) = &mut checksum {
+            checksum.update(&data);
+        }
+        to.write(data).await?;
+    }
+    let blocks = to.finish().await?;
+    Ok(Moved { blocks, md5: md5.finish(), checksum: checksum.map(ChecksumHasher::finish) })
 }
 
 /// Named by its version, a marker cannot be copied; as the current version it hides the key.

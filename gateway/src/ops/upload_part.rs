@@ -1,5 +1,6 @@
 //! `UploadPart`.
 
+use gateway_core::encryption::CustomerKey;
 use gateway_core::payload::{EtagDigest, PayloadPlan, checksum_header};
 use gateway_core::{S3Error, S3ErrorCode, encoding, xml};
 use http::StatusCode;
@@ -7,10 +8,11 @@ use om_api::{CommitPart, CommitPartRejected, OpenPart, OpenPartRejected, OpenedK
 use rpc::CallError;
 use types::{BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, PartNumber, UploadId};
 
+use super::encryption::{Sealing, Shown, check_key, rejected};
 use super::list_parts::list_parts;
 use super::put_object::MAX_PUT;
 use crate::context::OpContext;
-use crate::data::{BlockSink, receive};
+use crate::data::{BlockSink, UploadFacts, receive};
 use crate::operation::{Operation, S3Request};
 use crate::rejections::{call_failed, no_blocks, no_such_bucket, no_such_upload};
 use crate::reply::{self, Reply};
@@ -46,11 +48,13 @@ pub(super) fn upload_id(request: &S3Request) -> Result<UploadId, S3Error> {
 pub(crate) struct UploadPart {
     target: PartTarget,
     plan: PayloadPlan,
+    customer: Option<CustomerKey>,
 }
 
 pub(crate) struct Uploaded {
     etag: ETag,
     checksum: Option<Checksum>,
+    encryption: Shown,
 }
 
 impl Operation for UploadPart {
@@ -59,29 +63,32 @@ impl Operation for UploadPart {
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
         let plan = request.plan()?;
         plan.check_length(MAX_PUT)?;
-        Ok(Self { target: PartTarget::parse(request)?, plan })
+        Ok(Self { target: PartTarget::parse(request)?, plan, customer: CustomerKey::of_object(request)? })
     }
 
     async fn run(mut self, cx: &mut OpContext) -> Result<Uploaded, S3Error> {
-        let checksum = upload_checksum(cx, &self.target).await?;
-        self.agree_on_checksum(checksum)?;
+        let facts = upload_facts(cx, &self.target).await?;
+        check_key(facts.encryption.as_ref(), self.customer.as_ref())?;
+        self.agree_on_checksum(facts.checksum)?;
         let _room = cx.upload_room(self.plan.length()).await?;
-        let opened = open(cx, &self.target, self.plan.length()).await?;
-        let mut sink = BlockSink::new(cx, opened);
+        let (mut sink, sealing) = open(cx, &self.target, self.plan.length(), self.customer.as_ref()).await?;
         let decoder = cx.decoder(self.plan, EtagDigest::Wanted, MAX_PUT)?;
         let (summary, blocks) = receive(&mut cx.body, decoder, &mut sink).await?;
         let md5 = summary.md5.ok_or_else(|| S3Error::new(S3ErrorCode::InternalError))?;
         let checksum = summary.checksum;
         let PartTarget { bucket, key, upload, part } = self.target.clone();
-        let (by, session, etag) = (cx.by(), sink.settle(), ETag::whole(md5));
+        let etag = Sealing::etag(sealing.as_ref(), md5)?;
+        let (by, session) = (cx.by(), sink.settle());
         let request = CommitPart { by, session, bucket, key, upload, part, blocks, etag, checksum: checksum.clone() };
         let committed = commit(cx, &self.target, request).await?;
-        Ok(Uploaded { etag: committed.etag, checksum })
+        let encryption = Shown::of(sealing.as_ref().map(Sealing::scheme), self.customer.as_ref());
+        Ok(Uploaded { etag: committed.etag, checksum, encryption })
     }
 
     fn render(uploaded: Uploaded) -> Reply {
         let mut reply = reply::empty(StatusCode::OK);
         reply::set_etag(reply.headers_mut(), uploaded.etag);
+        uploaded.encryption.write(reply.headers_mut());
         if let Some(checksum) = &uploaded.checksum {
             let value = encoding::base64_encode(checksum.digest());
             reply::set(reply.headers_mut(), checksum_header(checksum.algorithm()), value);
@@ -112,11 +119,8 @@ impl UploadPart {
     }
 }
 
-/// The checksum that the upload was begun with. It never changes, so it is asked for once.
-pub(super) async fn upload_checksum(
-    cx: &OpContext,
-    target: &PartTarget,
-) -> Result<Option<(ChecksumAlgorithm, ChecksumType)>, S3Error> {
+/// What the upload was begun with. It never changes, so it is asked for once.
+pub(super) async fn upload_facts(cx: &OpContext, target: &PartTarget) -> Result<UploadFacts, S3Error> {
     if let Some(known) = cx.shared.uploads.get(target.upload) {
         return Ok(known);
     }
@@ -124,11 +128,29 @@ pub(super) async fn upload_checksum(
     if page.upload.completed.is_some() {
         return Err(no_such_upload(target.upload));
     }
-    cx.shared.uploads.put(target.upload, page.upload.checksum);
-    Ok(page.upload.checksum)
+    let facts = UploadFacts { checksum: page.upload.checksum, encryption: page.upload.encryption };
+    cx.shared.uploads.put(target.upload, facts.clone());
+    Ok(facts)
 }
 
-pub(super) async fn open(cx: &OpContext, target: &PartTarget, size: Option<u64>) -> Result<OpenedKey, S3Error> {
+/// Where the part's bytes go, and what seals them if the upload is encrypted.
+pub(super) async fn open(
+    cx: &OpContext,
+    target: &PartTarget,
+    size: Option<u64>,
+    customer: Option<&CustomerKey>,
+) -> Result<(BlockSink, Option<Sealing>), S3Error> {
+    let mut opened = ask_to_open(cx, target, size).await?;
+    let sealed = opened.encryption.take();
+    let mut sink = BlockSink::new(cx, opened);
+    let sealing = Sealing::of(sealed, customer)?;
+    if let Some(sealing) = &sealing {
+        sink.seal_with(sealing.sealer()?);
+    }
+    Ok((sink, sealing))
+}
+
+async fn ask_to_open(cx: &OpContext, target: &PartTarget, size: Option<u64>) -> Result<OpenedKey, S3Error> {
     let PartTarget { bucket, key, upload, part } = target.clone();
     match cx.om().open_part(cx.call(), OpenPart { by: cx.by(), bucket, key, upload, part, size }).await {
         Ok(opened) => Ok(opened),
@@ -137,6 +159,7 @@ pub(super) async fn open(cx: &OpContext, target: &PartTarget, size: Option<u64>)
         Err(CallError::Rejected(OpenPartRejected::NoSuchUpload)) => Err(no_such_upload(target.upload)),
         Err(CallError::Rejected(OpenPartRejected::TooLarge)) => Err(S3ErrorCode::EntityTooLarge.into()),
         Err(CallError::Rejected(OpenPartRejected::NoBlocks(why))) => Err(no_blocks(&why)),
+        Err(CallError::Rejected(OpenPartRejected::Encryption(why))) => Err(rejected(&why)),
         Err(failure) => Err(call_failed(&failure)),
     }
 }

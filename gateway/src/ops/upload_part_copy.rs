@@ -1,7 +1,7 @@
 //! `UploadPartCopy`: a part on the source's blocks, or, where the upload wants checksums, of the source's bytes.
 
 use gateway_core::copy_source::CopySource;
-use gateway_core::payload::{ChecksumHasher, Md5Hasher};
+use gateway_core::encryption::{CustomerKey, source_key};
 use gateway_core::range::{ByteRange, RangeRequest, parse_copy_source_range, resolve_copy_source_range};
 use gateway_core::xml::{CopyResult, copy_part_result};
 use gateway_core::{S3Error, S3ErrorCode};
@@ -11,11 +11,12 @@ use rpc::CallError;
 use types::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, VersionId};
 
 use super::attributes::parse_source_conditions;
+use super::encryption::{Sealing, Shown, check_key, located};
 use super::put_object::MAX_PUT;
-use super::source::{look_up_source, parse_source, source_is_marker, source_too_large};
-use super::upload_part::{PartTarget, commit, open, upload_checksum};
+use super::source::{Moved, look_up_source, move_bytes, parse_source, source_is_marker, source_too_large};
+use super::upload_part::{PartTarget, commit, open, upload_facts};
 use crate::context::OpContext;
-use crate::data::{BlockSink, ObjectSource, ReadObject};
+use crate::data::{ObjectSource, ReadObject};
 use crate::operation::{Operation, S3Request};
 use crate::rejections::{call_failed, no_such_bucket, no_such_key, no_such_upload};
 use crate::reply::{self, Reply};
@@ -25,11 +26,14 @@ pub(crate) struct UploadPartCopy {
     conditions: ReadConditions,
     range: Option<RangeRequest>,
     target: PartTarget,
+    customer: Option<CustomerKey>,
+    source_customer: Option<CustomerKey>,
 }
 
 pub(crate) struct Copied {
     result: CopyResult,
     source_version: Option<VersionId>,
+    encryption: Shown,
 }
 
 impl Operation for UploadPartCopy {
@@ -42,12 +46,17 @@ impl Operation for UploadPartCopy {
             conditions: parse_source_conditions(request)?,
             range: range.map(|text| parse_copy_source_range(&text)).transpose()?,
             target: PartTarget::parse(request)?,
+            customer: CustomerKey::of_object(request)?,
+            source_customer: source_key(request)?,
         })
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<Copied, S3Error> {
+        let facts = upload_facts(cx, &self.target).await?;
+        check_key(facts.encryption.as_ref(), self.customer.as_ref())?;
+        let algorithm = facts.checksum.map(|(algorithm, _)| algorithm);
         // Known before the OM is asked to share blocks: it would only refuse.
-        if let Some((algorithm, _)) = upload_checksum(cx, &self.target).await? {
+        if algorithm.is_some() || facts.encryption.is_some() || self.source_customer.is_some() {
             return self.copy_bytes(cx, algorithm).await;
         }
         let request = CopyPart {
@@ -63,7 +72,9 @@ impl Operation for UploadPartCopy {
             part: self.target.part,
         };
         match cx.om().copy_part(cx.call(), request).await {
-            Ok(committed) => Ok(copied(committed, None)),
+            Ok(committed) => Ok(copied(committed, None, Shown::default())),
+            // The source is encrypted.
+            Err(CallError::Rejected(CopyPartRejected::NeedsBytes)) => self.copy_bytes(cx, None).await,
             Err(CallError::Rejected(rejection)) => Err(self.rejected(cx, rejection)),
             Err(failure) => Err(call_failed(&failure)),
         }
@@ -74,6 +85,7 @@ impl Operation for UploadPartCopy {
         if let Some(version) = copied.source_version {
             reply::set(reply.headers_mut(), "x-amz-copy-source-version-id", version.to_string());
         }
+        copied.encryption.write(reply.headers_mut());
         reply
     }
 }
@@ -86,10 +98,10 @@ fn to_om_range(range: RangeRequest) -> om_api::ByteRange {
     }
 }
 
-fn copied(committed: PartCommitted, checksum: Option<Checksum>) -> Copied {
+fn copied(committed: PartCommitted, checksum: Option<Checksum>, encryption: Shown) -> Copied {
     let PartCommitted { etag, last_modified, source_version, .. } = committed;
     let checksum = checksum.map(|sum| (sum, ChecksumType::FullObject, None));
-    Copied { result: CopyResult { etag, last_modified, checksum }, source_version }
+    Copied { result: CopyResult { etag, last_modified, checksum }, source_version, encryption }
 }
 
 impl UploadPartCopy {
@@ -105,18 +117,16 @@ impl UploadPartCopy {
             CopyPartRejected::NoSuchUpload => no_such_upload(self.target.upload),
             CopyPartRejected::InvalidRange => S3ErrorCode::InvalidRange.into(),
             CopyPartRejected::TooLarge => source_too_large(),
-            // We asked without an algorithm and it has one: what we remembered of the upload was not of this upload.
-            CopyPartRejected::NeedsBytes => {
-                cx.shared.uploads.forget(self.target.upload);
-                S3ErrorCode::ServiceUnavailable.into()
-            }
+            // Read and written by whoever asked.
+            CopyPartRejected::NeedsBytes => S3ErrorCode::InternalError.into(),
         }
     }
 
-    /// Reads the source and writes the part, with the checksum that the upload wants.
-    async fn copy_bytes(self, cx: &mut OpContext, algorithm: ChecksumAlgorithm) -> Result<Copied, S3Error> {
+    /// Reads the source and writes the part, with the checksum and the encryption that the upload wants.
+    async fn copy_bytes(self, cx: &mut OpContext, algorithm: Option<ChecksumAlgorithm>) -> Result<Copied, S3Error> {
         let wanted = self.range.map_or(BlocksWanted::All, |range| BlocksWanted::Range(to_om_range(range)));
-        let read = look_up_source(cx, &self.source, wanted).await?;
+        let mut read = look_up_source(cx, &self.source, wanted).await?;
+        let located = located(&mut read, self.source_customer.as_ref())?;
         let info = &read.info;
         self.check_conditions(info.etag, info.last_modified)?;
         let range = match self.range {
@@ -131,17 +141,10 @@ impl UploadPartCopy {
         let _room = cx.upload_room(Some(length)).await?;
         let source =
             ObjectSource { bucket: self.source.bucket.clone(), key: self.source.key.clone(), version: self.source.version };
-        let mut bytes = ReadObject::new(cx, source, info.object, read.pieces, range);
-        let opened = open(cx, &self.target, Some(length)).await?;
-        let mut sink = BlockSink::new(cx, opened);
-        let (mut md5, mut checksum) = (Md5Hasher::default(), ChecksumHasher::new(algorithm));
-        while let Some(data) = bytes.next().await.map_err(|_| S3Error::new(S3ErrorCode::ServiceUnavailable))? {
-            md5.update(&data);
-            checksum.update(&data);
-            sink.write(data).await?;
-        }
-        let blocks = sink.finish().await?;
-        let checksum = checksum.finish();
+        let bytes = ReadObject::new(cx, source, located, range);
+        let (mut sink, sealing) = open(cx, &self.target, Some(length), self.customer.as_ref()).await?;
+        let Moved { blocks, md5, checksum } = move_bytes(bytes, &mut sink, algorithm).await?;
+        let etag = Sealing::etag(sealing.as_ref(), md5)?;
         let PartTarget { bucket, key, upload, part } = self.target.clone();
         let request = CommitPart {
             by: cx.by(),
@@ -151,11 +154,12 @@ impl UploadPartCopy {
             upload,
             part,
             blocks,
-            etag: ETag::whole(md5.finish()),
-            checksum: Some(checksum.clone()),
+            etag,
+            checksum: checksum.clone(),
         };
         let committed = commit(cx, &self.target, request).await?;
-        Ok(copied(PartCommitted { source_version, ..committed }, Some(checksum)))
+        let encryption = Shown::of(sealing.as_ref().map(Sealing::scheme), self.customer.as_ref());
+        Ok(copied(PartCommitted { source_version, ..committed }, checksum, encryption))
     }
 
     fn check_conditions(&self, etag: ETag, last_modified: types::Timestamp) -> Result<(), S3Error> {

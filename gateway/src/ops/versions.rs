@@ -8,6 +8,7 @@ use om_api::{
 use rpc::CallError;
 use types::{BucketName, ObjectKey, VersionId};
 
+use super::encryption;
 use super::object_reading::unreadable_version;
 use crate::context::OpContext;
 use crate::operation::S3Request;
@@ -56,6 +57,7 @@ impl NamedVersion {
             LookupRejected::DeleteMarker(marker) => unreadable_version(&self.key, self.version, marker),
             LookupRejected::NoSuchPart => S3ErrorCode::InvalidPartNumber.into(),
             LookupRejected::NoObjectLock => no_object_lock(),
+            LookupRejected::Encryption(why) => encryption::rejected(&why),
         }
     }
 

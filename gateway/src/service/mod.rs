@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use gateway_core::conditions::refuse_unbuilt_conditions;
 use gateway_core::dispatch::{S3Operation, dispatch};
 use gateway_core::encoding::from_latin1;
+use gateway_core::encryption;
 use gateway_core::error::Answering;
 use gateway_core::metadata::refuse_unbuilt_headers;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
@@ -164,6 +165,7 @@ fn name_requester(record: &mut AuditRecord, who: &Authentication) {
 async fn serve(operation: S3Operation, request: &S3Request, cx: &mut OpContext) -> Result<Reply, S3Error> {
     // Of every operation: a header that none of them obeys is accepted by none.
     refuse_unbuilt_headers(request)?;
+    encryption::check_headers(operation, request)?;
     refuse_unbuilt_conditions(operation, request)?;
     if let (Some(expected), Some(bucket)) = (request.header("x-amz-expected-bucket-owner")?, &request.target.bucket) {
         // A bucket that is being made has no owner yet.

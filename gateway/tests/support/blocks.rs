@@ -30,6 +30,20 @@ impl MemoryBlocks {
         self.put.lock().expect("no panic under the lock").len()
     }
 
+    /// Everything that is stored, block by block.
+    pub fn stored(&self) -> Vec<u8> {
+        self.put.lock().expect("no panic under the lock").values().flat_map(|bytes| bytes.to_vec()).collect()
+    }
+
+    /// As somebody with access to the disk would who makes the checksums fit.
+    pub fn flip_a_bit(&self, at: usize) {
+        let mut blocks = self.put.lock().expect("no panic under the lock");
+        let block = blocks.values_mut().find(|bytes| bytes.len() > at).expect("a block as long");
+        let mut bytes = block.to_vec();
+        bytes[at] ^= 1;
+        *block = bytes.into();
+    }
+
     fn takes(&self, counter: &AtomicU64) -> bool {
         counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
     }

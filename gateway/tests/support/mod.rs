@@ -5,6 +5,7 @@
 pub mod blocks;
 pub mod client;
 pub mod om;
+pub mod sealing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -12,6 +12,8 @@ use om_api::*;
 use rpc::{CallContext, CallError, Never};
 use types::*;
 
+use super::sealing::{self, Streams};
+
 pub const ACCESS_KEY: &str = "TESTACCESSKEY";
 pub const SECRET_KEY: &str = "secret/of+the=test";
 /// Small, so that objects of a test have several.
@@ -58,11 +60,14 @@ pub struct Object {
     blocks: Vec<CommittedBlock>,
     /// Where the parts end.
     parts: Vec<(PartNumber, u64, Option<Checksum>)>,
+    /// If it is encrypted.
+    streams: Option<Streams>,
 }
 
 #[derive(Debug)]
 pub struct Session {
     blocks: Vec<BlockId>,
+    sealed: Option<SealWith>,
 }
 
 #[derive(Debug)]
@@ -71,7 +76,8 @@ pub struct Upload {
     bucket: String,
     attributes: ObjectAttributes,
     checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
-    parts: BTreeMap<PartNumber, (PartSummary, Vec<CommittedBlock>)>,
+    parts: BTreeMap<PartNumber, (PartSummary, Vec<CommittedBlock>, Option<Salt>)>,
+    encryption: Option<EncryptionInfo>,
     completed: Option<Box<KeyCommitted>>,
 }
 
@@ -116,18 +122,19 @@ impl State {
         blocks
     }
 
-    fn open(&mut self, size: Option<u64>) -> OpenedKey {
+    fn open(&mut self, size: Option<u64>, sealed: Option<SealWith>) -> OpenedKey {
         let object = ObjectId(self.number());
-        self.sessions.insert(object, Session { blocks: Vec::new() });
+        self.sessions.insert(object, Session { blocks: Vec::new(), sealed: sealed.clone() });
         let blocks = self.hand_out(object, u64::from(size != Some(0)));
         let session = WriteSession { object, bucket: BucketId(1), opened: AT };
-        OpenedKey { session, blocks, block_size: BLOCK }
+        OpenedKey { session, blocks, block_size: BLOCK, encryption: sealed }
     }
 
-    fn close(&mut self, session: &WriteSession, blocks: &[CommittedBlock]) -> bool {
-        let Some(open) = self.sessions.remove(&session.object) else { return false };
+    /// How its bytes were sealed.
+    fn close(&mut self, session: &WriteSession, blocks: &[CommittedBlock]) -> Option<Option<SealWith>> {
+        let open = self.sessions.remove(&session.object)?;
         assert!(blocks.iter().all(|block| open.blocks.contains(&block.block)), "foreign blocks");
-        true
+        Some(open.sealed)
     }
 }
 
@@ -319,7 +326,12 @@ impl Om for MemoryOm {
         if !holds(&request.condition, current) {
             return reject(OpenKeyRejected::PreconditionFailed);
         }
-        Ok(state.open(request.size))
+        if request.encryption == Some(EncryptionWanted::Unusable) {
+            return reject(OpenKeyRejected::Encryption(EncryptionRejected::Unusable));
+        }
+        let number = state.number();
+        let sealed = sealing::info(request.encryption.as_ref(), number).map(|info| sealing::seal_with(info.clone(), info.salt));
+        Ok(state.open(request.size, sealed))
     }
 
     async fn allocate_blocks(
@@ -336,16 +348,16 @@ impl Om for MemoryOm {
 
     async fn commit_key(&self, cx: CallContext, request: CommitKey) -> Result<KeyCommitted, CallError<CommitRejected>> {
         let mut state = self.checked(&cx, &request.by).map_err(refused(CommitRejected::Denied))?;
-        if !state.close(&request.session, &request.blocks) {
-            return reject(CommitRejected::NoSuchSession);
-        }
+        let Some(sealed) = state.close(&request.session, &request.blocks) else { return reject(CommitRejected::NoSuchSession) };
         let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else { return reject(CommitRejected::NoSuchBucket) };
         let current = bucket.keys.get(request.key.as_str()).map(|object| object.info.etag);
         if !holds(&request.condition, current) {
             return reject(CommitRejected::PreconditionFailed);
         }
-        let size = request.blocks.iter().map(|block| block.length).sum();
+        let size = sealing::size(&request.blocks, sealed.is_some());
+        let streams = sealed.as_ref().map(|sealed| vec![(sealed.stream, size)]);
         let info = ObjectInfo {
+            encryption: sealed.map(|sealed| sealed.info),
             lock: None,
             object: request.session.object,
             size,
@@ -359,7 +371,8 @@ impl Om for MemoryOm {
             part: None,
             part_offset: None,
         };
-        bucket.keys.insert(request.key.as_str().to_owned(), Object { info, blocks: request.blocks, parts: Vec::new() });
+        let object = Object { info, blocks: request.blocks, parts: Vec::new(), streams };
+        bucket.keys.insert(request.key.as_str().to_owned(), object);
         Ok(KeyCommitted { etag: request.etag, last_modified: AT, version: None, size, checksum: request.checksum })
     }
 
@@ -384,7 +397,7 @@ impl Om for MemoryOm {
         let size = info.size;
         let (first, length) = match request.wanted {
             BlocksWanted::None | BlocksWanted::PartList { .. } => (0, 0),
-            BlocksWanted::All => (0, size),
+            BlocksWanted::All | BlocksWanted::Stored(..) => (0, size),
             BlocksWanted::Range(ByteRange::Span(first, last)) if first < size => (first, last.min(size - 1) - first + 1),
             BlocksWanted::Range(ByteRange::From(first)) if first < size => (first, size - first),
             BlocksWanted::Range(ByteRange::Suffix(length)) => (size.saturating_sub(length), length.min(size)),
@@ -404,10 +417,20 @@ impl Om for MemoryOm {
                 (offset, part.size)
             }
         };
-        let all = pieces(object, first, length);
+        let (first, end) = match (&object.streams, request.wanted) {
+            (Some(_), BlocksWanted::Stored(first, end)) => (first, end),
+            (Some(streams), _) => sealing::stored(streams, first, length),
+            (None, _) => (first, first + length),
+        };
+        let all = pieces(object, first, end - first);
         // Only two at a time, so that long reads come back for more.
         let more = all.len() > 2;
-        Ok(ObjectRead { info, pieces: all.into_iter().take(2).collect(), more, parts: Vec::new() })
+        let pieces: Vec<BlockPiece> = all.into_iter().take(2).collect();
+        let open_with = match (&object.streams, &object.info.encryption) {
+            (Some(streams), Some(info)) => sealing::open_with(info, streams, (first, end), &pieces),
+            (_, _) => None,
+        };
+        Ok(ObjectRead { info, pieces, more, parts: Vec::new(), open_with })
     }
 
     async fn delete_key(&self, cx: CallContext, request: DeleteKey) -> Result<DeletedKey, CallError<DeleteKeyRejected>> {
@@ -446,6 +469,9 @@ impl Om for MemoryOm {
         let mut state = self.checked(&cx, &request.by).map_err(refused(CopyRejected::Denied))?;
         let source = state.buckets.get(request.source_bucket.as_str()).and_then(|b| b.keys.get(request.source_key.as_str()));
         let Some(mut object) = source.cloned() else { return reject(CopyRejected::NoSuchSourceKey) };
+        if request.encryption.is_some() || object.info.encryption.is_some() {
+            return reject(CopyRejected::NeedsBytes);
+        }
         let onto_itself = request.source_bucket == request.bucket && request.source_key == request.key;
         match request.attributes {
             CopyAttributes::Source if onto_itself => return reject(CopyRejected::OntoItself),
@@ -458,7 +484,7 @@ impl Om for MemoryOm {
         let committed = KeyCommitted { etag, last_modified: AT, version: None, size, checksum: checksum.clone() };
         let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else { return reject(CopyRejected::NoSuchBucket) };
         bucket.keys.insert(request.key.as_str().to_owned(), object);
-        Ok(KeyCopied { committed, source_version: None })
+        Ok(KeyCopied { committed, source_version: None, encryption: None })
     }
 
     async fn list_keys(&self, cx: CallContext, request: ListKeys) -> Result<KeyPage, CallError<ListRejected>> {
@@ -504,31 +530,36 @@ impl Om for MemoryOm {
     ) -> Result<UploadCreated, CallError<CreateUploadRejected>> {
         let mut state = self.checked(&cx, &request.by).map_err(refused(CreateUploadRejected::Denied))?;
         let upload = UploadId::from_u128(u128::from(state.number()));
+        let number = state.number();
+        let encryption = sealing::info(request.encryption.as_ref(), number);
         let CreateUpload { bucket, key, attributes, checksum, .. } = request;
         let (bucket, key) = (bucket.as_str().to_owned(), key.as_str().to_owned());
-        state.uploads.insert(upload, Upload { key, bucket, attributes, checksum, parts: BTreeMap::new(), completed: None });
-        Ok(UploadCreated { upload })
+        let (parts, completed) = (BTreeMap::new(), None);
+        let row = Upload { key, bucket, attributes, checksum, parts, encryption: encryption.clone(), completed };
+        state.uploads.insert(upload, row);
+        Ok(UploadCreated { upload, encryption })
     }
 
     async fn open_part(&self, cx: CallContext, request: OpenPart) -> Result<OpenedKey, CallError<OpenPartRejected>> {
         let mut state = self.checked(&cx, &request.by).map_err(refused(OpenPartRejected::Denied))?;
-        if state.uploads.get(&request.upload).is_none_or(|upload| upload.key != request.key.as_str()) {
-            return reject(OpenPartRejected::NoSuchUpload);
-        }
-        Ok(state.open(request.size))
+        let number = state.number();
+        let upload = state.uploads.get(&request.upload).filter(|upload| upload.key == request.key.as_str());
+        let Some(upload) = upload else { return reject(OpenPartRejected::NoSuchUpload) };
+        let sealed = upload.encryption.clone().map(|info| sealing::seal_with(info, sealing::salt(number)));
+        Ok(state.open(request.size, sealed))
     }
 
     async fn commit_part(&self, cx: CallContext, request: CommitPart) -> Result<PartCommitted, CallError<CommitPartRejected>> {
         let mut state = self.checked(&cx, &request.by).map_err(refused(CommitPartRejected::Denied))?;
-        if !state.close(&request.session, &request.blocks) {
+        let Some(sealed) = state.close(&request.session, &request.blocks) else {
             return reject(CommitPartRejected::NoSuchSession);
-        }
-        let size = request.blocks.iter().map(|block| block.length).sum();
+        };
+        let size = sealing::size(&request.blocks, sealed.is_some());
         let (number, etag) = (request.part, request.etag);
         let object = request.session.object;
         let part = PartSummary { number, size, etag, last_modified: AT, checksum: request.checksum, object };
         let Some(upload) = state.uploads.get_mut(&request.upload) else { return reject(CommitPartRejected::NoSuchUpload) };
-        upload.parts.insert(number, (part, request.blocks));
+        upload.parts.insert(number, (part, request.blocks, sealed.map(|sealed| sealed.stream)));
         Ok(PartCommitted { etag, last_modified: AT, size, source_version: None })
     }
 
@@ -542,7 +573,7 @@ impl Om for MemoryOm {
         let upload = state.uploads.get(&request.upload).filter(|upload| upload.key == request.key.as_str());
         let Some(upload) = upload else { return reject(UploadRejected::NoSuchUpload) };
         let mut parts: Vec<_> =
-            upload.parts.values().map(|(part, _)| part.clone()).filter(|part| part.number.get() > request.after).collect();
+            upload.parts.values().map(|(part, ..)| part.clone()).filter(|part| part.number.get() > request.after).collect();
         let more = parts.len() > request.limit as usize;
         parts.truncate(request.limit as usize);
         Ok(PartPage { upload: upload_info(upload), parts, more })
@@ -556,14 +587,17 @@ impl Om for MemoryOm {
         let mut state = self.checked(&cx, &request.by).map_err(refused(CompleteUploadRejected::Denied))?;
         let object = ObjectId(state.number());
         let Some(upload) = state.uploads.get_mut(&request.upload) else { return reject(CompleteUploadRejected::NoSuchUpload) };
-        let (mut blocks, mut parts) = (Vec::new(), Vec::new());
+        let (mut blocks, mut parts, mut streams) = (Vec::new(), Vec::new(), Vec::new());
         for named in &request.parts {
-            let (part, of_part) = upload.parts.get(&named.number).expect("the gateway looked");
+            let (part, of_part, salt) = upload.parts.get(&named.number).expect("the gateway looked");
             blocks.extend_from_slice(of_part);
+            streams.extend(salt.map(|salt| (salt, part.size)));
             parts.push((part.number, part.size, part.checksum.clone()));
         }
-        let size = blocks.iter().map(|block: &CommittedBlock| block.length).sum();
+        let size = parts.iter().map(|(_, size, _)| size).sum();
+        let streams = upload.encryption.is_some().then_some(streams);
         let info = ObjectInfo {
+            encryption: upload.encryption.clone(),
             lock: None,
             object,
             size,
@@ -581,7 +615,7 @@ impl Om for MemoryOm {
         upload.completed = Some(Box::new(committed.clone()));
         let (bucket, key) = (upload.bucket.clone(), upload.key.clone());
         let bucket = state.buckets.get_mut(&bucket).expect("there");
-        bucket.keys.insert(key, Object { info, blocks, parts });
+        bucket.keys.insert(key, Object { info, blocks, parts, streams });
         Ok(committed)
     }
 
@@ -611,6 +645,15 @@ impl Om for MemoryOm {
     async fn list_users(&self, _: CallContext, _: ListUsers) -> Result<Vec<UserInfo>, CallError<SecretRejected>> {
         Err(CallError::unavailable("no users here"))
     }
+    async fn create_kms_key(&self, _: CallContext, _: CreateKmsKey) -> Result<KmsKeyInfo, CallError<KmsRejected>> {
+        Err(CallError::unavailable("no keys here"))
+    }
+    async fn list_kms_keys(&self, _: CallContext, _: ListKmsKeys) -> Result<Vec<KmsKeyInfo>, CallError<KmsRejected>> {
+        Err(CallError::unavailable("no keys here"))
+    }
+    async fn change_kms_key(&self, _: CallContext, _: ChangeKmsKey) -> Result<KmsKeyInfo, CallError<KmsRejected>> {
+        Err(CallError::unavailable("no keys here"))
+    }
     async fn authorise_admin(&self, _: CallContext, _: Requester) -> Result<(), CallError<Denied>> {
         reject(Denied::AccessDenied)
     }
@@ -636,5 +679,6 @@ fn upload_info(upload: &Upload) -> UploadInfo {
         storage_class: None,
         checksum: upload.checksum,
         completed: upload.completed.clone(),
+        encryption: upload.encryption.clone(),
     }
 }

@@ -119,4 +119,7 @@ pub enum AppendRejected {
     #[n(8)]
     #[error("too large")]
     TooLarge,
+    #[n(9)]
+    #[error("the object is encrypted, or would be")]
+    Encrypted,
 }

@@ -6,7 +6,9 @@ use types::{
     PipelineId, Retention, Timestamp, VersionId,
 };
 
-use crate::{Denied, DisplayUser, Requester};
+use crate::{
+    Denied, DisplayUser, EncryptionInfo, EncryptionRejected, EncryptionScheme, EncryptionWanted, OpenWith, Requester, SealWith,
+};
 
 /// Headers that S3 keeps with an object and gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -88,6 +90,9 @@ pub struct OpenKey {
     /// Whether the commit will bring a lock, which needs a bucket that has them.
     #[n(5)]
     pub locks: bool,
+    /// As the bucket says if absent.
+    #[n(6)]
+    pub encryption: Option<EncryptionWanted>,
 }
 
 /// A write under way. Opaque to the gateway; ends with a commit, by being abandoned, or by age.
@@ -111,6 +116,9 @@ pub struct OpenedKey {
     /// The most that one block takes.
     #[n(2)]
     pub block_size: u64,
+    /// None if the bytes are stored as they are.
+    #[n(3)]
+    pub encryption: Option<SealWith>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -138,6 +146,9 @@ pub enum OpenKeyRejected {
     #[n(6)]
     #[error("the bucket has no object lock")]
     NoObjectLock,
+    #[n(7)]
+    #[error(transparent)]
+    Encryption(#[n(0)] EncryptionRejected),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -282,6 +293,9 @@ pub enum BlocksWanted {
         #[n(1)]
         limit: u16,
     },
+    /// Of an encrypted object: stored bytes, from one and up to another, to go on with a read under way.
+    #[n(5)]
+    Stored(#[n(0)] u64, #[n(1)] u64),
 }
 
 /// What an object is looked up for: each is another right.
@@ -381,12 +395,15 @@ pub struct ObjectInfo {
     pub part_offset: Option<u64>,
     #[n(11)]
     pub lock: Option<ObjectLock>,
+    /// None if its bytes are stored as they are.
+    #[n(12)]
+    pub encryption: Option<EncryptionInfo>,
 }
 
-/// Consecutive bytes of an object, and the block that holds them.
+/// Consecutive bytes of an object as they are stored, and the block that holds them.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct BlockPiece {
-    /// Where these bytes begin in the object.
+    /// Where these bytes begin in the object, or in what is stored of it if it is encrypted.
     #[n(0)]
     pub object_offset: u64,
     /// Where they begin in the block.
@@ -411,6 +428,9 @@ pub struct ObjectRead {
     /// What `BlocksWanted::PartList` asked for.
     #[n(3)]
     pub parts: Vec<PartInfo>,
+    /// If the object is encrypted and bytes are wanted that it has.
+    #[n(4)]
+    pub open_with: Option<OpenWith>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -442,6 +462,9 @@ pub enum LookupRejected {
     #[n(7)]
     #[error("the bucket has no object lock")]
     NoObjectLock,
+    #[n(8)]
+    #[error(transparent)]
+    Encryption(#[n(0)] EncryptionRejected),
 }
 
 /// What is said about a version changes; its bytes, tag and time stay.
@@ -634,6 +657,12 @@ pub struct CopyKey {
     /// In the place of the source's.
     #[n(12)]
     pub tags: Option<Vec<(String, String)>>,
+    /// As the bucket says if absent: a copy never inherits it.
+    #[n(13)]
+    pub encryption: Option<EncryptionWanted>,
+    /// The client brings one key for the source and for the copy, and it is the one of this object.
+    #[n(14)]
+    pub same_key_as: Option<ObjectId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -642,6 +671,9 @@ pub struct KeyCopied {
     pub committed: KeyCommitted,
     #[n(1)]
     pub source_version: Option<VersionId>,
+    /// The copy's.
+    #[n(2)]
+    pub encryption: Option<EncryptionScheme>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -682,4 +714,11 @@ pub enum CopyRejected {
     #[n(10)]
     #[error("the bucket has no object lock")]
     NoObjectLock,
+    /// What is stored of the source is not what is to be stored of the copy: read the source and write it.
+    #[n(11)]
+    #[error("the bytes must be read and encrypted anew")]
+    NeedsBytes,
+    #[n(12)]
+    #[error(transparent)]
+    Encryption(#[n(0)] EncryptionRejected),
 }

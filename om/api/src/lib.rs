@@ -7,6 +7,7 @@ mod admin;
 mod bucket_configs;
 mod buckets;
 mod changes;
+mod encryption;
 mod identity;
 mod keys;
 mod listing;
@@ -23,6 +24,10 @@ pub use buckets::{
     SetVersioningRejected, Versioning,
 };
 pub use changes::{AppendBase, AppendKey, AppendRejected, RenameKey, RenameRejected};
+pub use encryption::{
+    ChangeKmsKey, CreateKmsKey, DataKey, EncryptionInfo, EncryptionRejected, EncryptionScheme, EncryptionWanted, KeyCheck,
+    KmsKeyChange, KmsKeyId, KmsKeyInfo, KmsRejected, ListKmsKeys, OpenWith, SealWith,
+};
 pub use identity::{
     AccessKeyId, CreateSecret, Denied, DisplayUser, EnsureUser, EnsureUserRejected, IssuedSecret, KeyPair, ListUsers, Requester,
     RevokeSecret, SecretKey, SecretRejected, SignatureV2, SignatureV2Rejected, SignerV2, SigningKey, SigningKeyRejected,
@@ -112,6 +117,11 @@ rpc::service! {
         /// Whether the requester is an administrator: what every other administrative listener asks first.
         64 authorise_admin(Requester) -> (), rejects Denied, from [Gateway, Admin];
         63 ensure_user(EnsureUser) -> UserInfo, rejects EnsureUserRejected, from [Admin];
+
+        /// A key of the built-in key service. The configuration's are made at every start and need not be new.
+        70 create_kms_key(CreateKmsKey) -> KmsKeyInfo, rejects KmsRejected, from [Gateway, Admin];
+        71 list_kms_keys(ListKmsKeys) -> Vec<KmsKeyInfo>, rejects KmsRejected, from [Gateway, Admin];
+        72 change_kms_key(ChangeKmsKey) -> KmsKeyInfo, rejects KmsRejected, from [Gateway, Admin];
 
         80 overview(()) -> OmOverview, rejects Never, from [Admin];
         81 roles(()) -> RaftStatus, rejects Never, from [Admin];

@@ -6,8 +6,8 @@ use types::{
 };
 
 use crate::{
-    ByteRange, CommittedBlock, Denied, DisplayUser, ObjectAttributes, ObjectChecksum, ReadConditions, Requester, WriteCondition,
-    WriteSession,
+    ByteRange, CommittedBlock, Denied, DisplayUser, EncryptionInfo, EncryptionRejected, EncryptionWanted, ObjectAttributes,
+    ObjectChecksum, ReadConditions, Requester, WriteCondition, WriteSession,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -24,12 +24,18 @@ pub struct CreateUpload {
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
     #[n(5)]
     pub lock: Option<types::ObjectLock>,
+    /// As the bucket says if absent.
+    #[n(6)]
+    pub encryption: Option<EncryptionWanted>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct UploadCreated {
     #[n(0)]
     pub upload: UploadId,
+    /// None if its parts are stored as they are.
+    #[n(1)]
+    pub encryption: Option<EncryptionInfo>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -43,6 +49,9 @@ pub enum CreateUploadRejected {
     #[n(2)]
     #[error("the bucket has no object lock")]
     NoObjectLock,
+    #[n(3)]
+    #[error(transparent)]
+    Encryption(#[n(0)] EncryptionRejected),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -78,6 +87,9 @@ pub enum OpenPartRejected {
     #[n(4)]
     #[error("no blocks available: {0}")]
     NoBlocks(#[n(0)] String),
+    #[n(5)]
+    #[error(transparent)]
+    Encryption(#[n(0)] EncryptionRejected),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -134,7 +146,7 @@ pub enum CommitPartRejected {
     ForeignBlock,
 }
 
-/// Only for uploads without a checksum algorithm: the bytes are not looked at. The part's ETag is derived from the source's
+/// Only for uploads without a checksum algorithm and where nothing is encrypted: the bytes are not looked at. The part's ETag is derived from the source's
 /// and the range, since no MD5 of the range exists.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct CopyPart {
@@ -194,9 +206,9 @@ pub enum CopyPartRejected {
     #[n(9)]
     #[error("too large")]
     TooLarge,
-    /// The upload wants checksums: read the source and write the part.
+    /// The upload wants checksums, or one of the two is encrypted: read the source and write the part.
     #[n(10)]
-    #[error("the bytes must be read for the upload's checksums")]
+    #[error("the bytes must be read and written anew")]
     NeedsBytes,
 }
 
@@ -249,6 +261,8 @@ pub struct UploadInfo {
     /// The upload was completed before, with this outcome; S3 answers a second identical completion as the first.
     #[n(5)]
     pub completed: Option<Box<crate::KeyCommitted>>,
+    #[n(6)]
+    pub encryption: Option<EncryptionInfo>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

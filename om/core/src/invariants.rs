@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ::tables::{ReadTables, StorageFault, Table, Visit};
 use minicbor::Decode;
+use types::sealed::stored_length;
 use types::{BlockId, BucketId};
 
 use crate::rows::{
@@ -12,6 +13,7 @@ use crate::rows::{
     UserRow, VersionRow, access_key_of_user, be64, block_key, completed_time_key, decode_version_key, email_key, name_key,
     user_bucket_key,
 };
+use crate::sealed::stored_size;
 use crate::tables;
 
 /// Every sentence that does not hold.
@@ -99,9 +101,14 @@ fn blocks_are_referred_to_as_often_as_counted(tables: &dyn ReadTables, found: &m
 
 fn pieces_add_up_to_sizes(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
     let sum = |pieces: &[Piece]| pieces.iter().map(|piece| piece.length).sum::<u64>();
+    let sealed = |is_sealed: bool, size: u64| if is_sealed { stored_length(size) } else { size };
     let mut look = |row: &KeyRow| {
         let parts: u64 = row.body.parts.iter().map(|part| part.size).sum();
-        if sum(&row.body.pieces) != row.head.size || (!row.body.parts.is_empty() && parts != row.head.size) {
+        if row.body.parts.iter().any(|part| part.salt.is_some() != row.body.encryption.is_some()) {
+            found.push(format!("{} is sealed in some of its parts", row.head.object));
+        }
+        let stored = stored_size(&row.body, row.head.size);
+        if sum(&row.body.pieces) != stored || (!row.body.parts.is_empty() && parts != row.head.size) {
             found.push(format!("{} is not as large as its pieces or parts", row.head.object));
         }
     };
@@ -116,7 +123,7 @@ fn pieces_add_up_to_sizes(tables: &dyn ReadTables, found: &mut Vec<String>) -> R
         Ok(())
     })?;
     each_row(tables, tables::PARTS, |_, row: PartRow| {
-        if sum(&row.pieces) != row.size {
+        if sum(&row.pieces) != sealed(row.salt.is_some(), row.size) {
             found.push(format!("the part {} is not as large as its pieces", row.object));
         }
         Ok(())

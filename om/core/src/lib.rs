@@ -15,11 +15,13 @@ mod blocks;
 mod commands;
 mod condition;
 pub mod invariants;
+pub mod kms;
 pub mod listing;
 pub mod namespace;
 pub mod pending;
 pub mod policy;
 pub mod rows;
+pub mod sealed;
 pub mod tables;
 #[cfg(test)]
 mod testing;
@@ -35,6 +37,9 @@ pub use commands::{
     RemoveReclaimed, RenameKey, RenameKeyRejected, ReserveIds, RevokeSecret, RevokeSecretRejected, SealedPair, SetBucketConfig,
     SetBucketConfigRejected, SetBucketLock, SetBucketLockRejected, SetSealCheck, SetVersioning, SetVersioningRejected,
     UnfitLogTarget, UpdateVersion, UpdateVersionRejected, UserAccount, VersionChange, VersioningStatus,
+};
+pub use commands::{
+    ChangeKmsKey, ChangeKmsKeyRejected, CopyEncryption, CopyScheme, CreateKmsKey, CreateKmsKeyRejected, KmsKeyChange,
 };
 pub use commands::{Command, Never, Outcome, Proposal};
 pub use condition::{ConditionFailed, ReadConditions, WriteCondition};

@@ -3,10 +3,10 @@
 use tables::MemoryTables;
 use types::{
     BlockId, BucketId, BucketName, ChecksumAlgorithm, ChecksumType, ContainerId, DefaultRetention, ETag, LogIndex, Md5, ObjectId,
-    ObjectKey, PartNumber, Replication, Timestamp, UploadId, VersionId, VolumeName,
+    ObjectKey, PartNumber, Replication, Salt, Timestamp, UploadId, VersionId, VolumeName,
 };
 
-use crate::rows::{Attributes, KeyRow, Session, UploadKey, UserId};
+use crate::rows::{Attributes, Encryption, KeyCheck, KeyRow, Scheme, Session, SessionEncryption, UploadKey, UserId};
 use crate::{
     CloseSession, Command, CommitKey, CommitKeyRejected, CommitPart, CommittedBlock, CreateBucket, CreateUpload, DeleteKey,
     DeleteKeyRejected, DeletedKey, EnsureUser, ExtendSession, KeyCommitted, KeyDeletion, OpenSession, PartCommitted, Proposal,
@@ -27,6 +27,11 @@ pub(crate) fn key(text: &str) -> ObjectKey {
 
 pub(crate) fn etag(n: u8) -> ETag {
     ETag::whole(Md5([n; 16]))
+}
+
+/// Under a client's own key.
+pub(crate) fn sealed_object(n: u8) -> Encryption {
+    Encryption { scheme: Scheme::Customer(KeyCheck([n; 32])), salt: Salt([n; 16]) }
 }
 
 pub(crate) fn block(local: u64) -> BlockId {
@@ -95,9 +100,22 @@ impl Namespace {
     }
 
     pub(crate) fn open<const N: usize>(&mut self, bucket: BucketId, blocks: [u64; N]) -> Session {
+        self.open_as(bucket, blocks, None)
+    }
+
+    pub(crate) fn open_sealed<const N: usize>(
+        &mut self,
+        bucket: BucketId,
+        blocks: [u64; N],
+        encryption: SessionEncryption,
+    ) -> Session {
+        self.open_as(bucket, blocks, Some(encryption))
+    }
+
+    fn open_as<const N: usize>(&mut self, bucket: BucketId, blocks: [u64; N], encryption: Option<SessionEncryption>) -> Session {
         self.objects += 1;
         let session = Session { object: ObjectId(self.objects), bucket, opened: self.now() };
-        self.apply(OpenSession { session, blocks: blocks.map(block).to_vec() }).expect("never rejected");
+        self.apply(OpenSession { session, blocks: blocks.map(block).to_vec(), encryption }).expect("never rejected");
         session
     }
 
@@ -138,6 +156,17 @@ impl Namespace {
 
     pub(crate) fn write<const N: usize>(&mut self, bucket: BucketId, name: &str, blocks: [(u64, u64); N]) -> KeyCommitted {
         let session = self.open(bucket, blocks.map(|(local, _)| local));
+        self.commit(session, name, blocks).expect("a good commit")
+    }
+
+    pub(crate) fn write_sealed<const N: usize>(
+        &mut self,
+        bucket: BucketId,
+        name: &str,
+        blocks: [(u64, u64); N],
+        encryption: Encryption,
+    ) -> KeyCommitted {
+        let session = self.open_sealed(bucket, blocks.map(|(local, _)| local), SessionEncryption::Object(encryption));
         self.commit(session, name, blocks).expect("a good commit")
     }
 
@@ -192,6 +221,20 @@ impl Namespace {
         name: &str,
         checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
     ) -> UploadKey {
+        self.create_upload_as(bucket, name, checksum, None)
+    }
+
+    pub(crate) fn create_sealed_upload(&mut self, bucket: BucketId, name: &str, encryption: Encryption) -> UploadKey {
+        self.create_upload_as(bucket, name, None, Some(encryption))
+    }
+
+    fn create_upload_as(
+        &mut self,
+        bucket: BucketId,
+        name: &str,
+        checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+        encryption: Option<Encryption>,
+    ) -> UploadKey {
         self.uploads += 1;
         let at = UploadKey { bucket, key: key(name), upload: UploadId::from_u128(self.uploads) };
         let now = self.now();
@@ -203,6 +246,7 @@ impl Namespace {
             checksum,
             now,
             lock: None,
+            encryption,
         };
         self.apply(create).expect("the bucket exists");
         at

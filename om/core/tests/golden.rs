@@ -88,6 +88,39 @@ fn tags() -> BucketDocument {
     BucketTags::new(vec![Tag { key: "k".into(), value: "v".into() }]).into()
 }
 
+fn sealed_key() -> SealedKey {
+    SealedKey { version: 3, bytes: vec![1, 2, 3] }
+}
+
+fn encryption() -> Encryption {
+    let (key, context) = (KmsKeyId("k".into()), Some("{}".into()));
+    Encryption { scheme: Scheme::Kms(KmsSealed { key, sealed: sealed_key(), context, bucket_key: true }), salt: Salt([5; 16]) }
+}
+
+fn copy_sealed_as(scheme: CopyScheme) -> Command {
+    CopyKey {
+        source: source(),
+        bucket: BucketId(7),
+        key: key(),
+        attributes: CopyAttributes::Source,
+        storage_class: None,
+        condition: WriteCondition::Always,
+        object: ObjectId(9),
+        owner: None,
+        max_size: 5 << 30,
+        now: NOW,
+        checksum: None,
+        lock: None,
+        tags: None,
+        encryption: Some(CopyEncryption { scheme, is_asked_for: true }),
+    }
+    .into()
+}
+
+fn change_kms_key(change: KmsKeyChange) -> Command {
+    ChangeKmsKey { id: KmsKeyId("k".into()), change, now: NOW }.into()
+}
+
 const NOW: Timestamp = Timestamp(1_700_000_000_001);
 
 fn commands() -> Vec<Command> {
@@ -108,7 +141,7 @@ fn commands() -> Vec<Command> {
         .into(),
         DeleteBucket { bucket: BucketId(7) }.into(),
         PurgeBucket { bucket: BucketId(7), limit: 10, now: NOW }.into(),
-        OpenSession { session: session(), blocks: vec![block()] }.into(),
+        OpenSession { session: session(), blocks: vec![block()], encryption: None }.into(),
         ExtendSession { session: session(), blocks: vec![block()], now: NOW }.into(),
         CloseSession { session: session(), now: NOW }.into(),
         ExpireSessions { objects: vec![ObjectId(1)], opened_before: Timestamp(2), now: NOW }.into(),
@@ -142,6 +175,7 @@ fn commands() -> Vec<Command> {
             checksum: None,
             lock: None,
             tags: None,
+            encryption: None,
         }
         .into(),
         RemoveReclaimed { rows: vec![ReclaimKey { freed: NOW, log: LogIndex(4), ordinal: 1 }] }.into(),
@@ -153,6 +187,7 @@ fn commands() -> Vec<Command> {
             checksum: Some((ChecksumAlgorithm::Sha256, ChecksumType::FullObject)),
             now: NOW,
             lock: None,
+            encryption: None,
         }
         .into(),
         CommitPart {
@@ -216,6 +251,7 @@ fn commands() -> Vec<Command> {
             checksum: object_checksum(),
             lock: None,
             tags: None,
+            encryption: None,
         }
         .into(),
         EnsureUser {
@@ -277,10 +313,31 @@ fn commands() -> Vec<Command> {
             checksum: None,
             now: NOW,
             lock: Some(lock()),
+            encryption: None,
         }
         .into(),
         SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Put(Box::new(tags())), now: NOW }.into(),
         SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Delete(ConfigKind::Tagging), now: NOW }.into(),
+        OpenSession { session: session(), blocks: vec![block()], encryption: Some(SessionEncryption::Object(encryption())) }
+            .into(),
+        OpenSession { session: session(), blocks: Vec::new(), encryption: Some(SessionEncryption::Part(Salt([6; 16]))) }.into(),
+        copy_sealed_as(CopyScheme::Store),
+        copy_sealed_as(CopyScheme::Kms { key: KmsKeyId("k".into()), context: Some("{}".into()), bucket_key: true }),
+        copy_sealed_as(CopyScheme::Customer(Some(ObjectId(5)))),
+        CreateUpload {
+            at: upload_at(),
+            initiator: None,
+            attributes: Attributes::default(),
+            storage_class: None,
+            checksum: None,
+            now: NOW,
+            lock: None,
+            encryption: Some(encryption()),
+        }
+        .into(),
+        CreateKmsKey { id: KmsKeyId("k".into()), sealed: sealed_key(), now: NOW }.into(),
+        change_kms_key(KmsKeyChange::Rotate(sealed_key())),
+        change_kms_key(KmsKeyChange::State(KmsKeyState::Disabled)),
     ]
 }
 
@@ -294,6 +351,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         storage_class: None,
         checksum: Some((ChecksumAlgorithm::Crc32, ChecksumType::Composite)),
         lock: None,
+        encryption: None,
     };
     let answer = KeyCommitted { etag: etag(), modified: NOW, version: Some(VersionId(3)), size: 10, checksum: object_checksum() };
     let head = KeyHead {
@@ -309,8 +367,8 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         noncurrent: None,
         lock: None,
     };
-    let parts = vec![PartEntry { number: part(), size: 10, checksum: Some(checksum()) }];
-    let body = KeyBody { attributes: attributes(), pieces: pieces.clone(), parts };
+    let parts = vec![PartEntry { number: part(), size: 10, checksum: Some(checksum()), salt: None }];
+    let body = KeyBody { attributes: attributes(), pieces: pieces.clone(), parts, encryption: None };
     let bucket = BucketRow {
         id: BucketId(7),
         volume: VolumeName::s3v(),
@@ -330,15 +388,37 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
     };
     let marker =
         DeleteMarker { sequence: Sequence(4096), version: VersionId(4096), modified: NOW, owner: user(), noncurrent: Some(NOW) };
-    let part = PartRow { object: ObjectId(9), size: 10, etag: etag(), checksum: None, modified: NOW, pieces };
+    let part = PartRow { object: ObjectId(9), size: 10, etag: etag(), checksum: None, modified: NOW, pieces, salt: None };
     let account = UserRow { id: user(), display_name: "Ada".into(), email: None, is_admin: false, created: NOW };
     let access_key = AccessKeyRow { user: user(), sealed: vec![9, 8, 7], secret_version: 5, created: NOW, origin: None };
     let configured = AccessKeyRow { origin: Some(PairOrigin::Configuration), ..access_key.clone() };
+    let sealed = KeyRow {
+        head: head.clone(),
+        body: KeyBody {
+            parts: vec![PartEntry { salt: Some(Salt([6; 16])), ..body.parts[0].clone() }],
+            encryption: Some(encryption()),
+            ..body.clone()
+        },
+    };
+    let sealed_session = SessionRow {
+        bucket: BucketId(7),
+        opened: NOW,
+        blocks: Vec::new(),
+        encryption: Some(SessionEncryption::Object(encryption())),
+    };
+    let sealed_upload = UploadRow { encryption: Some(encryption()), ..upload.clone() };
+    let sealed_part = PartRow { salt: Some(Salt([6; 16])), ..part.clone() };
+    let kms_key = KmsKeyRow {
+        id: KmsKeyId("k".into()),
+        state: KmsKeyState::Disabled,
+        created: NOW,
+        versions: vec![KmsKeyVersion { sealed: sealed_key(), created: NOW }],
+    };
     vec![
         ("volume", ::tables::encode(&VolumeRow { owner: user(), created: NOW })),
         ("bucket", ::tables::encode(&bucket)),
         ("key", ::tables::encode(&KeyRow { head, body })),
-        ("session", ::tables::encode(&SessionRow { bucket: BucketId(7), opened: NOW, blocks: vec![block()] })),
+        ("session", ::tables::encode(&SessionRow { bucket: BucketId(7), opened: NOW, blocks: vec![block()], encryption: None })),
         ("upload", ::tables::encode(&upload)),
         ("part", ::tables::encode(&part)),
         ("completed", ::tables::encode(&CompletedRow { upload, answer, completed: NOW })),
@@ -351,6 +431,13 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("bucket", ::tables::encode(&locked)),
         ("version", ::tables::encode(&VersionRow::Object(version))),
         ("version", ::tables::encode(&VersionRow::Marker(marker))),
+        ("key", ::tables::encode(&sealed)),
+        ("session", ::tables::encode(&sealed_session)),
+        ("upload", ::tables::encode(&sealed_upload)),
+        ("part", ::tables::encode(&sealed_part)),
+        ("scheme", ::tables::encode(&Scheme::Store(sealed_key()))),
+        ("scheme", ::tables::encode(&Scheme::Customer(KeyCheck([4; 32])))),
+        ("kms-key", ::tables::encode(&kms_key)),
     ]
 }
 

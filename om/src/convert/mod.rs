@@ -1,5 +1,6 @@
 //! Between what travels (`om-api`) and what is kept (`om-core`): two sets of types, so that either may change alone.
 
+mod encryption;
 mod rejections;
 
 use om_api as api;
@@ -8,6 +9,8 @@ use om_core::authorise::{Denied, Requester};
 use om_core::namespace::ByteRange;
 use om_core::rows::{AccessKeyId, Attributes, ObjectChecksum, Session, SystemHeader, UserId};
 use types::Bypass;
+
+pub(crate) use encryption::shown;
 
 pub(crate) trait IntoCore {
     type Core;
@@ -222,7 +225,7 @@ impl IntoApi for core::KeyCommitted {
 impl IntoApi for core::KeyCopied {
     type Api = api::KeyCopied;
     fn into_api(self) -> api::KeyCopied {
-        api::KeyCopied { committed: self.committed.into_api(), source_version: self.source_version }
+        api::KeyCopied { committed: self.committed.into_api(), source_version: self.source_version, encryption: None }
     }
 }
 

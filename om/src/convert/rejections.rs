@@ -24,6 +24,7 @@ rejections! {
     SetBucketLockRejected => SetBucketLockRejected { NoSuchBucket, NotVersioned }
     AppendKeyRejected => AppendRejected {
         NoSuchBucket, NoSuchSession, NoSuchKey, PreconditionFailed, ForeignBlock, BaseChanged, TooManyParts, TooLarge,
+        Encrypted,
     }
     RenameKeyRejected => RenameRejected { NoSuchBucket, NoSuchSource, PreconditionFailed, NoSuchKey, OntoItself }
     UpdateVersionRejected => UpdateVersionRejected {
@@ -36,7 +37,7 @@ rejections! {
     DeleteKeysRejected => DeleteKeysRejected { NoSuchBucket }
     CopyKeyRejected => CopyRejected {
         NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed, NoSuchBucket,
-        NoSuchKey, OntoItself, TooLarge, NoObjectLock,
+        NoSuchKey, OntoItself, TooLarge, NeedsBytes, NoObjectLock,
     }
     CreateUploadRejected => CreateUploadRejected { NoSuchBucket, NoObjectLock }
     CommitPartRejected => CommitPartRejected { NoSuchBucket, NoSuchUpload, NoSuchSession, ForeignBlock }

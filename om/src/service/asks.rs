@@ -24,7 +24,7 @@ asks! {
     by: CreateBucket, DeleteBucket, GetBucket, ListBuckets, OpenKey, AllocateBlocks, CommitKey, LookupKey, DeleteKey, DeleteKeys,
         CopyKey, ListKeys, CreateUpload, OpenPart, CommitPart, CopyPart, ListParts, CompleteUpload, AbortUpload, ListUploads,
         CreateSecret, RevokeSecret, ListUsers, SetVersioning, SetBucketLock, ListVersions, UpdateVersion, RenameKey, AppendKey, GetBucketConfig,
-        SetBucketConfig;
+        SetBucketConfig, CreateKmsKey, ListKmsKeys, ChangeKmsKey;
     nobody: (), api::SigningKeyRequest, api::SignatureV2, api::AbandonKey, api::GetBucketConduct, api::EnsureUser, api::TransferLeadership
 }
 

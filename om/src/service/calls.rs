@@ -125,6 +125,8 @@ pub(super) enum Kind {
     Rename,
     Append,
     SetConfig,
+    CreateKmsKey,
+    ChangeKmsKey,
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {
@@ -161,6 +163,7 @@ macro_rules! bucket_refusals {
 }
 
 refusals!(CreateBucketRejected, ListBucketsRejected, AllocateRejected, SecretRejected);
+refusals!(KmsRejected);
 bucket_refusals!(
     DeleteBucketRejected,
     BucketRejected,

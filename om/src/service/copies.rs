@@ -10,7 +10,7 @@ use types::{BucketName, ObjectKey, VersionId};
 
 use super::OmService;
 use super::calls::{BucketRefusal, Kind, Stop, allow, enter, find_bucket, scoped};
-use crate::convert::{IntoApi, IntoCore, split_attributes};
+use crate::convert::{IntoApi, IntoCore, shown, split_attributes};
 
 /// A rejection that tells the source's bucket from the destination's.
 pub(super) trait CopyRefusal: BucketRefusal {
@@ -51,15 +51,19 @@ impl OmService {
         cx: CallContext,
         request: api::CopyKey,
     ) -> Result<api::KeyCopied, CallError<api::CopyRejected>> {
-        let (owner, bucket, source) = self
+        let (owner, bucket, source, wanted) = self
             .log
             .read(cx.deadline, |tables| {
                 let destination = (&request.bucket, &request.key);
                 let source = (&request.source_bucket, &request.source_key, request.source_version);
                 let (identity, bucket, source) = enter_both(tables, &request.by, destination, source)?;
-                Ok((identity.user_id().cloned(), bucket.id, source.id))
+                let wanted = self.wanted_encryption(tables, &identity, &bucket, request.encryption.as_ref())?;
+                Ok((identity.user_id().cloned(), bucket.id, source.id, wanted))
             })
             .await?;
+        let is_asked_for = !matches!(request.encryption, None | Some(api::EncryptionWanted::ByDefault { .. }));
+        let encryption = self.copy_encryption(wanted, is_asked_for, request.same_key_as).await?;
+        let shown = encryption.as_ref().and_then(shown);
         let object = self.ids.next(cx.deadline).await?;
         let command = om_core::CopyKey {
             source: CopySource {
@@ -83,8 +87,10 @@ impl OmService {
             checksum: request.checksum.into_core(),
             lock: request.lock,
             tags: request.tags,
+            encryption,
         };
         let copied = self.log.propose(scoped(&cx, Kind::Copy), command, cx.deadline).await;
-        copied.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
+        let copied = copied.map_err(|error| error.map_rejection(IntoApi::into_api))?;
+        Ok(api::KeyCopied { encryption: shown, ..copied.into_api() })
     }
 }

@@ -1,5 +1,7 @@
 //! Users, their secrets, and the keys derived from them.
 
+use std::sync::atomic::Ordering;
+
 use om_api as api;
 use om_core::accounts;
 use om_core::authorise::{Action, Denied, Resource, authorise, identify};
@@ -269,7 +271,11 @@ impl OmService {
     }
 
     /// Before the first secret is sealed, agrees on the key that seals them all; later, checks that this member has it.
-    async fn settle_seal<R>(&self, cx: &CallContext) -> Result<(), CallError<R>> {
+    pub(super) async fn settle_seal<R>(&self, cx: &CallContext) -> Result<(), CallError<R>> {
+        // A check that was agreed on never changes.
+        if self.is_seal_settled.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let known = self.log.machine().read(|tables, _| accounts::seal_check(tables)).map_err(CallError::unavailable)?;
         let check = match known {
             Some(check) => check,
@@ -279,6 +285,8 @@ impl OmService {
                 settled.map_err(|error| error.map_rejection(|never| match never {}))?
             }
         };
-        self.seal.verify_check(&check.sealed).map_err(sealing_failed)
+        self.seal.verify_check(&check.sealed).map_err(sealing_failed)?;
+        self.is_seal_settled.store(true, Ordering::Release);
+        Ok(())
     }
 }

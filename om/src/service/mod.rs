@@ -8,7 +8,9 @@ mod buckets;
 mod calls;
 mod copies;
 mod deletes;
+mod encryption;
 mod identities;
+mod kms;
 mod lists;
 mod reads;
 mod renames;
@@ -18,6 +20,7 @@ mod writes;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use om_api as api;
 use om_api::Om;
@@ -32,6 +35,7 @@ use types::{BlockLocation, RaftStatus};
 use crate::background::{KeyDeletion, OpenKeyCleanup, UploadCleanup};
 use crate::blocks::{BlockPool, Locations, ScmSide, Tokens};
 use crate::ids::ObjectIds;
+use crate::keys::{KeyService, NamedKeys, StoreKey, WrapError};
 use crate::machine::OmMachine;
 use crate::secrets::{SealError, SecretSeal, SigningKeys};
 use crate::{Config, ConfigError};
@@ -61,6 +65,11 @@ pub struct OmService {
     locations: Locations,
     tokens: Tokens,
     seal: SecretSeal,
+    is_seal_settled: AtomicBool,
+    store_key: StoreKey,
+    named_keys: Arc<NamedKeys>,
+    /// Behind SSE-KMS.
+    key_service: Arc<dyn KeyService>,
     signing_keys: SigningKeys,
     background: Reconcilers,
     digests: admin::Digests,
@@ -88,6 +97,10 @@ impl OmService {
         if let Some(check) = machine.read(|tables, _| accounts::seal_check(tables))? {
             seal.verify_check(&check.sealed).map_err(|_: SealError| StartError::WrongMasterKey)?;
         }
+        let unusable = |_: WrapError| StartError::UnusableMasterKey;
+        let store_key = StoreKey::new(&config.master_key, Arc::clone(&entropy)).map_err(unusable)?;
+        let named_keys = NamedKeys::new(Arc::clone(&machine), &config.master_key, Arc::clone(&entropy)).map_err(unusable)?;
+        let named_keys = Arc::new(named_keys);
         let log = Log::new(group.clone(), machine);
         let side = ScmSide { scm, clock: Arc::clone(&clock), entropy: Arc::clone(&entropy), shutdown: shutdown.clone() };
         let locations = Locations::new(&config, side.clone());
@@ -109,6 +122,10 @@ impl OmService {
             locations,
             tokens,
             seal,
+            is_seal_settled: AtomicBool::new(false),
+            store_key,
+            key_service: Arc::clone(&named_keys) as Arc<dyn KeyService>,
+            named_keys,
             signing_keys: SigningKeys::default(),
             background,
             digests: admin::Digests::default(),
@@ -168,6 +185,9 @@ methods! {
     create_secret(api::CreateSecret) -> api::IssuedSecret, rejects api::SecretRejected;
     revoke_secret(api::RevokeSecret) -> (), rejects api::SecretRejected;
     list_users(api::ListUsers) -> Vec<api::UserInfo>, rejects api::SecretRejected;
+    create_kms_key(api::CreateKmsKey) -> api::KmsKeyInfo, rejects api::KmsRejected;
+    list_kms_keys(api::ListKmsKeys) -> Vec<api::KmsKeyInfo>, rejects api::KmsRejected;
+    change_kms_key(api::ChangeKmsKey) -> api::KmsKeyInfo, rejects api::KmsRejected;
     authorise_admin(api::Requester) -> (), rejects api::Denied;
     ensure_user(api::EnsureUser) -> api::UserInfo, rejects api::EnsureUserRejected;
     overview(()) -> api::OmOverview, rejects Never;

@@ -6,6 +6,7 @@ use om_api as api;
 use om_core::authorise::Action;
 use om_core::namespace::{self, Missing, PlacedPiece, Span, pieces_under};
 use om_core::rows::{KeyBody, KeyHead, KeyRow, PartEntry};
+use om_core::sealed::Sealed;
 use rpc::{CallContext, CallError};
 use scm_api::token::Access;
 use tables::{ReadTables, StorageFault};
@@ -14,6 +15,7 @@ use types::{BlockLocation, PartNumber, PipelineId};
 use super::OmService;
 use super::buckets::Names;
 use super::calls::{Stop, enter};
+use super::encryption::Opening;
 use crate::convert::{IntoApi, IntoCore, join_attributes};
 
 /// Blocks located in one answer: 16 GiB of whole blocks. A longer read looks up again as it goes.
@@ -25,6 +27,7 @@ struct Found {
     pieces: Vec<PlacedPiece>,
     more: bool,
     parts: Vec<api::PartInfo>,
+    opening: Option<Opening>,
     caller: String,
 }
 
@@ -66,18 +69,27 @@ impl OmService {
                 }
                 let row = find(tables, &bucket.id, &request)?;
                 let span = wanted(&row, request.wanted).map_err(Stop::Rejected)?;
+                let sealed = Sealed::of(&row).filter(|_| span.is_some());
+                // From here on bytes as they are stored.
+                let span = sealed.as_ref().map_or(span, |sealed| stored(sealed, span, request.wanted));
                 let mut pieces: Vec<PlacedPiece> =
                     span.into_iter().flat_map(|span| pieces_under(&row.body.pieces, span)).take(MOST_PIECES + 1).collect();
                 let more = pieces.len() > MOST_PIECES;
                 pieces.truncate(MOST_PIECES);
+                let encryption = row.body.encryption.as_ref();
+                let opening = Opening::of(&identity, encryption, sealed.as_ref(), span, &pieces)?;
                 let parts = part_list(&row.body, request.wanted);
                 let info = info(row, request.wanted, &mut Names::new(tables))?;
-                Ok(Found { info, pieces, more, parts, caller: identity.caller().to_owned() })
+                Ok(Found { info, pieces, more, parts, opening, caller: identity.caller().to_owned() })
             })
             .await?;
-        let Found { info, pieces, more, parts, caller } = found;
+        let Found { info, pieces, more, parts, opening, caller } = found;
         let pieces = self.locate(pieces, &caller, request.refresh, &cx).await?;
-        Ok(api::ObjectRead { info, pieces, more, parts })
+        let open_with = match opening {
+            Some(opening) => Some(opening.open_with(self).await?),
+            None => None,
+        };
+        Ok(api::ObjectRead { info, pieces, more, parts, open_with })
     }
 
     /// Where the pieces are now, with the tokens that let them be read.
@@ -136,10 +148,23 @@ fn wanted(row: &KeyRow, wanted: api::BlocksWanted) -> Result<Option<Span>, api::
     let size = row.head.size;
     Ok(match wanted {
         api::BlocksWanted::None | api::BlocksWanted::PartList { .. } => None,
-        api::BlocksWanted::All => Some(Span { start: 0, end: size }),
+        // Whole; what is stored under it is looked at where it is known how.
+        api::BlocksWanted::All | api::BlocksWanted::Stored(..) => Some(Span { start: 0, end: size }),
         api::BlocksWanted::Range(range) => range.into_core().within(size),
         api::BlocksWanted::Part(number) => Some(part_span(&row.body, size, number).ok_or(api::LookupRejected::NoSuchPart)?),
     })
+}
+
+/// What is stored for the wanted bytes of an encrypted object.
+fn stored(sealed: &Sealed, span: Option<Span>, wanted: api::BlocksWanted) -> Option<Span> {
+    let under = sealed.stored(span?)?;
+    match wanted {
+        api::BlocksWanted::Stored(first, end) => {
+            let (start, end) = (first.max(under.start), end.min(under.end));
+            (start < end).then_some(Span { start, end })
+        }
+        _ => Some(under),
+    }
 }
 
 /// An object that was put whole is its own first part.
@@ -169,6 +194,7 @@ fn info(row: KeyRow, wanted: api::BlocksWanted, names: &mut Names<'_>) -> Result
         part,
         part_offset,
         checksum: head.checksum.into_api(),
+        encryption: body.encryption.clone().into_api(),
         lock: head.lock,
         attributes: join_attributes(body.attributes, head.storage_class),
     })

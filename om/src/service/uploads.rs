@@ -37,6 +37,7 @@ fn show(row: &UploadRow, names: &mut Names<'_>) -> Result<api::UploadInfo, Stora
         storage_class: row.storage_class.clone(),
         checksum: row.checksum,
         completed: None,
+        encryption: row.encryption.clone().into_api(),
     })
 }
 
@@ -52,13 +53,16 @@ impl OmService {
         cx: CallContext,
         request: api::CreateUpload,
     ) -> Result<api::UploadCreated, CallError<api::CreateUploadRejected>> {
-        let (initiator, bucket) = self
+        let (initiator, bucket, wanted) = self
             .log
             .read(cx.deadline, |tables| {
                 let (identity, bucket) = enter(tables, &request.by, &request.bucket, Some(&request.key), Action::PutObject)?;
-                Ok((identity.user_id().cloned(), bucket.id))
+                let wanted = self.wanted_encryption(tables, &identity, &bucket, request.encryption.as_ref())?;
+                Ok((identity.user_id().cloned(), bucket.id, wanted))
             })
             .await?;
+        // The parts get the data key; of the upload itself nothing is sealed.
+        let encryption = self.new_encryption(wanted, &cx).await?.map(|(encryption, _)| encryption);
         let (attributes, storage_class) = split_attributes(request.attributes);
         let command = om_core::CreateUpload {
             at: UploadKey { bucket, key: request.key, upload: self.new_upload_id() },
@@ -68,10 +72,13 @@ impl OmService {
             checksum: request.checksum,
             now: self.clock.now(),
             lock: request.lock,
+            encryption: encryption.clone(),
         };
         let created = self.log.propose(scoped(&cx, Kind::CreateUpload), command, cx.deadline).await;
         let upload = created.map_err(|error| error.map_rejection(IntoApi::into_api))?;
-        Ok(api::UploadCreated { upload })
+        // Where this was the answer to a retry, the salt is another than the one that is kept. Only a client's key is checked with
+        // it, and that one came with the request.
+        Ok(api::UploadCreated { upload, encryption: encryption.into_api() })
     }
 
     pub(super) async fn open_part(
@@ -80,21 +87,22 @@ impl OmService {
         request: api::OpenPart,
     ) -> Result<api::OpenedKey, CallError<api::OpenPartRejected>> {
         type Rejected = api::OpenPartRejected;
-        let (caller, bucket) = self
+        let (caller, bucket, encryption) = self
             .log
             .read(cx.deadline, |tables| {
                 let named = (&request.bucket, &request.key, request.upload);
                 let (identity, bucket, at) = enter_upload::<Rejected>(tables, &request.by, named, Action::PutObject)?;
-                if namespace::upload(tables, &at)?.is_none() {
+                let Some(upload) = namespace::upload(tables, &at)? else {
                     return Err(Stop::Rejected(Rejected::NoSuchUpload));
-                }
+                };
                 if request.size.is_some_and(|size| size > self.config.max_put) {
                     return Err(Stop::Rejected(Rejected::TooLarge));
                 }
-                Ok((identity.caller().to_owned(), bucket))
+                Ok((identity.caller().to_owned(), bucket, upload.encryption))
             })
             .await?;
-        let opened = self.open_session(&bucket, request.size, &caller, cx.deadline).await;
+        let sealing = self.part_sealing(encryption).await?;
+        let opened = self.open_session(&bucket, request.size, sealing, &caller, cx.deadline).await;
         opened.map_err(|error: NoSession<Rejected>| error.into_call(Rejected::NoBlocks))
     }
 

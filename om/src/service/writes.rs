@@ -8,10 +8,12 @@ use om_core::rows::{BucketRow, Session};
 use om_core::{ConditionFailed, ExtendSession, OpenSession, namespace};
 use rpc::{CallContext, CallError, Never};
 use scm_api::token::Access;
+use types::sealed::stored_length;
 use types::{BlockId, BlockLocation, PipelineId, Replication, Timestamp};
 
 use super::OmService;
 use super::calls::{Kind, Stop, allow, enter, find_bucket, identity, scoped};
+use super::encryption::Sealing;
 use crate::blocks::{HandedOut, NoBlocks};
 use crate::convert::{IntoApi, IntoCore, split_attributes};
 
@@ -41,7 +43,7 @@ impl OmService {
     ) -> Result<api::OpenedKey, CallError<api::OpenKeyRejected>> {
         type Rejected = api::OpenKeyRejected;
         let condition = request.condition.into_core();
-        let (caller, bucket) = self
+        let (caller, bucket, wanted) = self
             .log
             .read(cx.deadline, |tables| {
                 let (identity, bucket) =
@@ -62,10 +64,12 @@ impl OmService {
                         ConditionFailed::Absent => Rejected::NoSuchKey,
                     })
                 })?;
-                Ok((identity.caller().to_owned(), bucket))
+                let wanted = self.wanted_encryption(tables, &identity, &bucket, request.encryption.as_ref())?;
+                Ok((identity.caller().to_owned(), bucket, wanted))
             })
             .await?;
-        let opened = self.open_session(&bucket, request.size, &caller, cx.deadline).await;
+        let sealing = self.object_sealing(wanted, &cx).await?;
+        let opened = self.open_session(&bucket, request.size, sealing, &caller, cx.deadline).await;
         opened.map_err(|error| error.into_call(Rejected::NoBlocks))
     }
 
@@ -74,9 +78,11 @@ impl OmService {
         &self,
         bucket: &BucketRow,
         size: Option<u64>,
+        sealing: Option<Sealing>,
         caller: &str,
         deadline: Instant,
     ) -> Result<api::OpenedKey, NoSession<R>> {
+        let size = if sealing.is_some() { size.map(stored_length) } else { size };
         let count = match size {
             None => 1,
             Some(size) => u32::try_from(size.div_ceil(self.config.block_size)).unwrap_or(u32::MAX).min(MOST_BLOCKS),
@@ -84,13 +90,14 @@ impl OmService {
         let object = self.ids.next(deadline).await.map_err(|error| NoSession::Call(error.into()))?;
         let (handed_out, blocks) = self.lease(bucket.replication, count, &[], caller, deadline).await?;
         let session = Session { object, bucket: bucket.id, opened: self.clock.now() };
-        let noted = OpenSession { session, blocks: handed_out };
+        let (encryption, seal_with) = sealing.map(|Sealing { noted, seal_with }| (noted, seal_with)).unzip();
+        let noted = OpenSession { session, blocks: handed_out, encryption };
         let noted = match size {
             Some(size) if size <= self.config.small_write => self.log.propose_unawaited(noted),
             _ => self.log.propose(None, noted, deadline).await.map_err(|error| error.map_rejection(|never| match never {})),
         };
         noted.map_err(NoSession::Call)?;
-        Ok(api::OpenedKey { session: session.into_api(), blocks, block_size: self.config.block_size })
+        Ok(api::OpenedKey { session: session.into_api(), blocks, block_size: self.config.block_size, encryption: seal_with })
     }
 
     /// Blocks from the pool, with the tokens that let them be written.

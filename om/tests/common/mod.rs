@@ -118,6 +118,7 @@ impl Node {
             size: Some(10),
             condition: WriteCondition::Always,
             locks: false,
+            encryption: None,
         };
         self.om.open_key(cx(), request).await.expect("may be written")
     }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $status:ident, $message:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident $(as $told:literal)? = $status:ident, $message:literal;)*) => {
         /// A code that S3 clients know. The text that goes with it can be replaced; the status cannot.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum S3ErrorCode {
@@ -15,7 +15,7 @@ macro_rules! codes {
 
             /// As clients see it.
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name),)* }
+                match self { $(Self::$name => codes!(@told $name $($told)?),)* }
             }
 
             pub fn status(self) -> StatusCode {
@@ -27,6 +27,8 @@ macro_rules! codes {
             }
         }
     };
+    (@told $name:ident) => { stringify!($name) };
+    (@told $name:ident $told:literal) => { $told };
 }
 
 codes! {
@@ -80,6 +82,8 @@ codes! {
     InvalidURI = BAD_REQUEST, "Couldn't parse the specified URI.";
     KeyTooLongError = BAD_REQUEST, "Your key is too long";
     InvalidWriteOffset = BAD_REQUEST, "The write offset value that you specified does not match the current object size.";
+    KmsDisabled as "KMS.DisabledException" = BAD_REQUEST, "The KMS key is disabled.";
+    KmsNotFound as "KMS.NotFoundException" = BAD_REQUEST, "The KMS key does not exist.";
     MalformedPOSTRequest = BAD_REQUEST, "The body of your POST request is not well-formed multipart/form-data.";
     MalformedPolicy = BAD_REQUEST, "Policies must be valid JSON.";
     MalformedTrailerError = BAD_REQUEST, "The request contained trailing data that was not well-formed or did not conform to our published schema.";

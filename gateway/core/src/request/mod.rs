@@ -91,6 +91,8 @@ impl RequestHead {
         let host = address::host(uri, &headers)?;
         let (style, bucket) = addressing.resolve(&host)?;
         let target = RequestTarget::parse(uri.path(), uri.query().unwrap_or(""), style, bucket)?;
+        let mut headers = headers;
+        hide_keys(&mut headers);
         Ok(Self { method, target, headers })
     }
 
@@ -146,6 +148,7 @@ impl RequestHead {
                 }
             }
         }
+        hide_keys(&mut self.headers);
         if is_v2 {
             self.target.query.forget(|name| {
                 v2::PARAMETERS.contains(&name) || ["content-md5", "content-type"].contains(&name.to_ascii_lowercase().as_str())
@@ -187,6 +190,17 @@ pub fn single_header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<Co
         return Err(S3Error::invalid_request(format!("The header {name} must not be repeated.")));
     }
     Ok(Some(from_latin1(value.as_bytes())))
+}
+
+/// Whoever prints a head prints no keys that clients brought.
+fn hide_keys(headers: &mut HeaderMap) {
+    const KEYS: [&str; 2] =
+        ["x-amz-server-side-encryption-customer-key", "x-amz-copy-source-server-side-encryption-customer-key"];
+    for name in KEYS {
+        if let header::Entry::Occupied(mut values) = headers.entry(name) {
+            values.iter_mut().for_each(|value| value.set_sensitive(true));
+        }
+    }
 }
 
 pub fn bucket_name(text: &str) -> Result<BucketName, S3Error> {

@@ -70,6 +70,8 @@ pub enum AppendKeyRejected {
     TooManyParts,
     #[n(7)]
     TooLarge,
+    #[n(8)]
+    Encrypted,
 }
 
 impl From<ConditionFailed> for AppendKeyRejected {
@@ -117,6 +119,10 @@ impl AppendKey {
             return Ok(Err(failed.into()));
         }
         let base = AppendBase { object: current.head.object, etag: current.head.etag, size: current.head.size };
+        // What is sealed has one stream a part, with a salt of its own: nothing of that is built for appends.
+        if session.encryption.is_some() || current.body.encryption.is_some() {
+            return Ok(Err(AppendKeyRejected::Encrypted));
+        }
         if base != self.base {
             return Ok(Err(AppendKeyRejected::BaseChanged));
         }
@@ -135,13 +141,13 @@ impl AppendKey {
         if parts.is_empty() {
             let whole = row.head.checksum.as_ref().map(|whole| whole.checksum.clone());
             let first = PartNumber::new(1).ok_or(AppendKeyRejected::TooManyParts)?;
-            parts.push(PartEntry { number: first, size: row.head.size, checksum: whole });
+            parts.push(PartEntry { number: first, size: row.head.size, checksum: whole, salt: None });
         }
         let last = parts.last().map_or(0, |part| u64::from(part.number.get()));
         let number = PartNumber::new(last + 1).ok_or(AppendKeyRejected::TooManyParts)?;
-        parts.push(PartEntry { number, size: sorted.size, checksum: self.part_checksum });
+        parts.push(PartEntry { number, size: sorted.stored, checksum: self.part_checksum, salt: None });
         row.head.size =
-            row.head.size.checked_add(sorted.size).filter(|size| *size <= self.max_size).ok_or(AppendKeyRejected::TooLarge)?;
+            row.head.size.checked_add(sorted.stored).filter(|size| *size <= self.max_size).ok_or(AppendKeyRejected::TooLarge)?;
         row.body.pieces.extend(sorted.pieces);
         row.head.etag = self.etag;
         row.head.checksum = self.checksum;

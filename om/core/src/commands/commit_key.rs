@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, WriteTables};
+use types::sealed::plain_length;
 use types::{ETag, LogIndex, ObjectKey, ObjectLock, Timestamp, VersionId};
 
 use super::Outcome;
@@ -9,7 +10,9 @@ use super::shared::{CommittedBlock, KeyCommitted, link, sort_blocks, take_sessio
 use crate::blocks::Freed;
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace;
-use crate::rows::{Attributes, KeyBody, KeyHead, KeyRow, ObjectChecksum, Sequence, Session, SessionRow, UserId};
+use crate::rows::{
+    Attributes, Encryption, KeyBody, KeyHead, KeyRow, ObjectChecksum, Sequence, Session, SessionEncryption, SessionRow, UserId,
+};
 
 /// Decides the condition, links the version, frees what it replaces and what it does not name, and ends the session.
 ///
@@ -100,6 +103,10 @@ impl CommitKey {
         if self.lock.is_some() && bucket.object_lock.is_none() {
             return Ok(Err(CommitKeyRejected::NoObjectLock));
         }
+        let (encryption, size) = match of_object(session, sorted.stored) {
+            Ok(found) => found,
+            Err(rejected) => return Ok(Err(rejected)),
+        };
         let replaced = namespace::current(tables, bucket.id, &self.key)?;
         if let Err(failed) = self.condition.check(replaced.as_ref().map(|row| &row.head)) {
             return Ok(Err(failed.into()));
@@ -108,7 +115,7 @@ impl CommitKey {
             object: self.session.object,
             sequence: Sequence::new(log, 0),
             version: VersionId::NULL,
-            size: sorted.size,
+            size,
             etag: self.etag,
             modified: self.now,
             owner: self.owner.unwrap_or_else(|| bucket.owner.clone()),
@@ -117,16 +124,29 @@ impl CommitKey {
             noncurrent: None,
             lock: self.lock,
         };
-        let body = KeyBody { attributes: self.attributes, pieces: sorted.pieces, parts: Vec::new() };
+        let body = KeyBody { attributes: self.attributes, pieces: sorted.pieces, parts: Vec::new(), encryption };
         freed.drop_handed_out(sorted.unused);
         link(tables, &bucket, &self.key, replaced, KeyRow { head, body }, freed).map(Ok)
+    }
+}
+
+/// How the session sealed the object's bytes, and how many of them there are in so many stored ones.
+fn of_object(session: &SessionRow, stored: u64) -> Result<(Option<Encryption>, u64), CommitKeyRejected> {
+    match &session.encryption {
+        None => Ok((None, stored)),
+        Some(SessionEncryption::Object(encryption)) => {
+            let size = plain_length(stored).ok_or(CommitKeyRejected::ForeignBlock)?;
+            Ok((Some(encryption.clone()), size))
+        }
+        // Opened to write a part: nobody could open what it sealed, apart from its upload.
+        Some(SessionEncryption::Part(_)) => Err(CommitKeyRejected::NoSuchSession),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Namespace, etag, key};
+    use crate::testing::{Namespace, etag, key, sealed_object};
 
     #[test]
     fn a_commit_replaces_the_version_before_it_and_frees_its_blocks() {
@@ -195,6 +215,31 @@ mod tests {
         assert_eq!(om.commit(session, "cat.jpg", [(1, 10)]), Err(CommitKeyRejected::NoSuchBucket));
         assert_eq!(namespace::current(&om.tables, again, &key("cat.jpg")).expect("memory"), None);
         assert_eq!(om.deleted_blocks(), [1]);
+        om.check();
+    }
+
+    #[test]
+    fn a_sealed_object_is_as_large_as_its_bytes_and_stays_as_its_session_was_opened() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let session = om.open_sealed(bucket, [1, 2], SessionEncryption::Object(sealed_object(7)));
+        om.extend(session, [3]);
+        let committed = om.commit(session, "cat.jpg", [(1, 65_552), (3, 17)]).expect("a good commit");
+        assert_eq!(committed.size, 65_537);
+        let row = om.current(bucket, "cat.jpg").expect("it is there");
+        assert_eq!((row.head.size, row.body.encryption), (65_537, Some(sealed_object(7))));
+        om.check();
+    }
+
+    #[test]
+    fn blocks_that_hold_no_whole_segments_are_no_sealed_object() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let session = om.open_sealed(bucket, [1], SessionEncryption::Object(sealed_object(7)));
+        assert_eq!(om.commit(session, "cat.jpg", [(1, 65_552 + 16)]), Err(CommitKeyRejected::ForeignBlock));
+        let part = om.open_sealed(bucket, [2], SessionEncryption::Part(sealed_object(7).salt));
+        assert_eq!(om.commit(part, "cat.jpg", [(2, 17)]), Err(CommitKeyRejected::NoSuchSession));
+        assert_eq!(om.deleted_blocks(), [1, 2]);
         om.check();
     }
 

@@ -2,13 +2,14 @@
 
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, WriteTables};
-use types::{Checksum, ETag, LogIndex, ObjectId, PartNumber, Timestamp, VersionId};
+use types::sealed::plain_length;
+use types::{Checksum, ETag, LogIndex, ObjectId, PartNumber, Salt, Timestamp, VersionId};
 
 use super::Outcome;
 use super::shared::{CommittedBlock, sort_blocks, take_session};
 use crate::blocks::Freed;
 use crate::namespace;
-use crate::rows::{self, PartRow, Session, SessionRow, UploadKey, part_key, upload_key};
+use crate::rows::{self, PartRow, Session, SessionEncryption, SessionRow, UploadKey, UploadRow, part_key, upload_key};
 use crate::tables::{PARTS, UPLOADS};
 
 /// Puts the part in place of one sent before under its number: the last to finish wins. Ends the session whatever the answer.
@@ -81,23 +82,40 @@ impl CommitPart {
         if self.at.bucket != session.bucket || namespace::bucket(tables, self.at.bucket)?.is_none() {
             return Ok(Err(CommitPartRejected::NoSuchBucket));
         }
-        if tables.get(UPLOADS, &upload_key(&self.at))?.is_none() {
+        let Some(upload) = rows::get::<UploadRow>(tables, UPLOADS, &upload_key(&self.at))? else {
             return Ok(Err(CommitPartRejected::NoSuchUpload));
-        }
+        };
         let Some(sorted) = sort_blocks(session, &self.blocks) else {
             return Ok(Err(CommitPartRejected::ForeignBlock));
+        };
+        let (salt, size) = match of_part(&upload, session, sorted.stored) {
+            Ok(found) => found,
+            Err(rejected) => return Ok(Err(rejected)),
         };
         freed.drop_handed_out(sorted.unused);
         let row = PartRow {
             object: self.session.object,
-            size: sorted.size,
+            size,
             etag: self.etag,
             checksum: self.checksum,
             modified: self.now,
             pieces: sorted.pieces,
+            salt,
         };
         put_part(tables, &self.at, self.part, &row, freed)?;
         Ok(Ok(PartCommitted { etag: row.etag, modified: row.modified, size: row.size, source_version: None, object: row.object }))
+    }
+}
+
+/// The salt of the part's stream, and how many bytes there are in so many stored ones.
+fn of_part(upload: &UploadRow, session: &SessionRow, stored: u64) -> Result<(Option<Salt>, u64), CommitPartRejected> {
+    match (&upload.encryption, &session.encryption) {
+        (None, None) => Ok((None, stored)),
+        (Some(_), Some(SessionEncryption::Part(salt))) => {
+            Ok((Some(*salt), plain_length(stored).ok_or(CommitPartRejected::ForeignBlock)?))
+        }
+        // Opened for a part of another upload, or for an object: sealed under another key than this upload's, or not at all.
+        (None, Some(_)) | (Some(_), None | Some(SessionEncryption::Object(_))) => Err(CommitPartRejected::NoSuchSession),
     }
 }
 
@@ -119,7 +137,7 @@ pub(super) fn put_part(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Namespace;
+    use crate::testing::{Namespace, sealed_object};
 
     #[test]
     fn a_part_sent_again_replaces_the_first_and_frees_it() {
@@ -142,6 +160,27 @@ mod tests {
         om.apply(crate::AbortUpload { at: upload.clone(), now: Timestamp(3) }).expect("it exists");
         assert_eq!(om.apply(om.part_of(session, &upload, 1, [(1, 10)])), Err(CommitPartRejected::NoSuchUpload));
         assert_eq!(om.deleted_blocks(), [1]);
+        om.check();
+    }
+
+    #[test]
+    fn a_part_is_sealed_exactly_if_its_upload_is() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let (plain, sealed) = (om.create_upload(bucket, "plain"), om.create_sealed_upload(bucket, "sealed", sealed_object(7)));
+        let part = SessionEncryption::Part(Salt([1; 16]));
+        let object = SessionEncryption::Object(sealed_object(7));
+        for (block, upload, encryption) in [(1, &plain, Some(part.clone())), (2, &sealed, None), (3, &sealed, Some(object))] {
+            let session = match encryption {
+                None => om.open(bucket, [block]),
+                Some(encryption) => om.open_sealed(bucket, [block], encryption),
+            };
+            let outcome = om.apply(om.part_of(session, upload, 1, [(block, 17)]));
+            assert_eq!(outcome, Err(CommitPartRejected::NoSuchSession), "{block}");
+        }
+        let session = om.open_sealed(bucket, [4], part);
+        assert_eq!(om.apply(om.part_of(session, &sealed, 1, [(4, 17)])).map(|part| part.size), Ok(1));
+        assert_eq!(om.deleted_blocks(), [1, 2, 3]);
         om.check();
     }
 }

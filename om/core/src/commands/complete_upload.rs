@@ -178,12 +178,17 @@ impl CompleteUpload {
             noncurrent: None,
             lock: upload.lock,
         };
-        let entries =
-            parts.iter().map(|(number, row)| PartEntry { number: *number, size: row.size, checksum: row.checksum.clone() });
+        let entries = parts.iter().map(|(number, row)| PartEntry {
+            number: *number,
+            size: row.size,
+            checksum: row.checksum.clone(),
+            salt: row.salt,
+        });
         let body = KeyBody {
             attributes: upload.attributes.clone(),
             parts: entries.collect(),
             pieces: parts.into_iter().flat_map(|(_, row)| row.pieces).collect(),
+            encryption: upload.encryption.clone(),
         };
         KeyRow { head, body }
     }
@@ -192,7 +197,9 @@ impl CompleteUpload {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Namespace, etag};
+    use crate::rows::SessionEncryption;
+    use crate::testing::{Namespace, etag, sealed_object};
+    use types::Salt;
 
     fn complete(at: &UploadKey, parts: &[(u64, ETag, ObjectId)]) -> CompleteUpload {
         let part = |(number, etag, object): &(u64, ETag, ObjectId)| CompletedPart {
@@ -240,6 +247,23 @@ mod tests {
         assert_eq!(row.body.pieces.iter().map(|piece| piece.block.local).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(row.body.parts.iter().map(|part| part.size).collect::<Vec<_>>(), [10, 10, 3]);
         assert_eq!(om.deleted_blocks(), []);
+        om.check();
+    }
+
+    #[test]
+    fn a_sealed_object_keeps_its_uploads_key_and_each_parts_salt() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let at = om.create_sealed_upload(bucket, "big", sealed_object(7));
+        let parts = [(1, 10), (2, 3)].map(|(number, size)| {
+            let session = om.open_sealed(bucket, [number], SessionEncryption::Part(Salt([number as u8; 16])));
+            let part = om.apply(om.part_of(session, &at, number as u16, [(number, size + 16)])).expect("the upload exists");
+            (number, part.etag, part.object)
+        });
+        assert_eq!(om.apply(complete(&at, &parts)).expect("all parts are there").size, 13);
+        let row = om.current(bucket, "big").expect("it is visible");
+        assert_eq!(row.body.encryption, Some(sealed_object(7)));
+        assert_eq!(row.body.parts.iter().map(|part| part.salt).collect::<Vec<_>>(), [Some(Salt([1; 16])), Some(Salt([2; 16]))]);
         om.check();
     }
 

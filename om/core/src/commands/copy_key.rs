@@ -9,7 +9,7 @@ use super::shared::{CopySource, KeyCommitted, link};
 use crate::blocks::{Freed, add_reference};
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace::{self, Missing};
-use crate::rows::{Attributes, KeyBody, KeyHead, KeyRow, ObjectChecksum, Sequence, UserId};
+use crate::rows::{Attributes, Encryption, KeyBody, KeyHead, KeyRow, KmsKeyId, ObjectChecksum, Scheme, Sequence, UserId};
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum CopyAttributes {
@@ -20,8 +20,54 @@ pub enum CopyAttributes {
     Replace(#[n(0)] Attributes),
 }
 
-/// Copies by reference: every block of the source gains one, and no bytes move. The copy keeps the source's tag, checksum and
-/// parts, since they describe its bytes, unless another checksum of them was computed for it.
+/// How the copy is to be encrypted.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CopyEncryption {
+    #[n(0)]
+    pub scheme: CopyScheme,
+    /// By the request itself and not by the bucket's default: a change, even onto an object that is encrypted so.
+    #[n(1)]
+    pub is_asked_for: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum CopyScheme {
+    #[n(0)]
+    Store,
+    #[n(1)]
+    Kms {
+        #[n(0)]
+        key: KmsKeyId,
+        #[n(1)]
+        context: Option<String>,
+        #[n(2)]
+        bucket_key: bool,
+    },
+    /// Under a key that the client brings. It is the key of this object, if there is one.
+    #[n(2)]
+    Customer(#[n(0)] Option<ObjectId>),
+}
+
+impl CopyEncryption {
+    /// The copy's encryption, if the stored bytes and what opens them can be the source's own.
+    fn of_source(wanted: Option<&Self>, source: &KeyRow) -> Result<Option<Encryption>, CopyKeyRejected> {
+        let mut encryption = source.body.encryption.clone();
+        let fits = match (encryption.as_mut().map(|found| &mut found.scheme), wanted.map(|wanted| &wanted.scheme)) {
+            (None, None) => true,
+            (Some(Scheme::Store(_)), Some(CopyScheme::Store)) => true,
+            (Some(Scheme::Kms(found)), Some(CopyScheme::Kms { key, context, bucket_key })) => {
+                found.bucket_key = *bucket_key;
+                found.key == *key && found.context == *context
+            }
+            (Some(Scheme::Customer(_)), Some(CopyScheme::Customer(of))) => *of == Some(source.head.object),
+            (_, _) => false,
+        };
+        if fits { Ok(encryption) } else { Err(CopyKeyRejected::NeedsBytes) }
+    }
+}
+
+/// Copies by reference: every block of the source gains one, and no bytes move. The copy keeps the source's tag, checksum,
+/// encryption and parts, since they describe its bytes, unless another checksum of them was computed for it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct CopyKey {
     #[n(0)]
@@ -54,6 +100,9 @@ pub struct CopyKey {
     /// In the place of the source's.
     #[n(12)]
     pub tags: Option<Vec<(String, String)>>,
+    /// None if its bytes are to be stored as they are.
+    #[n(13)]
+    pub encryption: Option<CopyEncryption>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -87,6 +136,9 @@ pub enum CopyKeyRejected {
     /// A lock is wanted and the bucket has none.
     #[n(9)]
     NoObjectLock,
+    /// What is stored of the source is not what is to be stored of the copy: read it and write it.
+    #[n(10)]
+    NeedsBytes,
 }
 
 impl From<Missing> for CopyKeyRejected {
@@ -133,6 +185,10 @@ impl CopyKey {
         if let Err(failed) = self.condition.check(replaced.as_ref().map(|row| &row.head)) {
             return Ok(Err(failed.into()));
         }
+        let encryption = match CopyEncryption::of_source(self.encryption.as_ref(), &source) {
+            Ok(encryption) => encryption,
+            Err(rejected) => return Ok(Err(rejected)),
+        };
         if self.changes_nothing(&source, replaced.as_ref()) {
             return Ok(Err(CopyKeyRejected::OntoItself));
         }
@@ -164,22 +220,24 @@ impl CopyKey {
             CopyAttributes::Replace(attributes) => attributes,
         };
         let attributes = Attributes { tags: self.tags.unwrap_or(tags), ..attributes };
-        let row = KeyRow { head, body: KeyBody { attributes, parts, pieces: source.body.pieces } };
+        let row = KeyRow { head, body: KeyBody { attributes, parts, pieces: source.body.pieces, encryption } };
         let mut freed = Freed::default();
         let committed = link(tables, &bucket, &self.key, replaced, row, &mut freed)?;
         freed.write(tables, log, self.now);
         Ok(Ok(KeyCopied { committed, source_version }))
     }
 
-    /// The current version onto itself with its own attributes, storage class and checksum.
+    /// The current version onto itself with its own attributes, storage class, checksum and encryption.
     fn changes_nothing(&self, source: &KeyRow, replaced: Option<&KeyRow>) -> bool {
         let class = |class: &Option<String>| class.clone().unwrap_or_else(|| STANDARD.to_owned());
         let is_itself = self.source.bucket == self.bucket
             && self.source.key == self.key
             && replaced.is_some_and(|replaced| replaced.head.object == source.head.object);
         let has_checksum = self.checksum.is_none() || self.checksum == source.head.checksum;
+        let asks_for_encryption = self.encryption.as_ref().is_some_and(|encryption| encryption.is_asked_for);
         is_itself
             && has_checksum
+            && !asks_for_encryption
             && self.attributes == CopyAttributes::Source
             && self.tags.is_none()
             && self.lock.is_none()
@@ -193,7 +251,8 @@ const STANDARD: &str = "STANDARD";
 mod tests {
     use super::*;
     use crate::ReadConditions;
-    use crate::testing::{Namespace, etag, key};
+    use crate::rows::{KmsSealed, SealedKey};
+    use crate::testing::{Namespace, etag, key, sealed_object};
     use types::{Checksum, ChecksumAlgorithm, ChecksumType};
 
     fn copy(bucket: BucketId, from: &str, to: &str) -> CopyKey {
@@ -211,7 +270,12 @@ mod tests {
             checksum: None,
             lock: None,
             tags: None,
+            encryption: None,
         }
+    }
+
+    fn sealed_by(scheme: CopyScheme) -> Option<CopyEncryption> {
+        Some(CopyEncryption { scheme, is_asked_for: true })
     }
 
     #[test]
@@ -257,6 +321,69 @@ mod tests {
         assert_eq!(om.apply(onto_itself.clone()).map(|copied| copied.committed.checksum), Ok(checksum.clone()));
         assert_eq!(om.apply(onto_itself), Err(CopyKeyRejected::OntoItself), "it has it now");
         assert_eq!(om.apply(copy(bucket, "a", "b")).map(|copied| copied.committed.checksum), Ok(checksum));
+        assert_eq!(om.deleted_blocks(), []);
+        om.check();
+    }
+
+    #[test]
+    fn sealed_bytes_are_shared_only_where_the_same_key_opens_the_copy() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let kms = |key: &str, context: Option<&str>| {
+            let sealed = SealedKey { version: 1, bytes: vec![7] };
+            let context = context.map(str::to_owned);
+            Scheme::Kms(KmsSealed { key: KmsKeyId(key.into()), sealed, context, bucket_key: false })
+        };
+        let customer = sealed_object(3);
+        assert!(matches!(customer.scheme, Scheme::Customer(_)));
+        let sources = [
+            ("plain", None),
+            ("store", Some(Scheme::Store(SealedKey { version: 0, bytes: vec![1] }))),
+            ("kms", Some(kms("k", Some("c")))),
+            ("customer", Some(customer.scheme)),
+        ];
+        for (number, (name, scheme)) in (1..).zip(sources.clone()) {
+            match scheme {
+                None => om.write(bucket, name, [(number, 26)]),
+                Some(scheme) => om.write_sealed(bucket, name, [(number, 26)], Encryption { scheme, ..sealed_object(1) }),
+            };
+        }
+        let customer = om.current(bucket, "customer").expect("written").head.object;
+        let asked_kms = |key: &str, context: Option<&str>| {
+            sealed_by(CopyScheme::Kms { key: KmsKeyId(key.into()), context: context.map(str::to_owned), bucket_key: true })
+        };
+        let wanted = [
+            (None, "plain"),
+            (sealed_by(CopyScheme::Store), "store"),
+            (asked_kms("k", Some("c")), "kms"),
+            (asked_kms("other", Some("c")), "nothing"),
+            (asked_kms("k", None), "nothing"),
+            (sealed_by(CopyScheme::Customer(Some(customer))), "customer"),
+            (sealed_by(CopyScheme::Customer(Some(ObjectId(99)))), "nothing"),
+            (sealed_by(CopyScheme::Customer(None)), "nothing"),
+        ];
+        for (encryption, fits) in wanted {
+            for (name, _) in &sources {
+                let copied = om.apply(CopyKey { encryption: encryption.clone(), ..copy(bucket, name, "to") });
+                let outcome = copied.map(|copied| copied.committed.size).map_err(Some);
+                let size = if *name == "plain" { 26 } else { 10 };
+                let expected = if *name == fits { Ok(size) } else { Err(Some(CopyKeyRejected::NeedsBytes)) };
+                assert_eq!(outcome, expected, "{name} as {encryption:?}");
+                om.check();
+            }
+        }
+    }
+
+    #[test]
+    fn asking_for_the_encryption_that_an_object_has_is_a_change_and_having_it_is_none() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let encryption = Encryption { scheme: Scheme::Store(SealedKey { version: 0, bytes: vec![1] }), ..sealed_object(1) };
+        om.write_sealed(bucket, "a", [(1, 26)], encryption);
+        let by_default = CopyEncryption { scheme: CopyScheme::Store, is_asked_for: false };
+        let unasked = CopyKey { encryption: Some(by_default), ..copy(bucket, "a", "a") };
+        assert_eq!(om.apply(unasked), Err(CopyKeyRejected::OntoItself));
+        om.apply(CopyKey { encryption: sealed_by(CopyScheme::Store), ..copy(bucket, "a", "a") }).expect("asked for");
         assert_eq!(om.deleted_blocks(), []);
         om.check();
     }

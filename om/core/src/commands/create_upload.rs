@@ -6,7 +6,7 @@ use types::{ChecksumAlgorithm, ChecksumType, LogIndex, ObjectLock, Timestamp, Up
 
 use super::Outcome;
 use crate::namespace;
-use crate::rows::{self, Attributes, UploadKey, UploadRow, UserId, upload_key};
+use crate::rows::{self, Attributes, Encryption, UploadKey, UploadRow, UserId, upload_key};
 use crate::tables::UPLOADS;
 
 /// Answers with the upload's id: a retry, for which the leader rolled another, gets the first.
@@ -27,6 +27,9 @@ pub struct CreateUpload {
     pub now: Timestamp,
     #[n(6)]
     pub lock: Option<ObjectLock>,
+    /// Of all its parts; none if their bytes are stored as they are.
+    #[n(7)]
+    pub encryption: Option<Encryption>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -55,6 +58,7 @@ impl CreateUpload {
             storage_class: self.storage_class,
             checksum: self.checksum,
             lock: self.lock,
+            encryption: self.encryption,
         };
         rows::put(tables, UPLOADS, &upload_key(&self.at), &row);
         Ok(Ok(self.at.upload))

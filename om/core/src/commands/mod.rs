@@ -6,6 +6,7 @@
 
 mod abort_upload;
 mod append_key;
+mod change_kms_key;
 mod close_session;
 mod commit_key;
 mod commit_part;
@@ -13,6 +14,7 @@ mod complete_upload;
 mod copy_key;
 mod copy_part;
 mod create_bucket;
+mod create_kms_key;
 mod create_secret;
 mod create_upload;
 mod delete_bucket;
@@ -37,13 +39,15 @@ mod update_version;
 
 pub use abort_upload::{AbortUpload, AbortUploadRejected};
 pub use append_key::{AppendBase, AppendKey, AppendKeyRejected};
+pub use change_kms_key::{ChangeKmsKey, ChangeKmsKeyRejected, KmsKeyChange};
 pub use close_session::CloseSession;
 pub use commit_key::{CommitKey, CommitKeyRejected};
 pub use commit_part::{CommitPart, CommitPartRejected, PartCommitted};
 pub use complete_upload::{CompleteUpload, CompleteUploadRejected, CompletedPart};
-pub use copy_key::{CopyAttributes, CopyKey, CopyKeyRejected, KeyCopied};
+pub use copy_key::{CopyAttributes, CopyEncryption, CopyKey, CopyKeyRejected, CopyScheme, KeyCopied};
 pub use copy_part::{CopyPart, CopyPartRejected};
 pub use create_bucket::{CreateBucket, CreateBucketRejected};
+pub use create_kms_key::{CreateKmsKey, CreateKmsKeyRejected};
 pub use create_secret::{CreateSecret, CreateSecretRejected};
 pub use create_upload::{CreateUpload, CreateUploadRejected};
 pub use delete_bucket::{DeleteBucket, DeleteBucketRejected};
@@ -179,4 +183,7 @@ commands! {
     60 EnsureUser -> UserAccount, rejects EnsureUserRejected;
     61 CreateSecret -> crate::rows::AccessKeyId, rejects CreateSecretRejected;
     62 RevokeSecret -> (), rejects RevokeSecretRejected;
+
+    80 CreateKmsKey -> crate::rows::KmsKeyRow, rejects CreateKmsKeyRejected;
+    81 ChangeKmsKey -> crate::rows::KmsKeyRow, rejects ChangeKmsKeyRejected;
 }

@@ -5,7 +5,7 @@ use tables::WriteTables;
 use types::{BlockId, LogIndex};
 
 use super::{Never, Outcome};
-use crate::rows::{self, Session, SessionRow, session_key};
+use crate::rows::{self, Session, SessionEncryption, SessionRow, session_key};
 use crate::tables::OPEN_KEYS;
 
 /// Notes which blocks were handed out for a write. A small write does not wait for it: the commit stands behind it in the log.
@@ -19,12 +19,16 @@ pub struct OpenSession {
     pub session: Session,
     #[n(1)]
     pub blocks: Vec<BlockId>,
+    /// None if the bytes are stored as they are.
+    #[n(2)]
+    pub encryption: Option<SessionEncryption>,
 }
 
 impl OpenSession {
     pub(super) fn apply(self, _: LogIndex, tables: &mut dyn WriteTables) -> Outcome<(), Never> {
         let Session { object, bucket, opened } = self.session;
-        rows::put(tables, OPEN_KEYS, &session_key(object), &SessionRow { bucket, opened, blocks: self.blocks });
+        let row = SessionRow { bucket, opened, blocks: self.blocks, encryption: self.encryption };
+        rows::put(tables, OPEN_KEYS, &session_key(object), &row);
         Ok(Ok(()))
     }
 }

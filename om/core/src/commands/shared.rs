@@ -70,22 +70,23 @@ pub(super) fn take_session(tables: &mut dyn WriteTables, session: &Session) -> R
 pub(super) struct Sorted {
     pub(super) pieces: Vec<Piece>,
     pub(super) unused: Vec<BlockId>,
-    pub(super) size: u64,
+    /// The bytes in all blocks together.
+    pub(super) stored: u64,
 }
 
 /// None if the commit names a block that the session was not given, or names one twice.
 pub(super) fn sort_blocks(session: &SessionRow, named: &[CommittedBlock]) -> Option<Sorted> {
     let mut left: BTreeSet<BlockId> = session.blocks.iter().copied().collect();
     let mut pieces = Vec::with_capacity(named.len());
-    let mut size: u64 = 0;
+    let mut stored: u64 = 0;
     for CommittedBlock { block, length } in named.iter().copied().filter(|named| named.length > 0) {
         if !left.remove(&block) {
             return None;
         }
-        size = size.checked_add(length)?;
+        stored = stored.checked_add(length)?;
         pieces.push(Piece { block, offset: 0, length });
     }
-    Some(Sorted { pieces, unused: left.into_iter().collect(), size })
+    Some(Sorted { pieces, unused: left.into_iter().collect(), stored })
 }
 
 /// Makes `row` the current version of its key. `current` is what is there now.

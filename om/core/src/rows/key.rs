@@ -3,10 +3,11 @@
 use minicbor::{Decode, Decoder, Encode};
 use tables::StorageFault;
 use types::{
-    BlockId, BucketId, Checksum, ChecksumType, ETag, LogIndex, ObjectId, ObjectKey, ObjectLock, PartNumber, Timestamp, VersionId,
+    BlockId, BucketId, Checksum, ChecksumType, ETag, LogIndex, ObjectId, ObjectKey, ObjectLock, PartNumber, Salt, Timestamp,
+    VersionId,
 };
 
-use super::{UserId, malformed};
+use super::{Encryption, UserId, malformed};
 use crate::tables::KEYS;
 
 /// The order in which the versions of a key were written: the log index, and the place within an entry that writes several.
@@ -83,6 +84,9 @@ pub struct PartEntry {
     pub size: u64,
     #[n(2)]
     pub checksum: Option<Checksum>,
+    /// Of its stream, if the object is encrypted.
+    #[n(3)]
+    pub salt: Option<Salt>,
 }
 
 /// What a listing shows and a condition looks at.
@@ -127,12 +131,15 @@ impl KeyHead {
 pub struct KeyBody {
     #[n(0)]
     pub attributes: Attributes,
-    /// In the object's order; their lengths add up to its size.
+    /// In the object's order; their lengths add up to its size, or to what is stored for it if it is encrypted.
     #[n(1)]
     pub pieces: Vec<Piece>,
     /// None if it was put whole.
     #[n(2)]
     pub parts: Vec<PartEntry>,
+    /// None if its bytes are stored as they are.
+    #[n(3)]
+    pub encryption: Option<Encryption>,
 }
 
 /// ```text
@@ -193,7 +200,7 @@ mod tests {
             lock: None,
         };
         let piece = Piece { block: BlockId { container: ContainerId(1), local: 2 }, offset: 0, length: 5 };
-        let body = KeyBody { attributes: Attributes::default(), pieces: vec![piece], parts: Vec::new() };
+        let body = KeyBody { attributes: Attributes::default(), pieces: vec![piece], parts: Vec::new(), encryption: None };
         let row = KeyRow { head: head.clone(), body };
         let bytes = tables::encode(&row);
         assert_eq!(KeyRow::decode_head(&bytes).expect("ours"), head);

@@ -4,6 +4,7 @@
 
 mod bucket;
 mod bucket_config;
+mod encryption;
 mod identity;
 mod key;
 mod meta;
@@ -14,6 +15,9 @@ mod version;
 
 pub use bucket::{BucketLayout, BucketRow, Versioning, VolumeRow};
 pub use bucket_config::BucketConfigRow;
+pub use encryption::{
+    Encryption, KeyCheck, KmsKeyId, KmsKeyRow, KmsKeyState, KmsKeyVersion, KmsSealed, Scheme, SealedKey, SessionEncryption,
+};
 pub use identity::{AccessKeyId, AccessKeyRow, PairOrigin, RevokedKeyRow, UserId, UserRow};
 pub use key::{Attributes, KeyBody, KeyHead, KeyRow, ObjectChecksum, PartEntry, Piece, Sequence, SystemHeader};
 pub use meta::SealCheck;

@@ -3,6 +3,8 @@
 use minicbor::{Decode, Encode};
 use types::{BlockId, BucketId, ObjectId, Timestamp};
 
+use super::SessionEncryption;
+
 /// ```text
 /// OPEN_KEYS  object id be64   → SessionRow
 /// ```
@@ -16,6 +18,9 @@ pub struct SessionRow {
     pub opened: Timestamp,
     #[n(2)]
     pub blocks: Vec<BlockId>,
+    /// None if the bytes are stored as they are.
+    #[n(3)]
+    pub encryption: Option<SessionEncryption>,
 }
 
 /// A write as a command names it.

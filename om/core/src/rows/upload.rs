@@ -3,10 +3,11 @@
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, Table};
 use types::{
-    BucketId, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectId, ObjectKey, ObjectLock, PartNumber, Timestamp, UploadId,
+    BucketId, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectId, ObjectKey, ObjectLock, PartNumber, Salt, Timestamp,
+    UploadId,
 };
 
-use super::{Attributes, Piece, UserId, be64, key_key, malformed};
+use super::{Attributes, Encryption, Piece, UserId, be64, key_key, malformed};
 use crate::commands::KeyCommitted;
 
 /// ```text
@@ -31,6 +32,9 @@ pub struct UploadRow {
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
     #[n(6)]
     pub lock: Option<ObjectLock>,
+    /// Of all its parts.
+    #[n(7)]
+    pub encryption: Option<Encryption>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -48,6 +52,9 @@ pub struct PartRow {
     pub modified: Timestamp,
     #[n(5)]
     pub pieces: Vec<Piece>,
+    /// Of its stream, if the upload is encrypted.
+    #[n(6)]
+    pub salt: Option<Salt>,
 }
 
 /// How an upload ended, so that the same completion sent again is answered as the first.

@@ -210,7 +210,7 @@ impl Model {
             Op::Open { bucket, blocks } => {
                 let session = Session { object: self.next_object(), bucket: self.bucket(*bucket), opened: now };
                 let blocks = self.hand_out(*blocks);
-                let open = OpenSession { session, blocks: blocks.iter().copied().map(block).collect() };
+                let open = OpenSession { session, blocks: blocks.iter().copied().map(block).collect(), encryption: None };
                 real.apply(open).expect("never rejected");
                 self.sessions.insert(session.object, (session.bucket, blocks));
                 self.all_sessions.push(session);
@@ -352,6 +352,7 @@ impl Model {
                     checksum: None,
                     now,
                     lock: None,
+                    encryption: None,
                 };
                 let outcome = real.apply(create);
                 assert_eq!(outcome.is_ok(), self.exists(at.bucket));
@@ -478,6 +479,7 @@ impl Model {
             checksum: None,
             lock: None,
             tags: None,
+            encryption: None,
         };
         let outcome = real.apply(copy);
         let is_good = object.is_some() && self.exists(bucket) && (from != to || replace);
