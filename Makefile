@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long libraries verify fix cluster cluster-stop bench s3-tests drill-kill drill-failover drill-catchup venv release
+.PHONY: help run test test-long libraries verify fix cluster cluster-stop bench s3-tests fuzz drill-kill drill-failover drill-catchup venv release
 
 PYTHON ?= python3
 # Where `make run` and `make cluster` keep their data.
@@ -15,6 +15,9 @@ S3_TESTS ?=
 S3_TESTS_ARGS ?=
 # More words for pytest in `make test`, for example SUITE_ARGS='-k ranges'.
 SUITE_ARGS ?=
+# What `make fuzz` feeds, and for how long.
+FUZZ ?= uri_query chunk_decoder xml_bodies post_form
+FUZZ_SECONDS ?= 60
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DEV := $(TARGET)/debug/trioxide
@@ -32,6 +35,7 @@ help:
 	@echo 'make fix            formats, and mends what clippy can mend'
 	@echo 'make bench          throughput, latency, CPU, syncs and memory over real HTTP'
 	@echo 'make s3-tests S3_TESTS=DIR   ceph/s3-tests from a checkout, with a table by area'
+	@echo 'make fuzz           the parsers that strangers reach, by cargo-fuzz with a nightly compiler'
 	@echo 'make drill-kill | drill-failover | drill-catchup   the durability drills by hand'
 
 release:
@@ -84,6 +88,11 @@ fix:
 s3-tests: release
 	@test -n '$(S3_TESTS)' || { echo 'make s3-tests S3_TESTS=<a checkout of github.com/ceph/s3-tests>' >&2; exit 2; }
 	$(PYTHON) s3-tests/ceph/run.py --checkout '$(S3_TESTS)' --bin $(RELEASE) $(S3_TESTS_ARGS)
+
+fuzz:
+	cd gateway/core && for name in $(FUZZ); do \
+		cargo +nightly fuzz run $$name fuzz/corpus/$$name fuzz/seeds/$$name -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096; \
+	done
 
 drill-kill: venv release
 	cd s3-tests && ../$(VENV) -m drills.kill_server --bin $(RELEASE) $(DRILL_ARGS)

@@ -39,8 +39,9 @@ impl<'a> XmlReader<'a> {
     /// Enters the root, which must have this name. `max_elements` bounds the work whatever the size.
     pub fn enter(bytes: &'a [u8], root: &str, max_elements: usize) -> Result<Self, MalformedXml> {
         let text = std::str::from_utf8(bytes).map_err(|_| MalformedXml)?;
-        // The parser would skip it silently; S3's clients send none, and other encodings announce themselves by theirs.
-        if text.starts_with('\u{feff}') {
+        // The parser would skip the mark silently; S3's clients send none, and other encodings announce themselves by theirs. NUL is
+        // in no document, not even by a reference: it would come in and not go out.
+        if text.starts_with('\u{feff}') || text.contains('\0') {
             return Err(MalformedXml);
         }
         let mut reader = Reader::from_str(text);
@@ -200,6 +201,7 @@ mod tests {
             "<R><K>x</K>x</R>",
             "<R><K>&unknown;</K></R>",
             "<R><K>&#0;</K></R>",
+            "<R><K>\0</K></R>",
             "<!DOCTYPE R [<!ENTITY a \"b\">]><R><K>&a;</K></R>",
             "<!DOCTYPE R SYSTEM \"file:///etc/passwd\"><R><K>x</K></R>",
             "\u{feff}<R><K>x</K></R>",
