@@ -91,6 +91,7 @@ s3-tests: release
 
 fuzz:
 	cd gateway/core && for name in $(FUZZ); do \
+		mkdir -p fuzz/corpus/$$name; \
 		cargo +nightly fuzz run $$name fuzz/corpus/$$name fuzz/seeds/$$name -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096; \
 	done
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gateway_core::auth::{self, Accepts, AuthRequest, PayloadMode, Scope, SigningKey, Verified};
 use gateway_core::dispatch::dispatch;
 use gateway_core::encoding::{Slash, percent_encode};
-use gateway_core::form::{Form, FormDecoder, FormFile, FormSignature, Policy, SuccessAction};
+use gateway_core::form::{Form, FormDecoder, FormSignature, Policy, SuccessAction};
 use gateway_core::payload::{EtagDigest, PayloadPlan};
 use gateway_core::request::{AddressStyle, Addressing, Query, RequestTarget};
 use gateway_core::tagging::TagSet;
@@ -73,60 +73,46 @@ fn a_target_written_anew_is_the_same(parsed: &RequestTarget) {
     assert_eq!(again, parsed.query);
 }
 
-/// The bytes behind the first two in pieces, which come as the first says; by the second the body is signed or not.
-fn pieces(data: &[u8]) -> Option<(u8, impl Fn(&mut dyn FnMut(&[u8])), &[u8])> {
-    let [step, mode, body @ ..] = data else { return None };
-    let step = usize::from(*step).max(1);
-    Some((*mode, move |each: &mut dyn FnMut(&[u8])| body.chunks(step).for_each(each), body))
+/// Bytes as they come from a connection.
+type Pieces<'d> = Vec<&'d [u8]>;
+
+/// A number, and the bytes behind the first two: at once, and in pieces of the length that the first of them says.
+fn pieces(data: &[u8]) -> Option<(u8, [Pieces<'_>; 2])> {
+    let [step, number, body @ ..] = data else { return None };
+    Some((*number, [vec![body], body.chunks(usize::from(*step).max(1)).collect()]))
 }
 
+/// The number says how the body is signed.
 pub(crate) fn chunk_decoder(data: &[u8]) {
-    let Some((mode, in_pieces, whole)) = pieces(data) else { return };
-    let decode = |feed: &dyn Fn(&mut dyn FnMut(&[u8]))| match mode % 3 {
-        0 => decoded(PayloadMode::StreamingUnsigned, None, feed),
-        1 => decoded(PayloadMode::StreamingUnsigned, Some("x-amz-checksum-crc32c"), feed),
-        _ => decoded(PayloadMode::StreamingSigned { trailer: false }, None, feed),
-    };
-    let at_once = decode(&|each: &mut dyn FnMut(&[u8])| each(whole));
-    assert_eq!(at_once, decode(&in_pieces));
+    let Some((number, ways)) = pieces(data) else { return };
+    let [at_once, in_pieces] = ways.map(|pieces| match number % 3 {
+        0 => decoded(PayloadMode::StreamingUnsigned, None, &pieces),
+        1 => decoded(PayloadMode::StreamingUnsigned, Some("x-amz-checksum-crc32c"), &pieces),
+        _ => decoded(PayloadMode::StreamingSigned { trailer: false }, None, &pieces),
+    });
+    assert_eq!(at_once, in_pieces);
 }
 
 fn decoded(
     mode: PayloadMode,
     trailer: Option<&str>,
-    feed: &dyn Fn(&mut dyn FnMut(&[u8])),
+    pieces: &[&[u8]],
 ) -> Result<(Vec<u8>, Option<types::Checksum>), S3ErrorCode> {
-    const LENGTH: &[u8] = b"66560";
-    let length = if matches!(mode, PayloadMode::StreamingSigned { .. }) { LENGTH } else { &b"5"[..] };
-    let mut headers = vec![("x-amz-decoded-content-length", length), ("transfer-encoding", &b"chunked"[..])];
+    let length = if matches!(mode, PayloadMode::StreamingSigned { .. }) { "66560" } else { "5" };
+    let mut headers = vec![("x-amz-decoded-content-length", length.as_bytes()), ("transfer-encoding", b"chunked")];
     headers.extend(trailer.map(|name| ("x-amz-trailer", name.as_bytes())));
     let head = head(Method::PUT, &Uri::from_static("/bucket/key"), &headers).expect("a good head");
     let plan = PayloadPlan::parse(&head, mode).expect("a good plan");
-    let verified = documented();
-    let mut decoder = plan.start(Some(&verified), EtagDigest::Wanted, u64::MAX).expect("a good start");
+    let mut decoder = plan.start(Some(&documented()), EtagDigest::Wanted, u64::MAX).expect("a good start");
     let mut out = Vec::new();
-    let mut failed: Option<S3Error> = None;
-    feed(&mut |piece| {
-        if failed.is_some() || piece.is_empty() {
-            return;
-        }
+    for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
         decoder.push(Bytes::copy_from_slice(piece));
-        loop {
-            match decoder.pull() {
-                Ok(Some(data)) => out.extend_from_slice(&data),
-                Ok(None) => return,
-                Err(error) => {
-                    failed = Some(error);
-                    return;
-                }
-            }
+        while let Some(data) = decoder.pull().map_err(|error| error.code())? {
+            out.extend_from_slice(&data);
+            assert!(out.len() <= 66560, "more than was announced");
         }
-    });
-    assert!(out.len() <= 66560, "more than was announced");
-    match failed {
-        Some(error) => Err(error.code()),
-        None => decoder.finish().map(|summary| (out, summary.checksum)).map_err(|error| error.code()),
     }
+    decoder.finish().map(|summary| (out, summary.checksum)).map_err(|error| error.code())
 }
 
 /// The request that S3's documentation signs for chunks.
@@ -191,9 +177,8 @@ fn a_document_shown_is_the_same<D: ConfigXml + PartialEq + std::fmt::Debug>(data
 
 /// A form whose boundary is `b`.
 pub(crate) fn post_form(data: &[u8]) {
-    let Some((_, in_pieces, whole)) = pieces(data) else { return };
-    let at_once = taken_apart(&|each: &mut dyn FnMut(&[u8])| each(whole));
-    let piece_by_piece = taken_apart(&in_pieces);
+    let Some((_, ways)) = pieces(data) else { return };
+    let [at_once, piece_by_piece] = ways.map(|pieces| taken_apart(&pieces).map_err(|error| error.code()));
     match (&at_once, &piece_by_piece) {
         (Ok(one), Ok(other)) => assert_eq!(one, other),
         // Which of two faults is met first may depend on the pieces; that there is one may not.
@@ -227,38 +212,25 @@ fn form_head() -> RequestHead {
 }
 
 /// The fields and the file.
-fn taken_apart(feed: &dyn Fn(&mut dyn FnMut(&[u8]))) -> Result<(Form, Vec<u8>), S3ErrorCode> {
-    let mut decoder = Some(FormDecoder::new(&form_head()).expect("a form"));
-    let mut found: Option<(Form, FormFile)> = None;
-    let mut bytes = Vec::new();
-    let mut failed = None;
-    feed(&mut |piece| {
-        let mut step = || -> Result<(), S3Error> {
-            if let Some(mut waiting) = decoder.take() {
-                waiting.push(piece);
-                match waiting.form()? {
-                    Ok(complete) => found = Some(complete),
-                    Err(again) => decoder = Some(again),
-                }
-            } else if let Some((_, file)) = &mut found
-                && !file.is_at_end()
-            {
-                file.push(Bytes::copy_from_slice(piece));
-            }
-            if let Some((_, file)) = &mut found {
-                while let Some(data) = file.pull()? {
-                    bytes.extend_from_slice(&data);
-                }
-            }
-            Ok(())
+fn taken_apart(pieces: &[&[u8]]) -> Result<(Form, Vec<u8>), S3Error> {
+    let malformed = || S3Error::new(S3ErrorCode::MalformedPOSTRequest);
+    let mut decoder = FormDecoder::new(&form_head())?;
+    let mut pieces = pieces.iter();
+    let (form, mut file) = loop {
+        decoder.push(pieces.next().ok_or_else(malformed)?);
+        decoder = match decoder.form()? {
+            Ok(complete) => break complete,
+            Err(again) => again,
         };
-        if failed.is_none() {
-            failed = step().err();
+    };
+    let mut bytes = Vec::new();
+    loop {
+        while let Some(data) = file.pull()? {
+            bytes.extend_from_slice(&data);
         }
-    });
-    match (failed, found) {
-        (Some(error), _) => Err(error.code()),
-        (None, Some((form, file))) => file.finish().map(|()| (form, bytes)).map_err(|error| error.code()),
-        (None, None) => Err(S3ErrorCode::MalformedPOSTRequest),
+        match pieces.next() {
+            Some(piece) if !file.is_at_end() => file.push(Bytes::copy_from_slice(piece)),
+            _ => return file.finish().map(|()| (form, bytes)),
+        }
     }
 }

@@ -103,5 +103,3 @@ impl PayloadMode {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_v2;

@@ -304,3 +304,6 @@ fn query_text<'q>(pairs: impl Iterator<Item = (&'q str, Option<&'q str>)>) -> St
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -205,7 +205,7 @@ impl FormFile {
             if self.ended || (self.held.is_empty() && self.waiting.is_empty()) {
                 return Ok(None);
             }
-            let data = if self.held.is_empty() { self.from_waiting() } else { self.from_held() };
+            let data = if self.held.is_empty() { self.take_waiting() } else { self.take_held() };
             let wants_more = self.waiting.is_empty() && !self.ended;
             self.length += data.len() as u64;
             self.allowed.check_so_far(self.length)?;
@@ -225,7 +225,7 @@ impl FormFile {
         if self.ended { Ok(()) } else { Err(malformed("The body ends before the form.")) }
     }
 
-    fn from_waiting(&mut self) -> Bytes {
+    fn take_waiting(&mut self) -> Bytes {
         match self.boundary.find(&self.waiting) {
             Some(at) => {
                 self.ended = true;
@@ -240,7 +240,7 @@ impl FormFile {
     }
 
     /// Looks where what is held and what has come since meet.
-    fn from_held(&mut self) -> Bytes {
+    fn take_held(&mut self) -> Bytes {
         let reach = (self.boundary.length() - 1).min(self.waiting.len());
         let seam = [&self.held, self.waiting.get(..reach).unwrap_or_default()].concat();
         if let Some(at) = self.boundary.find(&seam) {

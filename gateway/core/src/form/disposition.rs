@@ -47,8 +47,11 @@ pub(super) fn parse_part_head(lines: &[u8]) -> Result<PartHead, S3Error> {
     if named { Ok(head) } else { Err(malformed("A part has no name.")) }
 }
 
-/// The word in front, and the parameters behind it by their lower-case names.
-pub(super) fn parse_parameters(text: &str) -> Result<(&str, Vec<(String, String)>), S3Error> {
+/// By their lower-case names.
+pub(super) type Parameters = Vec<(String, String)>;
+
+/// The word in front, and the parameters behind it.
+pub(super) fn parse_parameters(text: &str) -> Result<(&str, Parameters), S3Error> {
     let (word, mut rest) = text.split_once(';').unwrap_or((text, ""));
     let mut parameters = Vec::new();
     loop {

@@ -1,8 +1,8 @@
 use aws_lc_rs::hmac;
 
-use super::tests::{at, head, head_bytes};
-use super::v2::SourceV2;
 use super::*;
+use crate::auth::tests::{at, head, head_bytes};
+use crate::auth::{Accepts, AuthRequest, parse};
 use crate::dates::parse_http_date;
 use crate::encoding::{Slash, base64_encode, percent_encode};
 use crate::error::{S3Error, S3ErrorCode};
