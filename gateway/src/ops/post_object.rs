@@ -4,15 +4,16 @@
 //! the form's file. What a PUT does and refuses, a form does and refuses.
 
 use gateway_core::auth::PayloadMode;
+use gateway_core::dispatch::S3Operation;
+use gateway_core::encryption::check_headers;
 use gateway_core::form::{Form, FormDecoder, FormFile, Policy, SuccessAction};
 use gateway_core::metadata::refuse_unbuilt_headers;
 use gateway_core::xml::post_response;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::StatusCode;
-use om_api::KeyCommitted;
 use types::{BucketName, ETag, ObjectKey};
 
-use super::put_object::PutObject;
+use super::put_object::{PutObject, Stored};
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply, ReplyBody};
@@ -24,7 +25,7 @@ pub(crate) struct PostObject {
 }
 
 pub(crate) struct Posted {
-    committed: KeyCommitted,
+    stored: Stored,
     bucket: BucketName,
     key: ObjectKey,
     location: String,
@@ -63,16 +64,17 @@ impl Operation for PostObject {
             is_anonymous: cx.who.is_anonymous(),
         };
         refuse_unbuilt_headers(&put)?;
+        check_headers(S3Operation::PutObject, &put)?;
         let put = PutObject::parse(&put)?;
         cx.body.enter(file);
-        let committed = put.run(cx).await?;
-        Ok(Posted { location: location(&head, &key), action: SuccessAction::of(&form), committed, bucket, key })
+        let stored = put.run(cx).await?;
+        Ok(Posted { location: location(&head, &key), action: SuccessAction::of(&form), stored, bucket, key })
     }
 
     fn render(posted: Posted) -> Reply {
-        let Posted { committed, bucket, key, location, action } = posted;
-        let etag = committed.etag;
-        let mut reply = PutObject::render(committed);
+        let Posted { stored, bucket, key, location, action } = posted;
+        let etag = stored.committed.etag;
+        let mut reply = PutObject::render(stored);
         let page = match action {
             SuccessAction::Redirect(target) => {
                 *reply.status_mut() = StatusCode::SEE_OTHER;
