@@ -4,6 +4,8 @@
 //! the form's file. What a PUT does and refuses, a form does and refuses.
 
 use gateway_core::auth::PayloadMode;
+use gateway_core::dispatch::S3Operation;
+use gateway_core::encryption::check_headers;
 use gateway_core::form::{Form, FormDecoder, FormFile, Policy, SuccessAction};
 use gateway_core::metadata::refuse_unbuilt_headers;
 use gateway_core::xml::post_response;
@@ -62,6 +64,7 @@ impl Operation for PostObject {
             is_anonymous: cx.who.is_anonymous(),
         };
         refuse_unbuilt_headers(&put)?;
+        check_headers(S3Operation::PutObject, &put)?;
         let put = PutObject::parse(&put)?;
         cx.body.enter(file);
         let stored = put.run(cx).await?;
