@@ -33,12 +33,16 @@ SECTIONS = {"s3 main": MAIN, "s3 alt": ALT, "s3 tenant": TENANT, "iam": IAM, "ia
 OWNERS = (MAIN, ALT, TENANT)
 
 
+# The suite's own defaults; some of its cases name them outright.
+KMS_KEYS = ["testkey-1", "testkey-2"]
+
+
 def server_config(more=""):
-    """The declarative bootstrap: every user of the suite exists after the start. Its forms, and some of its headers, are signed by
+    """The declarative bootstrap: every user and key of the suite exists after the start. Its forms, and some of its headers, are signed by
     Version 2."""
     gateway = "[gateway]\nsigv2 = true\n"
     more = more.replace("[gateway]\n", gateway, 1) if "[gateway]\n" in more else f"{more}\n{gateway}"
-    lines = []
+    lines = ["[kms]", f"keys = {json.dumps(KMS_KEYS)}", ""]
     for user in SECTIONS.values():
         lines += ["[[user]]"] + [f"{'id' if key == 'user_id' else key} = {json.dumps(value)}" for key, value in user.items()] + [""]
     return more + "\n" + "\n".join(lines)
@@ -53,6 +57,7 @@ def suite_config(host, port, lc_day=None, storage_classes=()):
         config[section] = dict(user)
     # Not us-east-1, which S3 tells as an empty constraint.
     config["s3 main"]["api_name"] = "default"
+    config["s3 main"]["kms_keyid"], config["s3 main"]["kms_keyid2"] = KMS_KEYS
     config["s3 tenant"]["tenant"] = "testx"
     if lc_day is not None:
         config["s3 main"]["lc_debug_interval"] = str(lc_day)

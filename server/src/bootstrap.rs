@@ -1,10 +1,10 @@
-//! Users and buckets that exist after a start: the root administrator, and what the configuration names. Idempotent.
+//! Users, keys and buckets that exist after a start: the root administrator, and what the configuration names. Idempotent.
 
 use std::time::Duration;
 
 use om_api::{
-    AccessKeyId, CreateBucket, CreateBucketRejected, DisplayUser, EnsureUser, KeyPair, ListUsers, Om, Requester, SecretKey,
-    UserId,
+    AccessKeyId, CreateBucket, CreateBucketRejected, CreateKmsKey, DisplayUser, EnsureUser, KeyPair, KmsKeyId, KmsRejected,
+    ListUsers, Om, Requester, SecretKey, UserId,
 };
 use rpc::{CallContext, CallError};
 use runtime::Entropy;
@@ -25,6 +25,8 @@ pub(crate) enum BootstrapError {
     Owner { bucket: BucketName, owner: UserId },
     #[error("bucket {bucket:?}: {why}")]
     Bucket { bucket: BucketName, why: String },
+    #[error("key {key:?}: {why}")]
+    KmsKey { key: KmsKeyId, why: String },
     #[error("looking for an administrator: {0}")]
     Users(String),
 }
@@ -41,6 +43,9 @@ pub(crate) async fn ensure(om: &dyn Om, wanted: &Wanted, entropy: &dyn Entropy) 
     ensure_root(om, wanted.root.clone(), entropy).await?;
     for user in &wanted.users {
         ensure_user(om, user.clone(), entropy).await?;
+    }
+    for key in &wanted.kms_keys {
+        ensure_kms_key(om, key, entropy).await?;
     }
     for (bucket, owner) in &wanted.buckets {
         ensure_bucket(om, bucket, owner, entropy).await?;
@@ -106,6 +111,17 @@ async fn ensure_bucket(om: &dyn Om, bucket: &BucketName, owner: &UserId, entropy
             Err(BootstrapError::Owner { bucket: bucket.clone(), owner: owner.clone() })
         }
         Err(error) => Err(BootstrapError::Bucket { bucket: bucket.clone(), why: told(error) }),
+    }
+}
+
+async fn ensure_kms_key(om: &dyn Om, key: &KmsKeyId, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
+    match om.create_kms_key(context(entropy), CreateKmsKey { by: Requester::System, key: key.clone() }).await {
+        Ok(_) => {
+            info!(%key, "made the key that the configuration names");
+            Ok(())
+        }
+        Err(CallError::Rejected(KmsRejected::Exists)) => Ok(()),
+        Err(error) => Err(BootstrapError::KmsKey { key: key.clone(), why: told(error) }),
     }
 }
 

@@ -143,6 +143,9 @@ pub(crate) enum AdminCommand {
     /// Users
     #[command(subcommand)]
     User(UserCommand),
+    /// The keys behind SSE-KMS
+    #[command(subcommand)]
+    Kms(KmsCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -201,6 +204,20 @@ pub(crate) enum SecretCommand {
         /// Whose; your own if absent
         user: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KmsCommand {
+    /// Every key, and whether it is enabled
+    List,
+    /// Makes a key. It is never deleted, since objects may lie under it
+    Create { name: String },
+    /// Gives a key new material. What it sealed before still opens
+    Rotate { name: String },
+    /// Lets a disabled key serve again
+    Enable { name: String },
+    /// Keeps a key from sealing and opening: objects under it can be neither written nor read
+    Disable { name: String },
 }
 
 #[derive(Debug, Subcommand)]

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::show;
-use crate::cli::{AdminArgs, AdminCommand, DatanodeCommand, GroupCommand, ScmCommand, SecretCommand, UserCommand};
+use crate::cli::{AdminArgs, AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand, UserCommand};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
@@ -73,6 +73,11 @@ fn request(command: &AdminCommand) -> Request {
         }
         None => ask(method, "/secret", answer),
     };
+    let kms_key = |method, name: &String, change| {
+        let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+        let answer = Answer::Fields(&["id", "state", "versions"]);
+        ask(method, &format!("/admin/v1/kms/keys?name={name}{change}"), answer)
+    };
     match command {
         AdminCommand::Status => get("/admin/v1/status", Answer::Fields(&["problems", "om", "scm"])),
         AdminCommand::Om(GroupCommand::Roles) => get("/admin/v1/om/roles", ROLES),
@@ -92,6 +97,11 @@ fn request(command: &AdminCommand) -> Request {
         }
         AdminCommand::Secret(SecretCommand::Revoke { user }) => secret("DELETE", user, Answer::Nothing),
         AdminCommand::User(UserCommand::List) => get("/admin/v1/users", Answer::Rows),
+        AdminCommand::Kms(KmsCommand::List) => get("/admin/v1/kms/keys", Answer::Rows),
+        AdminCommand::Kms(KmsCommand::Create { name }) => kms_key("PUT", name, ""),
+        AdminCommand::Kms(KmsCommand::Rotate { name }) => kms_key("POST", name, "&change=rotate"),
+        AdminCommand::Kms(KmsCommand::Enable { name }) => kms_key("POST", name, "&change=enable"),
+        AdminCommand::Kms(KmsCommand::Disable { name }) => kms_key("POST", name, "&change=disable"),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::admin::routes::failure::Failure;
 use crate::admin::routes::listener::{AdminListener, Trace};
 
 mod failure;
+mod kms;
 mod listener;
 mod members;
 
@@ -110,6 +111,7 @@ fn router(has_operations: bool) -> Router<Arc<Admin>> {
         .route("/admin/v1/scm/containers", get(containers))
         .route("/admin/v1/datanodes", get(datanodes))
         .route("/admin/v1/users", get(users))
+        .route("/admin/v1/kms/keys", any(kms::keys))
 }
 
 type Reply = Result<Json<Value>, Failure>;

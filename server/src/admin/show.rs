@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use crate::cli::{AdminCommand, DatanodeCommand, GroupCommand, ScmCommand, SecretCommand, UserCommand};
+use crate::cli::{AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand, UserCommand};
 
 pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
     match command {
@@ -29,6 +29,10 @@ pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
             text(&answer["secret_key"]),
         ),
         AdminCommand::Secret(SecretCommand::Revoke { .. }) => "the secret was revoked".to_owned(),
+        AdminCommand::Kms(KmsCommand::List) => table(answer, &["id", "state", "versions", "created", "rotated"]),
+        AdminCommand::Kms(_) => {
+            format!("{} is {}, with {} versions", text(&answer["id"]), text(&answer["state"]), answer["versions"])
+        }
         AdminCommand::User(UserCommand::List) => table(answer, &["id", "display_name", "email", "admin", "access_keys"]),
     }
 }

@@ -1,6 +1,7 @@
 //! Answers of the roles as JSON, for the administrator's commands and scripts. Field names are stable.
 
-use om_api::{IssuedSecret, OmOverview, UserInfo};
+use gateway_core::dates::format_iso8601;
+use om_api::{IssuedSecret, KmsKeyInfo, OmOverview, UserInfo};
 use scm_api::{
     ContainerInfo, ContainerState, DatanodeInfo, DatanodeState, PipelineInfo, PipelineState, ReplicaState, ScmOverview,
 };
@@ -38,6 +39,14 @@ fn raft_role(role: RaftRole) -> &'static str {
         RaftRole::Candidate => "candidate",
         RaftRole::Learner => "learner",
     }
+}
+
+/// Its name stands as `id`, as the name of anything does in a table.
+pub(super) fn kms_key(key: &KmsKeyInfo) -> Value {
+    json!({
+        "id": key.key.0, "state": if key.is_enabled { "enabled" } else { "disabled" }, "versions": key.versions,
+        "created": format_iso8601(key.created), "rotated": format_iso8601(key.rotated),
+    })
 }
 
 pub(super) fn om(overview: &OmOverview) -> Value {

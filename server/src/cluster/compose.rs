@@ -83,6 +83,7 @@ pub(crate) fn om_config(config: &Config, replication: Replication, seal: [u8; 32
         block_size: config.om.block_size.0,
         session_lifetime: config.om.session_lifetime.0,
         reclaim_after: config.om.delete_grace.0,
+        default_kms_key: config.kms.default_key.clone(),
         ..om::Config::new(om::MasterKey::new(seal), replication)
     }
 }

@@ -46,6 +46,7 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "datanode.reserve",
     "raft.log_entries",
     "raft.keep_entries",
+    "kms.default_key",
     "log.format",
     "log.level",
     "log.audit",
@@ -179,6 +180,16 @@ mod tests {
         assert_eq!(config.gateway.max_connections, 7);
         assert!(!config.gateway.sigv2);
         assert!(load_text("", &[("TRIOXIDE_GATEWAY_SIGV2", "true")]).expect("good").gateway.sigv2);
+    }
+
+    #[test]
+    fn keys_of_the_key_service_have_usable_names() {
+        let config = load_text("[kms]\nkeys = [\"a\", \"arn:aws:kms:eu:1:key/b\"]\ndefault_key = \"a\"", &[]).expect("good");
+        assert_eq!((config.kms.keys.len(), config.kms.default_key.as_deref()), (2, Some("a")));
+        for wrong in ["keys = [\"a b\"]", "default_key = \"\""] {
+            let error = load_text(&format!("[kms]\n{wrong}"), &[]).expect_err("refused").to_string();
+            assert!(error.contains("not a usable name"), "{error}");
+        }
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(crate) struct Config {
     pub(crate) datanode: DatanodeSection,
     pub(crate) raft: RaftSection,
     pub(crate) log: LogSection,
+    pub(crate) kms: KmsSection,
     /// Users that exist after the start.
     pub(crate) user: Vec<User>,
     /// Buckets that exist after the start.
@@ -177,6 +178,16 @@ impl Default for DatanodeSection {
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+/// The built-in key service behind SSE-KMS.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct KmsSection {
+    /// Keys that exist after the start. One that is not named any more stays.
+    pub(crate) keys: Vec<String>,
+    /// Behind SSE-KMS where neither the request nor its bucket names a key; without it they must.
+    pub(crate) default_key: Option<String>,
 }
 
 /// How much of its log a replicated role keeps. A member that misses what is not kept any more is sent a snapshot.

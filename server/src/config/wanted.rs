@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use om_api::{AccessKeyId, DisplayUser, EnsureUser, KeyPair, SecretKey, UserId};
+use om_api::{AccessKeyId, DisplayUser, EnsureUser, KeyPair, KmsKeyId, SecretKey, UserId};
 use types::BucketName;
 
 use super::{Config, User};
@@ -17,6 +17,7 @@ pub(crate) struct Wanted {
     pub(crate) users: Vec<EnsureUser>,
     /// Each with its owner.
     pub(crate) buckets: Vec<(BucketName, UserId)>,
+    pub(crate) kms_keys: Vec<KmsKeyId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +40,8 @@ pub(crate) enum WantedError {
     BucketName(String),
     #[error("bucket {0:?} stands twice, with different owners")]
     TwoOwners(BucketName),
+    #[error("kms: not a usable name of a key: {0:?}: 1 to 256 letters, digits and - _ . : / @ + =")]
+    KmsKey(String),
 }
 
 impl Wanted {
@@ -69,7 +72,7 @@ impl Wanted {
             }
             users.push(wanted);
         }
-        Ok(Self { root, users, buckets: buckets(config)? })
+        Ok(Self { root, users, buckets: buckets(config)?, kms_keys: kms_keys(config)? })
     }
 }
 
@@ -109,6 +112,16 @@ fn ensured(user: &User) -> Result<EnsureUser, WantedError> {
 
 fn pair(access_key: &str, secret_key: &str) -> KeyPair {
     KeyPair { access_key: AccessKeyId(access_key.to_owned()), secret_key: SecretKey(secret_key.to_owned()) }
+}
+
+/// The default key need not be among them: an administrator may have made it.
+fn kms_keys(config: &Config) -> Result<Vec<KmsKeyId>, WantedError> {
+    let check = |name: &String| {
+        let key = KmsKeyId(name.clone());
+        if key.is_usable() { Ok(key) } else { Err(WantedError::KmsKey(name.clone())) }
+    };
+    config.kms.default_key.as_ref().map(check).transpose()?;
+    config.kms.keys.iter().map(check).collect()
 }
 
 /// Whether an owner exists only the OM knows: a user stays when a later configuration does not name them.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use gateway_core::S3Error;
-use om_api::{Denied, SecretRejected};
+use om_api::{Denied, KmsRejected, SecretRejected};
 use rpc::{CallError, Never};
 use serde_json::json;
 
@@ -46,6 +46,19 @@ impl Rejection for SecretRejected {
     }
 }
 
+impl Rejection for KmsRejected {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Denied(denied) => denied.failure(),
+            Self::NoSuchKey => Failure::new(StatusCode::NOT_FOUND, "NoSuchEntity", self),
+            Self::Exists => Failure::new(StatusCode::CONFLICT, "EntityAlreadyExists", self),
+            Self::BadName => Failure::new(StatusCode::BAD_REQUEST, "InvalidArgument", self),
+            Self::TooManyVersions => Failure::new(StatusCode::CONFLICT, "LimitExceeded", self),
+            Self::Conflict => Failure::new(StatusCode::CONFLICT, "OperationAborted", self),
+        }
+    }
+}
+
 impl Rejection for om_api::TransferRejected {
     fn failure(self) -> Failure {
         match self {
@@ -77,6 +90,10 @@ impl Failure {
 
     pub(super) fn method() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "the method is not allowed here")
+    }
+
+    pub(super) fn argument(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidArgument", message)
     }
 
     /// Of an answer that no route of ours gave.
