@@ -6,6 +6,7 @@ mod attributes;
 mod bucket_config;
 mod complete_multipart_upload;
 mod copy_object;
+mod cors_preflight;
 mod create_bucket;
 mod create_multipart_upload;
 mod delete_bucket;
@@ -71,6 +72,7 @@ pub(crate) fn perform<'a>(
         S3Operation::AppendObject => run::<append_object::AppendObject>(request, cx).boxed(),
         S3Operation::CompleteMultipartUpload => run::<complete_multipart_upload::CompleteMultipartUpload>(request, cx).boxed(),
         S3Operation::CopyObject => run::<copy_object::CopyObject>(request, cx).boxed(),
+        S3Operation::CorsPreflight => run::<cors_preflight::CorsPreflight>(request, cx).boxed(),
         S3Operation::CreateBucket => run::<create_bucket::CreateBucket>(request, cx).boxed(),
         S3Operation::CreateMultipartUpload => run::<create_multipart_upload::CreateMultipartUpload>(request, cx).boxed(),
         S3Operation::DeleteBucket => run::<delete_bucket::DeleteBucket>(request, cx).boxed(),
@@ -155,8 +157,7 @@ pub(crate) fn perform<'a>(
         S3Operation::PutBucketRequestPayment => run::<bucket_config::PutConfig<RequestPayment>>(request, cx).boxed(),
         S3Operation::PutBucketTagging => run::<bucket_config::PutConfig<BucketTags>>(request, cx).boxed(),
         S3Operation::PutBucketWebsite => run::<bucket_config::PutConfig<WebsiteConfiguration>>(request, cx).boxed(),
-        S3Operation::CorsPreflight
-        | S3Operation::CreateBucketMetadataConfiguration
+        S3Operation::CreateBucketMetadataConfiguration
         | S3Operation::CreateBucketMetadataTableConfiguration
         | S3Operation::CreateSession
         | S3Operation::DeleteBucketAnalyticsConfiguration
@@ -194,9 +195,5 @@ pub(crate) fn perform<'a>(
 
 /// A stranger learns nothing of what is there; whoever signed learns that it is not built. A preflight cannot be signed.
 fn not_built(operation: S3Operation, request: &S3Request) -> S3Error {
-    if request.is_anonymous && operation != S3Operation::CorsPreflight {
-        S3ErrorCode::AccessDenied.into()
-    } else {
-        S3Error::not_implemented(operation.name())
-    }
+    if request.is_anonymous { S3ErrorCode::AccessDenied.into() } else { S3Error::not_implemented(operation.name()) }
 }

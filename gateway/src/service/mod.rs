@@ -3,6 +3,7 @@
 //! The order is fixed: the head is taken apart, authenticated, dispatched, performed. Every answer, also that of a panic,
 //! carries the request's id; every request ends in one audit line.
 
+pub(crate) mod cors;
 mod refusal;
 
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use crate::ops;
 use crate::rejections::{call_failed, no_such_bucket};
 use crate::reply::{self, Reply, ReplyBody};
 
+use cors::CrossOrigin;
 pub(crate) use refusal::refuse;
 
 /// Names and values of all headers together. S3 takes 8 KiB; user metadata and long tokens must fit beside each other.
@@ -69,7 +71,7 @@ pub(crate) async fn handle(
     let outcome = answer.unwrap_or_else(|_| {
         error!(request_id, "a request panicked");
         metrics::counter!("gateway_panics_total").increment(1);
-        Outcome { result: Err(S3ErrorCode::InternalError.into()), reusable: false }
+        Outcome { result: Err(S3ErrorCode::InternalError.into()), cross_origin: HeaderMap::new(), reusable: false }
     });
     let mut reply = outcome.result.unwrap_or_else(|error| {
         record.error = Some(error.code().as_str());
@@ -77,6 +79,7 @@ pub(crate) async fn handle(
         error_reply(&error, answering, is_head)
     });
     let headers = reply.headers_mut();
+    headers.extend(outcome.cross_origin);
     reply::set(headers, "x-amz-request-id", &request_id);
     reply::set(headers, "x-amz-id-2", &shared.host_id);
     headers.insert(header::SERVER, HeaderValue::from_static("Trioxide"));
@@ -89,6 +92,8 @@ pub(crate) async fn handle(
 
 struct Outcome {
     result: Result<Reply, S3Error>,
+    /// For a page of another origin.
+    cross_origin: HeaderMap,
     /// The request was read to its end, so that another can follow it.
     reusable: bool,
 }
@@ -99,8 +104,11 @@ async fn respond(shared: &Arc<Shared>, ids: CallIds, request: http::Request<Inco
         head.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     if head.extensions.get::<DoublyFramed>().is_some() || !framing_is_plain(&head.headers) {
         // Whoever stands in front of us may see another end of this request than we do: nothing may follow it.
-        return Outcome { result: Err(S3Error::invalid_request("The framing of the request is not valid.")), reusable: false };
+        let result = Err(S3Error::invalid_request("The framing of the request is not valid."));
+        return Outcome { result, cross_origin: HeaderMap::new(), reusable: false };
     }
+    let from = CrossOrigin::of(&head.method, &head.headers).filter(|_| head.method != Method::OPTIONS);
+    let call_ids = ids.clone();
     let drain = if matches!(head.method, Method::PUT | Method::POST) { DRAIN_UPLOAD } else { DRAIN };
     let mut body = RequestBody::new(body, shared.config.idle_timeout, expects_continue);
     let result = match admit(shared, &ids, head, record).await {
@@ -116,9 +124,13 @@ async fn respond(shared: &Arc<Shared>, ids: CallIds, request: http::Request<Inco
             result
         }
     };
+    let cross_origin = match (&from, &record.bucket) {
+        (Some(from), Some(bucket)) => cors::headers(shared, &call_ids, bucket, from).await,
+        (Some(_), None) | (None, _) => HeaderMap::new(),
+    };
     record.bytes_in = body.received();
     body.drain(drain, DRAIN_TIME).await;
-    Outcome { result, reusable: body.is_reusable() }
+    Outcome { result, cross_origin, reusable: body.is_reusable() }
 }
 
 /// One way to tell where the body ends, in the one form that everybody reads alike. A length beside it is not left in the
@@ -146,7 +158,11 @@ async fn admit(
     let mut head = RequestHead::parse(head.method, &head.uri, head.headers, &shared.addressing)?;
     record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
     record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
-    let who = shared.authenticator.authenticate(&head, ids.next()).await?;
+    let who = if head.method == Method::OPTIONS {
+        Authentication::of_nobody()
+    } else {
+        shared.authenticator.authenticate(&head, ids.next()).await?
+    };
     name_requester(record, &who);
     head.adopt_headers_of_query()?;
     let operation = dispatch(&head)?;

@@ -33,6 +33,8 @@ macro_rules! codes {
 
 codes! {
     AccessControlListNotSupported = BAD_REQUEST, "The bucket does not allow ACLs.";
+    AccessForbidden = FORBIDDEN,
+        "CORSResponse: This CORS request is not allowed. No rule of the bucket allows its origin, method and headers.";
     AccessDenied = FORBIDDEN, "Access Denied";
     AuthorizationHeaderMalformed = BAD_REQUEST, "The authorization header that you provided is not valid.";
     AuthorizationQueryParametersError = BAD_REQUEST, "The authorization query parameters that you provided are not valid.";
