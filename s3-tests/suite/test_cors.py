@@ -17,7 +17,8 @@ def page(server, s3, bucket):
     s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": RULES})
 
     def page(method, origin=None, asks=None, sends=None, key=None):
-        headers = [(name, value) for name, value in (("origin", origin), ("access-control-request-method", asks),
+        host = [("host", server.endpoint.removeprefix("http://"))]
+        headers = host + [(name, value) for name, value in (("origin", origin), ("access-control-request-method", asks),
                                                      ("access-control-request-headers", sends)) if value]
         return exchange(server.endpoint, Request(method, path_of(bucket, key) if key else path_of(bucket), headers=headers))
     return page
