@@ -70,6 +70,7 @@ impl OmService {
         type Rejected = api::CreateBucketRejected;
         let volume = request.volume.unwrap_or_else(VolumeName::s3v);
         let named_owner = request.owner.map(IntoCore::into_core);
+        let by_system = matches!(request.by, api::Requester::System);
         let is_placed = named_owner.is_some() || volume != VolumeName::s3v();
         let asked_acl = request.by.context().and_then(|context| context.acl.as_ref());
         let (owner, acl) = self
@@ -90,6 +91,7 @@ impl OmService {
         if acl.is_some() && request.ownership == Some(ObjectOwnership::BucketOwnerEnforced) {
             return Err(CallError::Rejected(Rejected::AclWithoutAcls));
         }
+        let (name, of) = (request.bucket.clone(), owner.clone());
         let command = om_core::CreateBucket {
             volume,
             name: request.bucket,
@@ -109,6 +111,15 @@ impl OmService {
                 Ok(bucket) => show(bucket),
                 Err(CallError::Rejected(CreateBucketRejected::OwnedByYou(bucket))) => {
                     Err(CallError::Rejected(Rejected::OwnedByYou(Box::new(show(*bucket)?))))
+                }
+                // What a configuration names has to be there, whatever its owner has made of it since.
+                Err(CallError::Rejected(CreateBucketRejected::Exists)) if by_system => {
+                    match find_bucket(tables, &name).map_err(|fault| CallError::from(Stop::Fault(fault)))? {
+                        Some(bucket) if bucket.owner == of => {
+                            Err(CallError::Rejected(Rejected::OwnedByYou(Box::new(show(bucket)?))))
+                        }
+                        _ => Err(CallError::Rejected(Rejected::Exists)),
+                    }
                 }
                 Err(error) => Err(error.map_rejection(|rejected| match rejected {
                     CreateBucketRejected::Exists | CreateBucketRejected::OwnedByYou(_) => Rejected::Exists,
