@@ -46,7 +46,7 @@ impl Authentication {
     }
 
     pub(crate) fn is_anonymous(&self) -> bool {
-        self.by == Requester::Anonymous
+        matches!(self.by, Requester::Anonymous { .. })
     }
 }
 
@@ -119,7 +119,7 @@ impl Authenticator {
     async fn judge(&self, head: &RequestHead, parsed: AuthRequest, request: RequestId) -> Result<Authentication, S3Error> {
         let signed = match parsed {
             AuthRequest::Anonymous(payload) => {
-                return Ok(Authentication { by: Requester::Anonymous, user: None, payload, verified: None });
+                return Ok(Authentication { by: Requester::anonymous(), user: None, payload, verified: None });
             }
             AuthRequest::SignedV2(signed) => return self.judge_v2(head, &signed, request).await,
             AuthRequest::Signed(signed) => signed,
@@ -131,7 +131,7 @@ impl Authenticator {
         let (key, verified) = self.verify(asked, |key| signed.verify(head, key)).await?;
         let access_key = AccessKeyId(signed.access_key.clone());
         Ok(Authentication {
-            by: Requester::Signed { access_key, secret_version: key.secret_version },
+            by: Requester::signed(access_key, key.secret_version),
             user: Some(key.user),
             payload: signed.payload,
             verified: Some(verified),
@@ -161,7 +161,7 @@ impl Authenticator {
         let texts = texts.into_iter().map(Into::into).collect();
         let asked = SignatureV2 { access_key: access_key.clone(), texts, signature: *signature.as_bytes() };
         match self.om.verify_v2(cx, asked).await {
-            Ok(SignerV2 { secret_version, user }) => Ok(Some((Requester::Signed { access_key, secret_version }, user))),
+            Ok(SignerV2 { secret_version, user }) => Ok(Some((Requester::signed(access_key, secret_version), user))),
             Err(CallError::Rejected(SignatureV2Rejected::Mismatch)) => Ok(None),
             Err(CallError::Rejected(SignatureV2Rejected::NoSuchAccessKey)) => Err(no_such_access_key(&access_key.0)),
             Err(failure) => Err(call_failed(&failure)),
@@ -176,7 +176,7 @@ impl Authenticator {
     /// Who signed a form's policy. What the policy says is not looked at here.
     pub(crate) async fn authenticate_form(&self, form: &Form, request: RequestId) -> Result<Authentication, S3Error> {
         let (by, user) = match FormSignature::parse(form, self.accepts)? {
-            FormSignature::Anonymous => (Requester::Anonymous, None),
+            FormSignature::Anonymous => (Requester::anonymous(), None),
             FormSignature::V4(signed) => {
                 let now = self.clock.now();
                 signed.check(now, &self.region)?;
@@ -184,7 +184,7 @@ impl Authenticator {
                 let asked = Asked { access_key: &signed.access_key, scope: &signed.scope, now, request };
                 let (key, ()) = self.verify(asked, |key| signed.verify(key)).await?;
                 let access_key = AccessKeyId(signed.access_key.clone());
-                (Requester::Signed { access_key, secret_version: key.secret_version }, Some(key.user))
+                (Requester::signed(access_key, key.secret_version), Some(key.user))
             }
             FormSignature::V2(signed) => {
                 refuse_token(signed.session_token.as_deref())?;

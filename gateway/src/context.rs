@@ -101,9 +101,12 @@ impl OpContext {
     pub(crate) fn denied(&self, why: Denied) -> S3Error {
         let access_key = match &self.who.by {
             Requester::Signed { access_key, .. } => Some(access_key),
-            Requester::Anonymous | Requester::System => None,
+            Requester::Anonymous { .. } | Requester::System => None,
         };
         match (why, access_key) {
+            (Denied::AclNotSupported, _) => S3ErrorCode::AccessControlListNotSupported.into(),
+            (Denied::UnknownGrantee, _) => S3Error::with_message(S3ErrorCode::InvalidArgument, "Invalid id"),
+            (Denied::UnknownEmail, _) => S3ErrorCode::UnresolvableGrantByEmailAddress.into(),
             (Denied::AccessDenied, _) | (_, None) => S3ErrorCode::AccessDenied.into(),
             (Denied::NoSuchAccessKey, Some(key)) => {
                 self.shared.authenticator.forget(key);

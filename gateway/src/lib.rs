@@ -13,6 +13,7 @@ mod authenticator;
 mod config;
 mod context;
 mod data;
+mod facts;
 mod front;
 mod operation;
 mod ops;

@@ -11,6 +11,7 @@ mod background;
 mod blocks;
 mod config;
 mod convert;
+mod guards;
 mod ids;
 mod keys;
 mod machine;

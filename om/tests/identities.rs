@@ -79,7 +79,7 @@ async fn a_user_makes_their_own_secret_and_an_administrator_anybodys() {
     assert_eq!(second, Err(CallError::Rejected(SecretRejected::SecretExists)));
 
     let key = node.om.signing_key(common::cx(), signing(&issued.pair.access_key)).await.expect("known");
-    let eve = Requester::Signed { access_key: issued.pair.access_key, secret_version: key.secret_version };
+    let eve = Requester::signed(issued.pair.access_key, key.secret_version);
     let own = RevokeSecret { by: eve, user: None };
     node.om.revoke_secret(common::cx(), own).await.expect("one's own");
     assert_eq!(node.om.authorise_admin(common::cx(), root).await, Ok(()));
@@ -186,7 +186,7 @@ async fn a_signature_by_version_2_is_judged_where_the_secret_is() {
     let good = claim("AKada", "GET\n\n\ndate\n/b/k", "secret-of-ada");
     let signer = node.om.verify_v2(cx(), good.clone()).await.expect("the right secret");
     assert_eq!(signer.user.id, UserId("ada".into()));
-    let by = Requester::Signed { access_key: AccessKeyId("AKada".into()), secret_version: signer.secret_version };
+    let by = Requester::signed(AccessKeyId("AKada".into()), signer.secret_version);
     assert_eq!(by, ada);
     for (bad, why) in [
         (claim("AKada", "GET\n\n\ndate\n/b/other", "secret-of-ada"), SignatureV2Rejected::Mismatch),

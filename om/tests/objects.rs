@@ -126,9 +126,9 @@ async fn strangers_and_the_anonymous_are_refused_and_a_missing_bucket_is_missing
     let root = node.ensure(ROOT, true).await;
     let denied = Err(CallError::Rejected(LookupRejected::Denied(Denied::AccessDenied)));
     assert_eq!(node.look_up(&bob, "photos", "cat.jpg").await, denied);
-    assert_eq!(node.look_up(&Requester::Anonymous, "photos", "cat.jpg").await, denied);
+    assert_eq!(node.look_up(&Requester::anonymous(), "photos", "cat.jpg").await, denied);
     assert!(node.look_up(&root, "photos", "cat.jpg").await.is_ok());
-    let missing = node.look_up(&Requester::Anonymous, "nothing", "cat.jpg").await;
+    let missing = node.look_up(&Requester::anonymous(), "nothing", "cat.jpg").await;
     assert_eq!(missing, Err(CallError::Rejected(LookupRejected::NoSuchBucket)));
     node.stop().await;
 }

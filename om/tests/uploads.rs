@@ -51,7 +51,8 @@ async fn put_part(node: &Node, by: &Requester, at: &str, upload: UploadId, n: u6
 }
 
 async fn parts(node: &Node, by: &Requester, at: &str, upload: UploadId) -> PartPage {
-    let list = ListParts { by: by.clone(), bucket: bucket("photos"), key: key(at), upload, after: 0, limit: 10_000 };
+    let list =
+        ListParts { by: by.clone(), bucket: bucket("photos"), key: key(at), upload, after: 0, limit: 10_000, to_write: false };
     node.om.list_parts(cx(), list).await.expect("the upload is known")
 }
 

@@ -98,8 +98,15 @@ async fn ensure_user(om: &dyn Om, user: EnsureUser, entropy: &dyn Entropy) -> Re
 
 async fn ensure_bucket(om: &dyn Om, bucket: &BucketName, owner: &UserId, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
     let by = Requester::System;
-    let request =
-        CreateBucket { by, bucket: bucket.clone(), location: None, volume: None, owner: Some(owner.clone()), object_lock: false };
+    let request = CreateBucket {
+        by,
+        bucket: bucket.clone(),
+        location: None,
+        volume: None,
+        owner: Some(owner.clone()),
+        object_lock: false,
+        ownership: None,
+    };
     match om.create_bucket(context(entropy), request).await {
         Ok(_) => {
             info!(%bucket, "made the bucket that the configuration names");

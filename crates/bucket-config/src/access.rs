@@ -1,6 +1,7 @@
-//! What bounds the access to a bucket: the block on public access, and who owns what others put into it.
+//! Who may reach a bucket: its policy and its ACL, the block on public access, and who owns what others put into it.
 
 use minicbor::{Decode, Encode};
+use types::Acl;
 
 use crate::Invalid;
 
@@ -65,5 +66,34 @@ impl ObjectOwnership {
 impl OwnershipControls {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         Ok(())
+    }
+}
+
+/// A policy as it was given, letter by letter. What it says is read by who decides by it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BucketPolicy {
+    #[n(0)]
+    pub text: String,
+    /// Whoever set it confirmed that it may keep themselves from changing it: else the bucket's owner always can.
+    #[n(1)]
+    pub binds_owner: bool,
+}
+
+impl BucketPolicy {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        if self.text.is_empty() { Err(Invalid::Policy("Policies must be valid JSON".into())) } else { Ok(()) }
+    }
+}
+
+/// The ACL of a bucket, its grantees known.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BucketAcl {
+    #[n(0)]
+    pub acl: Acl,
+}
+
+impl BucketAcl {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        if self.acl.grants.len() > Acl::MAX_GRANTS { Err(Invalid::Schema) } else { Ok(()) }
     }
 }

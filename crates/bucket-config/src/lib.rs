@@ -19,7 +19,7 @@ pub mod tagging;
 pub mod website;
 mod wildcard;
 
-pub use access::{OwnershipControls, PublicAccessBlock};
+pub use access::{BucketAcl, BucketPolicy, OwnershipControls, PublicAccessBlock};
 pub use cors::CorsConfiguration;
 pub use encryption::EncryptionConfiguration;
 pub use lifecycle::LifecycleConfiguration;
@@ -31,6 +31,13 @@ pub use website::WebsiteConfiguration;
 pub use wildcard::Wildcard;
 
 use minicbor::{Decode, Encode};
+
+impl ConfigKind {
+    /// Whether it has a say in who may reach the bucket.
+    pub fn guards(self) -> bool {
+        matches!(self, Self::Policy | Self::Acl | Self::PublicAccessBlock | Self::OwnershipControls)
+    }
+}
 
 /// Why a document is none that S3 takes. The text is for whoever sent it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -50,6 +57,9 @@ pub enum Invalid {
     #[n(3)]
     #[error("{0}")]
     Tag(#[n(0)] String),
+    #[n(4)]
+    #[error("{0}")]
+    Policy(#[n(0)] String),
 }
 
 impl Invalid {
@@ -155,9 +165,10 @@ documents:
     9 PublicAccessBlock(PublicAccessBlock);
     10 OwnershipControls(OwnershipControls);
     11 Acceleration(Acceleration);
+    12 Policy(BucketPolicy);
+    13 Acl(BucketAcl);
 // They are asked for all the same, under permissions of their own.
 never_set:
-    12 Policy;
     40 Replication;
     41 Analytics;
     42 Inventory;

@@ -4,6 +4,7 @@
 //! encoding (CBOR with numbered fields), used on the wire, in the Raft log and in rows alike: a field number is never
 //! reused, an unknown field is skipped, a new field is an `Option` or has a default.
 
+mod acl;
 mod block;
 mod checksum;
 mod ids;
@@ -13,6 +14,7 @@ mod raft;
 pub mod sealed;
 mod time;
 
+pub use acl::{Acl, AclGroup, AclPermission, AclRequest, CannedAcl, Grant, GrantRequest, Grantee, GranteeName};
 pub use block::{BlockId, BlockLocation, Endpoint, Replica, Replication};
 pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, InvalidChecksum, Md5};
 pub use ids::{

@@ -180,24 +180,13 @@ const LOCK_HEADERS: [&str; 3] = ["x-amz-object-lock-mode", "x-amz-object-lock-re
 pub fn refuse_unbuilt_headers(head: &RequestHead) -> Result<(), S3Error> {
     for name in head.headers.keys() {
         let name = name.as_str();
-        let unbuilt = name.starts_with("x-amz-grant-")
-            || (name.starts_with("x-amz-object-lock-") && !LOCK_HEADERS.contains(&name))
-            || matches!(
-                name,
-                "x-amz-mfa" | "x-amz-object-ownership" | "x-amz-bucket-namespace" | "x-amz-object-annotation-directive"
-            );
+        let unbuilt = (name.starts_with("x-amz-object-lock-") && !LOCK_HEADERS.contains(&name))
+            || matches!(name, "x-amz-mfa" | "x-amz-bucket-namespace" | "x-amz-object-annotation-directive");
         if unbuilt {
             return Err(S3Error::not_implemented(&format!("The header {name}")));
         }
     }
-    match head.header("x-amz-acl")?.as_deref() {
-        None | Some("" | "private" | "bucket-owner-full-control") => Ok(()),
-        Some(
-            "public-read" | "public-read-write" | "authenticated-read" | "aws-exec-read" | "bucket-owner-read"
-            | "log-delivery-write",
-        ) => Err(S3Error::not_implemented("An ACL other than private")),
-        Some(other) => Err(S3Error::invalid_argument("The canned ACL is not valid", "x-amz-acl", other)),
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -282,14 +271,13 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_said_and_not_ignored() {
-        for (name, value) in [("x-amz-grant-read", "id=x"), ("x-amz-acl", "public-read")] {
+        for (name, value) in [("x-amz-mfa", "1 2"), ("x-amz-object-lock-other", "x")] {
             assert_eq!(
                 code(refuse_unbuilt_headers(&head(&[(name, value.as_bytes())], ""))),
                 S3ErrorCode::NotImplemented,
                 "{name}"
             );
         }
-        assert_eq!(code(refuse_unbuilt_headers(&head(&[("x-amz-acl", b"bogus")], ""))), S3ErrorCode::InvalidArgument);
         assert!(refuse_unbuilt_headers(&head(&[("x-amz-acl", b"private"), ("x-amz-meta-a", b"b")], "")).is_ok());
         assert_eq!(code(check_storage_class(&head(&[("x-amz-storage-class", b"GLACIER")], ""))), S3ErrorCode::NotImplemented);
         assert_eq!(code(check_storage_class(&head(&[("x-amz-storage-class", b"FAST")], ""))), S3ErrorCode::InvalidStorageClass);

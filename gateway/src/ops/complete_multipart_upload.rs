@@ -17,7 +17,7 @@ use types::{BucketName, ChecksumAlgorithm, ChecksumType, ETag, Md5, ObjectKey, P
 
 use super::attributes::parse_write_condition;
 use super::encryption::{Shown, check_key};
-use super::list_parts::list_parts;
+use super::list_parts::{Purpose, list_parts};
 use super::upload_part::upload_id;
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
@@ -169,7 +169,7 @@ impl CompleteMultipartUpload {
         let mut stored = BTreeMap::new();
         let mut after = None;
         loop {
-            let page = list_parts(cx, &self.bucket, &self.key, self.upload, after, PAGE).await?;
+            let page = list_parts(cx, &self.bucket, &self.key, self.upload, after, PAGE, Purpose::Write).await?;
             after = page.parts.last().map(|part| part.number);
             stored.extend(page.parts.into_iter().map(|part| (part.number, part)));
             if !page.more || after.is_none() || after >= last {

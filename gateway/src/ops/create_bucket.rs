@@ -1,5 +1,6 @@
 //! `CreateBucket`.
 
+use bucket_config::access::ObjectOwnership;
 use gateway_core::payload::PayloadPlan;
 use gateway_core::xml::{CreateBucketConfiguration, MAX_SMALL_BODY};
 use gateway_core::{S3Error, S3ErrorCode};
@@ -15,11 +16,17 @@ use crate::reply::{self, Reply};
 
 /// A location is a label that is given back; it is no place.
 const MAX_LOCATION: usize = 64;
+const OWNERSHIP: &str = "x-amz-object-ownership";
+
+fn wrong_ownership(text: &str) -> S3Error {
+    S3Error::invalid_argument("Invalid x-amz-object-ownership header", OWNERSHIP, text)
+}
 
 pub(crate) struct CreateBucket {
     bucket: BucketName,
     plan: PayloadPlan,
     object_lock: bool,
+    ownership: Option<ObjectOwnership>,
 }
 
 impl Operation for CreateBucket {
@@ -35,7 +42,9 @@ impl Operation for CreateBucket {
                 return Err(S3Error::invalid_argument(why, "x-amz-bucket-object-lock-enabled", other));
             }
         };
-        Ok(Self { bucket: request.bucket()?, plan: request.bodyless_plan()?, object_lock })
+        let ownership =
+            request.header(OWNERSHIP)?.map(|text| ObjectOwnership::parse(&text).ok_or_else(|| wrong_ownership(&text)));
+        Ok(Self { bucket: request.bucket()?, plan: request.bodyless_plan()?, object_lock, ownership: ownership.transpose()? })
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<BucketName, S3Error> {
@@ -53,6 +62,7 @@ impl Operation for CreateBucket {
             volume: None,
             owner: None,
             object_lock: self.object_lock,
+            ownership: self.ownership,
         };
         match cx.om().create_bucket(cx.call(), request).await {
             // Made again by its owner it is as it was; S3 has answered so since its first region.
@@ -60,6 +70,9 @@ impl Operation for CreateBucket {
             Err(CallError::Rejected(CreateBucketRejected::Denied(why))) => Err(cx.denied(why)),
             Err(CallError::Rejected(CreateBucketRejected::Exists)) => {
                 Err(S3Error::new(S3ErrorCode::BucketAlreadyExists).field("BucketName", self.bucket.as_str()))
+            }
+            Err(CallError::Rejected(CreateBucketRejected::AclWithoutAcls)) => {
+                Err(S3ErrorCode::InvalidBucketAclWithObjectOwnership.into())
             }
             Err(CallError::Rejected(CreateBucketRejected::TooMany)) => Err(S3ErrorCode::TooManyBuckets.into()),
             Err(failure) => Err(call_failed(&failure)),

@@ -1,12 +1,11 @@
-//! `GetBucketAcl`: nobody has been given anything yet, so that the owner has all.
+//! `GetBucketAcl`.
 
-use gateway_core::{S3Error, xml};
+use gateway_core::S3Error;
 use http::StatusCode;
-use om_api::BucketPurpose;
+use om_api::AclOf;
 use types::BucketName;
 
-use super::attributes::owner;
-use super::head_bucket::get_bucket;
+use super::acls;
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply};
@@ -23,8 +22,7 @@ impl Operation for GetBucketAcl {
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<String, S3Error> {
-        let info = get_bucket(cx, &self.bucket, BucketPurpose::Acl).await?;
-        Ok(xml::private_acl(&owner(&info.owner)))
+        Ok(acls::to_xml(&acls::get(cx, &self.bucket, AclOf::Bucket).await?))
     }
 
     fn render(document: String) -> Reply {

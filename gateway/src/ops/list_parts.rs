@@ -36,7 +36,7 @@ impl Operation for ListParts {
 
     async fn run(self, cx: &mut OpContext) -> Result<String, S3Error> {
         let Self { bucket, key, upload, asked, customer } = &self;
-        let page = list_parts(cx, bucket, key, *upload, asked.after, asked.max_parts).await?;
+        let page = list_parts(cx, bucket, key, *upload, asked.after, asked.max_parts, Purpose::List).await?;
         if page.upload.completed.is_some() {
             // Kept only to answer a second completion; to all others it is gone.
             return Err(no_such_upload(upload));
@@ -71,6 +71,13 @@ impl Operation for ListParts {
     }
 }
 
+/// Why the parts are listed: who may write into an upload need not be allowed to look at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    List,
+    Write,
+}
+
 pub(super) async fn list_parts(
     cx: &OpContext,
     bucket: &BucketName,
@@ -78,9 +85,10 @@ pub(super) async fn list_parts(
     upload: UploadId,
     after: Option<PartNumber>,
     limit: u32,
+    purpose: Purpose,
 ) -> Result<PartPage, S3Error> {
     let (bucket, key, after) = (bucket.clone(), key.clone(), after.map_or(0, PartNumber::get));
-    let request = om_api::ListParts { by: cx.by(), bucket, key, upload, after, limit };
+    let request = om_api::ListParts { by: cx.by(), bucket, key, upload, after, limit, to_write: purpose == Purpose::Write };
     let bucket = request.bucket.clone();
     match cx.om().list_parts(cx.call(), request).await {
         Ok(page) => Ok(page),

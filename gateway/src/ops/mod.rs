@@ -1,6 +1,7 @@
 //! One file an operation, and the list of those that are not built.
 
 mod abort_multipart_upload;
+mod acls;
 mod append_object;
 mod attributes;
 mod bucket_config;
@@ -18,6 +19,7 @@ mod get_bucket_acl;
 mod get_bucket_location;
 mod get_bucket_versioning;
 mod get_object;
+mod get_object_acl;
 mod get_object_attributes;
 mod get_object_legal_hold;
 mod get_object_lock_configuration;
@@ -35,8 +37,10 @@ mod list_parts;
 mod object_reading;
 mod page;
 mod post_object;
+mod put_bucket_acl;
 mod put_bucket_versioning;
 mod put_object;
+mod put_object_acl;
 mod put_object_legal_hold;
 mod put_object_lock_configuration;
 mod put_object_retention;
@@ -110,7 +114,14 @@ pub(crate) fn perform<'a>(
         S3Operation::RenameObject => run::<rename_object::RenameObject>(request, cx).boxed(),
         S3Operation::UploadPart => run::<upload_part::UploadPart>(request, cx).boxed(),
         S3Operation::UploadPartCopy => run::<upload_part_copy::UploadPartCopy>(request, cx).boxed(),
+        S3Operation::GetObjectAcl => run::<get_object_acl::GetObjectAcl>(request, cx).boxed(),
+        S3Operation::PutObjectAcl => run::<put_object_acl::PutObjectAcl>(request, cx).boxed(),
         // What is set on buckets.
+        S3Operation::DeleteBucketPolicy => run::<bucket_config::DeletePolicy>(request, cx).boxed(),
+        S3Operation::PutBucketAcl => run::<put_bucket_acl::PutBucketAcl>(request, cx).boxed(),
+        S3Operation::PutBucketOwnershipControls => run::<bucket_config::PutConfig<OwnershipControls>>(request, cx).boxed(),
+        S3Operation::PutBucketPolicy => run::<bucket_config::PutPolicy>(request, cx).boxed(),
+        S3Operation::PutPublicAccessBlock => run::<bucket_config::PutConfig<PublicAccessBlock>>(request, cx).boxed(),
         S3Operation::DeleteBucketCors => run::<bucket_config::DeleteConfig<CorsConfiguration>>(request, cx).boxed(),
         S3Operation::DeleteBucketEncryption => run::<bucket_config::DeleteConfig<EncryptionConfiguration>>(request, cx).boxed(),
         S3Operation::DeleteBucketLifecycle => run::<bucket_config::DeleteConfig<LifecycleConfiguration>>(request, cx).boxed(),
@@ -166,24 +177,17 @@ pub(crate) fn perform<'a>(
         | S3Operation::DeleteBucketMetadataConfiguration
         | S3Operation::DeleteBucketMetadataTableConfiguration
         | S3Operation::DeleteBucketMetricsConfiguration
-        | S3Operation::DeleteBucketPolicy
         | S3Operation::DeleteBucketReplication
         | S3Operation::DeleteObjectAnnotation
-        | S3Operation::GetObjectAcl
         | S3Operation::GetObjectAnnotation
         | S3Operation::ListObjectAnnotations
         | S3Operation::PutBucketAbac
-        | S3Operation::PutBucketAcl
         | S3Operation::PutBucketAnalyticsConfiguration
         | S3Operation::PutBucketIntelligentTieringConfiguration
         | S3Operation::PutBucketInventoryConfiguration
         | S3Operation::PutBucketMetricsConfiguration
-        | S3Operation::PutBucketOwnershipControls
-        | S3Operation::PutBucketPolicy
         | S3Operation::PutBucketReplication
-        | S3Operation::PutObjectAcl
         | S3Operation::PutObjectAnnotation
-        | S3Operation::PutPublicAccessBlock
         | S3Operation::RestoreObject
         | S3Operation::SelectObjectContent
         | S3Operation::UpdateBucketMetadataAnnotationTableConfiguration

@@ -15,6 +15,7 @@ use types::{BucketName, ETag, ObjectKey};
 
 use super::put_object::{PutObject, Stored};
 use crate::context::OpContext;
+use crate::facts;
 use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply, ReplyBody};
 
@@ -54,15 +55,15 @@ impl Operation for PostObject {
         let (form, mut file) = read_form(decoder, cx).await?;
         let key = form.key()?;
         cx.key = Some(key.clone());
+        let around = cx.who.by.context().cloned().unwrap_or_default();
         cx.who = cx.shared.authenticator.authenticate_form(&form, cx.ids.next()).await?;
         if let Some(policy) = form.get("policy") {
             file.allow(Policy::parse(policy)?.check(&form, &bucket, cx.shared.clock.now())?);
         }
-        let put = S3Request {
-            head: form.to_put(bucket.clone(), &head)?,
-            payload: PayloadMode::Unsigned,
-            is_anonymous: cx.who.is_anonymous(),
-        };
+        let put_head = form.to_put(bucket.clone(), &head)?;
+        let facts = facts::of_form(&form, &put_head, around, cx.shared.clock.now())?;
+        cx.who.by = cx.who.by.clone().with_context(facts);
+        let put = S3Request { head: put_head, payload: PayloadMode::Unsigned, is_anonymous: cx.who.is_anonymous() };
         refuse_unbuilt_headers(&put)?;
         check_headers(S3Operation::PutObject, &put)?;
         let put = PutObject::parse(&put)?;

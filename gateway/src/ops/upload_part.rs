@@ -9,7 +9,7 @@ use rpc::CallError;
 use types::{BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, PartNumber, UploadId};
 
 use super::encryption::{Sealing, Shown, check_key, rejected};
-use super::list_parts::list_parts;
+use super::list_parts::{Purpose, list_parts};
 use super::put_object::MAX_PUT;
 use crate::context::OpContext;
 use crate::data::{BlockSink, UploadFacts, receive};
@@ -124,7 +124,7 @@ pub(super) async fn upload_facts(cx: &OpContext, target: &PartTarget) -> Result<
     if let Some(known) = cx.shared.uploads.get(target.upload) {
         return Ok(known);
     }
-    let page = list_parts(cx, &target.bucket, &target.key, target.upload, None, 1).await?;
+    let page = list_parts(cx, &target.bucket, &target.key, target.upload, None, 1, Purpose::Write).await?;
     if page.upload.completed.is_some() {
         return Err(no_such_upload(target.upload));
     }

@@ -6,7 +6,7 @@
 pub(crate) mod cors;
 mod refusal;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,19 +21,17 @@ use gateway_core::metadata::refuse_unbuilt_headers;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
-use om_api::{GetBucket, Requester};
-use rpc::CallError;
+use om_api::Requester;
 use tracing::{Instrument, error, info_span};
-use types::BucketName;
 
 use crate::audit::AuditRecord;
 use crate::authenticator::Authentication;
 use crate::context::{CallIds, OpContext, Shared};
 use crate::data::RequestBody;
+use crate::facts;
 use crate::front::{CountedBody, DoublyFramed};
 use crate::operation::S3Request;
 use crate::ops;
-use crate::rejections::{call_failed, no_such_bucket};
 use crate::reply::{self, Reply, ReplyBody};
 
 use cors::CrossOrigin;
@@ -67,7 +65,7 @@ pub(crate) async fn handle(
     let is_head = request.method() == Method::HEAD;
     let resource = request.uri().path().to_owned();
     let span = info_span!("request", id = %request_id);
-    let answer = AssertUnwindSafe(respond(&shared, ids, request, &mut record).instrument(span)).catch_unwind().await;
+    let answer = AssertUnwindSafe(respond(&shared, ids, request, remote.ip(), &mut record).instrument(span)).catch_unwind().await;
     let outcome = answer.unwrap_or_else(|_| {
         error!(request_id, "a request panicked");
         metrics::counter!("gateway_panics_total").increment(1);
@@ -98,7 +96,13 @@ struct Outcome {
     reusable: bool,
 }
 
-async fn respond(shared: &Arc<Shared>, ids: CallIds, request: http::Request<Incoming>, record: &mut AuditRecord) -> Outcome {
+async fn respond(
+    shared: &Arc<Shared>,
+    ids: CallIds,
+    request: http::Request<Incoming>,
+    source: IpAddr,
+    record: &mut AuditRecord,
+) -> Outcome {
     let (head, body) = request.into_parts();
     let expects_continue =
         head.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
@@ -111,7 +115,7 @@ async fn respond(shared: &Arc<Shared>, ids: CallIds, request: http::Request<Inco
     let call_ids = ids.clone();
     let drain = if matches!(head.method, Method::PUT | Method::POST) { DRAIN_UPLOAD } else { DRAIN };
     let mut body = RequestBody::new(body, shared.config.idle_timeout, expects_continue);
-    let result = match admit(shared, &ids, head, record).await {
+    let result = match admit(shared, &ids, head, source, record).await {
         Err(error) => Err(error),
         Ok((operation, request, who)) => {
             let mut cx = OpContext { shared: Arc::clone(shared), who, ids, body, key: None };
@@ -149,6 +153,7 @@ async fn admit(
     shared: &Shared,
     ids: &CallIds,
     head: http::request::Parts,
+    source: IpAddr,
     record: &mut AuditRecord,
 ) -> Result<(S3Operation, S3Request, Authentication), S3Error> {
     let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
@@ -167,7 +172,10 @@ async fn admit(
     head.adopt_headers_of_query()?;
     let operation = dispatch(&head)?;
     record.operation = Some(operation.name());
-    let request = S3Request { head, payload: who.payload, is_anonymous: who.is_anonymous() };
+    let is_signed = !who.is_anonymous();
+    let facts = facts::of(&head, source, &shared.config.region, is_signed, shared.clock.now())?;
+    let who = Authentication { by: who.by.with_context(facts), ..who };
+    let request = S3Request { head, payload: who.payload, is_anonymous: !is_signed };
     Ok((operation, request, who))
 }
 
@@ -183,34 +191,7 @@ async fn serve(operation: S3Operation, request: &S3Request, cx: &mut OpContext) 
     refuse_unbuilt_headers(request)?;
     encryption::check_headers(operation, request)?;
     refuse_unbuilt_conditions(operation, request)?;
-    if let (Some(expected), Some(bucket)) = (request.header("x-amz-expected-bucket-owner")?, &request.target.bucket) {
-        // A bucket that is being made has no owner yet.
-        if operation != S3Operation::CreateBucket {
-            check_owner(cx, bucket.clone(), &expected).await?;
-        }
-    }
-    if let Some(expected) = request.header("x-amz-source-expected-bucket-owner")?
-        && let Some(source) = request.header("x-amz-copy-source")?
-    {
-        let source = gateway_core::copy_source::CopySource::parse(&source)?;
-        check_owner(cx, source.bucket, &expected).await?;
-    }
     ops::perform(operation, request, cx).await
-}
-
-/// The client names the owner it believes in; another one would get what is not meant for them.
-async fn check_owner(cx: &OpContext, bucket: BucketName, expected: &str) -> Result<(), S3Error> {
-    match cx
-        .om()
-        .get_bucket(cx.call(), GetBucket { by: cx.by(), bucket: bucket.clone(), purpose: om_api::BucketPurpose::Head })
-        .await
-    {
-        Ok(info) if info.owner.id.0 == expected => Ok(()),
-        Ok(_) => Err(S3ErrorCode::AccessDenied.into()),
-        Err(CallError::Rejected(om_api::BucketRejected::Denied(why))) => Err(cx.denied(why)),
-        Err(CallError::Rejected(om_api::BucketRejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
-        Err(failure) => Err(call_failed(&failure)),
-    }
 }
 
 fn error_reply(error: &S3Error, answering: Answering<'_>, is_head: bool) -> Reply {

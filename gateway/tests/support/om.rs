@@ -96,11 +96,11 @@ impl MemoryOm {
         let mut state = self.state();
         assert!(state.request_ids.insert(cx.request_id), "a request id was used for two calls");
         match by {
-            Requester::Signed { access_key, secret_version } if access_key.0 == ACCESS_KEY => {
+            Requester::Signed { access_key, secret_version, .. } if access_key.0 == ACCESS_KEY => {
                 if *secret_version == state.secret.1 { Ok(state) } else { Err(Denied::StaleCredential) }
             }
             Requester::Signed { .. } => Err(Denied::NoSuchAccessKey),
-            Requester::Anonymous | Requester::System => Err(Denied::AccessDenied),
+            Requester::Anonymous { .. } | Requester::System => Err(Denied::AccessDenied),
         }
     }
 }
@@ -289,7 +289,7 @@ impl Om for MemoryOm {
     ) -> Result<BucketConfig, CallError<BucketRejected>> {
         let state = self.checked(&cx, &request.by).map_err(refused(BucketRejected::Denied))?;
         let Some(bucket) = state.buckets.get(request.bucket.as_str()) else { return reject(BucketRejected::NoSuchBucket) };
-        Ok(BucketConfig { document: bucket.configs.get(&request.kind).cloned() })
+        Ok(BucketConfig { document: bucket.configs.get(&request.kind).cloned(), is_public: None })
     }
 
     async fn set_bucket_config(
@@ -636,6 +636,12 @@ impl Om for MemoryOm {
         Ok(UploadPage { uploads, common_prefixes: Vec::new(), next_key_marker: None, next_upload_marker: None })
     }
 
+    async fn get_acl(&self, _: CallContext, _: GetAcl) -> Result<ShownAcl, CallError<AclRejected>> {
+        Err(CallError::unavailable("no ACLs here"))
+    }
+    async fn set_acl(&self, _: CallContext, _: SetAcl) -> Result<AclSet, CallError<AclRejected>> {
+        Err(CallError::unavailable("no ACLs here"))
+    }
     async fn create_secret(&self, _: CallContext, _: CreateSecret) -> Result<IssuedSecret, CallError<SecretRejected>> {
         Err(CallError::unavailable("no secrets here"))
     }

@@ -21,6 +21,9 @@ pub struct GetBucketConfig {
 pub struct BucketConfig {
     #[n(0)]
     pub document: Option<BucketDocument>,
+    /// What was asked for was the bucket's policy status.
+    #[n(1)]
+    pub is_public: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -58,6 +61,10 @@ pub enum SetBucketConfigRejected {
     #[n(4)]
     #[error("the bucket that is to take the log is not fit for it")]
     UnfitLogTarget(#[n(0)] UnfitLogTarget),
+    /// The bucket's ACL gives others something, and there are to be no ACLs.
+    #[n(5)]
+    #[error("the bucket has an ACL that is not private")]
+    AclIsNotPrivate,
 }
 
 /// Why a bucket cannot take another's access log.

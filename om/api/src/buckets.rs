@@ -1,5 +1,6 @@
 //! Buckets.
 
+use bucket_config::access::ObjectOwnership;
 use minicbor::{Decode, Encode};
 use types::{BucketId, BucketLock, BucketName, DefaultRetention, Replication, Timestamp, VolumeName};
 
@@ -34,6 +35,8 @@ pub struct CreateBucket {
     /// Whether versions in it can be locked; it then begins versioned.
     #[n(5)]
     pub object_lock: bool,
+    #[n(6)]
+    pub ownership: Option<ObjectOwnership>,
 }
 
 /// How a write treats the version before it.
@@ -87,6 +90,10 @@ pub enum CreateBucketRejected {
     #[n(3)]
     #[error("the requester has as many buckets as allowed")]
     TooMany,
+    /// ACLs are asked for, and one of them.
+    #[n(4)]
+    #[error("a bucket without ACLs cannot be given one")]
+    AclWithoutAcls,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -5,6 +5,8 @@ use std::fmt;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
+use crate::RequestContext;
+
 /// A user's identity: S3's canonical id.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]
@@ -49,11 +51,15 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// On whose behalf a request is made, after its signature was verified.
+/// On whose behalf a request is made, after its signature was verified, and what else is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Requester {
     #[n(0)]
-    Anonymous,
+    Anonymous {
+        /// None of a request that no client made.
+        #[n(0)]
+        context: Option<Box<RequestContext>>,
+    },
     #[n(1)]
     Signed {
         #[n(0)]
@@ -62,10 +68,38 @@ pub enum Requester {
         /// [`Denied::StaleCredential`] once the secret is another.
         #[n(1)]
         secret_version: u64,
+        #[n(2)]
+        context: Option<Box<RequestContext>>,
     },
     /// Trioxide itself: the bootstrap of users and buckets that a configuration names.
     #[n(2)]
     System,
+}
+
+impl Requester {
+    pub fn anonymous() -> Self {
+        Self::Anonymous { context: None }
+    }
+
+    pub fn signed(access_key: AccessKeyId, secret_version: u64) -> Self {
+        Self::Signed { access_key, secret_version, context: None }
+    }
+
+    pub fn context(&self) -> Option<&RequestContext> {
+        match self {
+            Self::Anonymous { context } | Self::Signed { context, .. } => context.as_deref(),
+            Self::System => None,
+        }
+    }
+
+    /// The same requester, with what is known of this request of theirs.
+    pub fn with_context(mut self, known: RequestContext) -> Self {
+        match &mut self {
+            Self::Anonymous { context } | Self::Signed { context, .. } => *context = Some(Box::new(known)),
+            Self::System => {}
+        }
+        self
+    }
 }
 
 /// Why somebody may not.
@@ -83,6 +117,17 @@ pub enum Denied {
     #[n(2)]
     #[error("the secret has changed")]
     StaleCredential,
+    /// An ACL is asked for in a bucket that has none: its owner owns everything in it.
+    #[n(3)]
+    #[error("the bucket does not allow ACLs")]
+    AclNotSupported,
+    /// An ACL names somebody who is not there.
+    #[n(4)]
+    #[error("no such grantee")]
+    UnknownGrantee,
+    #[n(5)]
+    #[error("no user has this e-mail address")]
+    UnknownEmail,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -3,16 +3,19 @@
 //! Every request on behalf of a client carries its [`Requester`]; the OM checks that the access key is still good and decides
 //! the authorisation itself, in every call. Conditions that S3 attaches to a write are decided in the OM's state machine.
 
+mod acls;
 mod admin;
 mod bucket_configs;
 mod buckets;
 mod changes;
+mod context;
 mod encryption;
 mod identity;
 mod keys;
 mod listing;
 mod uploads;
 
+pub use acls::{AclOf, AclRejected, AclSet, GetAcl, SetAcl, ShownAcl, ShownGrant, ShownGrantee};
 pub use admin::{BackgroundStatus, OmOverview, TransferLeadership, TransferRejected};
 pub use bucket_configs::{
     BucketConduct, BucketConductRejected, BucketConfig, ConfigChange, GetBucketConduct, GetBucketConfig, SetBucketConfig,
@@ -28,6 +31,7 @@ pub use encryption::{
     ChangeKmsKey, CreateKmsKey, DataKey, EncryptionInfo, EncryptionRejected, EncryptionScheme, EncryptionWanted, KeyCheck,
     KmsKeyChange, KmsKeyId, KmsKeyInfo, KmsRejected, ListKmsKeys, OpenWith, SealWith,
 };
+pub use context::{AuthType, RequestContext};
 pub use identity::{
     AccessKeyId, CreateSecret, Denied, DisplayUser, EnsureUser, EnsureUserRejected, IssuedSecret, KeyPair, ListUsers, Requester,
     RevokeSecret, SecretKey, SecretRejected, SignatureV2, SignatureV2Rejected, SignerV2, SigningKey, SigningKeyRejected,
@@ -98,6 +102,8 @@ rpc::service! {
         /// Makes an object longer by what a session wrote. Durable when answered.
         32 append_key(AppendKey) -> KeyCommitted, rejects AppendRejected, from [Gateway];
         30 update_version(UpdateVersion) -> VersionUpdated, rejects UpdateVersionRejected, from [Gateway];
+        33 get_acl(GetAcl) -> ShownAcl, rejects AclRejected, from [Gateway];
+        34 set_acl(SetAcl) -> AclSet, rejects AclRejected, from [Gateway];
 
         40 create_upload(CreateUpload) -> UploadCreated, rejects CreateUploadRejected, from [Gateway];
         41 open_part(OpenPart) -> OpenedKey, rejects OpenPartRejected, from [Gateway];

@@ -227,6 +227,9 @@ pub struct ListParts {
     pub after: u16,
     #[n(5)]
     pub limit: u32,
+    /// Asked on the way to writing into the upload: who may write need not be allowed to list.
+    #[n(6)]
+    pub to_write: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -92,6 +92,8 @@ impl Namespace {
             limit: 100,
             now: self.now(),
             object_lock: None,
+            acl: None,
+            ownership: None,
         }
     }
 
@@ -142,6 +144,7 @@ impl Namespace {
             owner: None,
             now: self.now(),
             lock: None,
+            acl: None,
         }
     }
 
@@ -247,6 +250,8 @@ impl Namespace {
             now,
             lock: None,
             encryption,
+            acl: None,
+            owner: None,
         };
         self.apply(create).expect("the bucket exists");
         at

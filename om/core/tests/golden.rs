@@ -1,8 +1,9 @@
 //! The bytes of commands and rows, as logs and tables hold them. A line that changes is a log that no longer reads: give the
 //! new form a new number and keep the old one.
 
+use bucket_config::access::ObjectOwnership;
 use bucket_config::tagging::Tag;
-use bucket_config::{BucketDocument, BucketTags, ConfigKind};
+use bucket_config::{BucketAcl, BucketDocument, BucketPolicy, BucketTags, ConfigKind, OwnershipControls};
 use om_core::rows::*;
 use om_core::*;
 use types::*;
@@ -113,12 +114,23 @@ fn copy_sealed_as(scheme: CopyScheme) -> Command {
         lock: None,
         tags: None,
         encryption: Some(CopyEncryption { scheme, is_asked_for: true }),
+        acl: None,
     }
     .into()
 }
 
 fn change_kms_key(change: KmsKeyChange) -> Command {
     ChangeKmsKey { id: KmsKeyId("k".into()), change, now: NOW }.into()
+}
+
+fn acl() -> Acl {
+    let of_user = Grant { grantee: Grantee::User("bob".into()), permission: AclPermission::ReadAcp };
+    let of_group = Grant { grantee: Grantee::Group(AclGroup::AuthenticatedUsers), permission: AclPermission::Read };
+    Acl { grants: vec![of_group, of_user] }
+}
+
+fn policy() -> BucketDocument {
+    BucketPolicy { text: "{}".into(), binds_owner: true }.into()
 }
 
 const NOW: Timestamp = Timestamp(1_700_000_000_001);
@@ -137,6 +149,8 @@ fn commands() -> Vec<Command> {
             limit: 100,
             now: NOW,
             object_lock: None,
+            acl: None,
+            ownership: None,
         }
         .into(),
         DeleteBucket { bucket: BucketId(7) }.into(),
@@ -157,6 +171,7 @@ fn commands() -> Vec<Command> {
             owner: Some(user()),
             now: NOW,
             lock: None,
+            acl: None,
         }
         .into(),
         DeleteKey { bucket: BucketId(7), deletion: deletion(), now: NOW, owner: None }.into(),
@@ -176,6 +191,7 @@ fn commands() -> Vec<Command> {
             lock: None,
             tags: None,
             encryption: None,
+            acl: None,
         }
         .into(),
         RemoveReclaimed { rows: vec![ReclaimKey { freed: NOW, log: LogIndex(4), ordinal: 1 }] }.into(),
@@ -188,6 +204,8 @@ fn commands() -> Vec<Command> {
             now: NOW,
             lock: None,
             encryption: None,
+            acl: None,
+            owner: None,
         }
         .into(),
         CommitPart {
@@ -252,6 +270,7 @@ fn commands() -> Vec<Command> {
             lock: None,
             tags: None,
             encryption: None,
+            acl: None,
         }
         .into(),
         EnsureUser {
@@ -314,6 +333,8 @@ fn commands() -> Vec<Command> {
             now: NOW,
             lock: Some(lock()),
             encryption: None,
+            acl: None,
+            owner: None,
         }
         .into(),
         SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Put(Box::new(tags())), now: NOW }.into(),
@@ -333,11 +354,75 @@ fn commands() -> Vec<Command> {
             now: NOW,
             lock: None,
             encryption: Some(encryption()),
+            acl: None,
+            owner: None,
         }
         .into(),
         CreateKmsKey { id: KmsKeyId("k".into()), sealed: sealed_key(), now: NOW }.into(),
         change_kms_key(KmsKeyChange::Rotate(sealed_key())),
         change_kms_key(KmsKeyChange::State(KmsKeyState::Disabled)),
+        CommitKey {
+            session: session(),
+            key: key(),
+            blocks: Vec::new(),
+            etag: etag(),
+            checksum: None,
+            attributes: Attributes::default(),
+            storage_class: None,
+            condition: WriteCondition::Always,
+            owner: None,
+            now: NOW,
+            lock: None,
+            acl: Some(acl()),
+        }
+        .into(),
+        CopyKey {
+            source: source(),
+            bucket: BucketId(7),
+            key: key(),
+            attributes: CopyAttributes::Source,
+            storage_class: None,
+            condition: WriteCondition::Always,
+            object: ObjectId(9),
+            owner: Some(user()),
+            max_size: 5 << 30,
+            now: NOW,
+            checksum: None,
+            lock: None,
+            tags: None,
+            encryption: None,
+            acl: Some(acl()),
+        }
+        .into(),
+        CreateUpload {
+            at: upload_at(),
+            initiator: Some(user()),
+            attributes: attributes(),
+            storage_class: None,
+            checksum: None,
+            now: NOW,
+            lock: None,
+            encryption: None,
+            acl: Some(acl()),
+            owner: Some(UserId("bob".into())),
+        }
+        .into(),
+        CreateBucket {
+            volume: VolumeName::s3v(),
+            name: BucketName::parse("photos").expect("legal"),
+            owner: user(),
+            location: None,
+            replication: Replication::Three,
+            limit: 100,
+            now: NOW,
+            object_lock: None,
+            acl: Some(acl()),
+            ownership: Some(OwnershipControls { ownership: ObjectOwnership::BucketOwnerPreferred }),
+        }
+        .into(),
+        update(VersionChange::Acl(Some(acl()))),
+        update(VersionChange::Acl(None)),
+        SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Put(Box::new(policy())), now: NOW }.into(),
     ]
 }
 
@@ -352,6 +437,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         checksum: Some((ChecksumAlgorithm::Crc32, ChecksumType::Composite)),
         lock: None,
         encryption: None,
+        acl: None,
     };
     let answer = KeyCommitted { etag: etag(), modified: NOW, version: Some(VersionId(3)), size: 10, checksum: object_checksum() };
     let head = KeyHead {
@@ -368,7 +454,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         lock: None,
     };
     let parts = vec![PartEntry { number: part(), size: 10, checksum: Some(checksum()), salt: None }];
-    let body = KeyBody { attributes: attributes(), pieces: pieces.clone(), parts, encryption: None };
+    let body = KeyBody { attributes: attributes(), pieces: pieces.clone(), parts, encryption: None, acl: None };
     let bucket = BucketRow {
         id: BucketId(7),
         volume: VolumeName::s3v(),
@@ -380,12 +466,16 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         replication: Replication::One,
         versioning: Versioning::Unversioned,
         object_lock: None,
+        guarded: None,
     };
     let locked = BucketRow { versioning: Versioning::Enabled, object_lock: Some(BucketLock::default()), ..bucket.clone() };
     let version = KeyRow {
         head: KeyHead { version: VersionId(4096), noncurrent: Some(NOW), lock: Some(lock()), ..head.clone() },
         body: body.clone(),
     };
+    let guarded = BucketRow { guarded: Some(LogIndex(12)), ..bucket.clone() };
+    let granted = KeyRow { head: head.clone(), body: KeyBody { acl: Some(acl()), ..body.clone() } };
+    let granted_upload = UploadRow { acl: Some(acl()), ..upload.clone() };
     let marker =
         DeleteMarker { sequence: Sequence(4096), version: VersionId(4096), modified: NOW, owner: user(), noncurrent: Some(NOW) };
     let part = PartRow { object: ObjectId(9), size: 10, etag: etag(), checksum: None, modified: NOW, pieces, salt: None };
@@ -438,6 +528,11 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("scheme", ::tables::encode(&Scheme::Store(sealed_key()))),
         ("scheme", ::tables::encode(&Scheme::Customer(KeyCheck([4; 32])))),
         ("kms-key", ::tables::encode(&kms_key)),
+        ("bucket", ::tables::encode(&guarded)),
+        ("key", ::tables::encode(&granted)),
+        ("upload", ::tables::encode(&granted_upload)),
+        ("bucket-config", ::tables::encode(&BucketConfigRow { document: policy(), changed: NOW })),
+        ("bucket-config", ::tables::encode(&BucketConfigRow { document: BucketAcl { acl: acl() }.into(), changed: NOW })),
     ]
 }
 

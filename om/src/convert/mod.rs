@@ -75,8 +75,8 @@ impl IntoCore for api::Requester {
     type Core = Requester;
     fn into_core(self) -> Requester {
         match self {
-            Self::Anonymous => Requester::Anonymous,
-            Self::Signed { access_key, secret_version } => {
+            Self::Anonymous { .. } => Requester::Anonymous,
+            Self::Signed { access_key, secret_version, .. } => {
                 Requester::Signed { access_key: access_key.into_core(), secret_version }
             }
             Self::System => Requester::System,
@@ -91,6 +91,9 @@ impl IntoApi for Denied {
             Self::AccessDenied => api::Denied::AccessDenied,
             Self::NoSuchAccessKey => api::Denied::NoSuchAccessKey,
             Self::StaleCredential => api::Denied::StaleCredential,
+            Self::AclNotSupported => api::Denied::AclNotSupported,
+            Self::UnknownGrantee => api::Denied::UnknownGrantee,
+            Self::UnknownEmail => api::Denied::UnknownEmail,
         }
     }
 }

@@ -2,11 +2,10 @@
 
 use om_api as api;
 use om_core::AppendBase;
-use om_core::authorise::{Action, Resource};
 use rpc::{CallContext, CallError};
 
 use super::OmService;
-use super::calls::{Kind, allow, find_bucket, identity, scoped};
+use super::calls::{Kind, Stop, scoped};
 use crate::convert::{IntoApi, IntoCore};
 
 /// As large as an object may become by parts: 5 TiB.
@@ -23,11 +22,12 @@ impl OmService {
         let is_there = self
             .log
             .read(cx.deadline, |tables| {
-                let identity = identity::<Rejected>(tables, &request.by)?;
-                let Some(bucket) = find_bucket(tables, &request.bucket)?.filter(|bucket| bucket.id == session.bucket) else {
-                    return Ok(false);
+                let entry = match self.open::<Rejected>(tables, &request.by, &request.bucket) {
+                    Ok(entry) if entry.bucket.id == session.bucket => entry,
+                    Ok(_) | Err(Stop::Rejected(Rejected::NoSuchBucket)) => return Ok(false),
+                    Err(stop) => return Err(stop),
                 };
-                allow(&identity, Action::PutObject, Resource::Object(&bucket, &request.key))?;
+                entry.allow_write(&request.key)?;
                 Ok(true)
             })
             .await?;

@@ -1,13 +1,16 @@
 //! What is set on a bucket.
 
-use bucket_config::BucketDocument;
+use bucket_config::access::ObjectOwnership;
+use bucket_config::{BucketDocument, ConfigKind, Invalid};
 use om_api as api;
-use om_core::authorise::Action;
+use om_core::authorise::{Action, Denied};
 use om_core::namespace;
+use om_core::policy::Policy;
 use rpc::{CallContext, CallError};
 
 use super::OmService;
-use super::calls::{Kind, Stop, enter, find_bucket, scoped};
+use super::calls::{Kind, Stop, denied, find_bucket, scoped};
+use super::entry::Entry;
 use crate::convert::{IntoApi, IntoCore};
 
 impl OmService {
@@ -19,9 +22,10 @@ impl OmService {
         self.log
             .read(cx.deadline, |tables| {
                 let action = Action::of_getting(request.kind);
-                let (_, bucket) = enter(tables, &request.by, &request.bucket, None, action)?;
-                let row = namespace::bucket_config(tables, bucket.id, request.kind)?;
-                Ok(api::BucketConfig { document: row.map(|row| row.document) })
+                let entry = self.enter(tables, &request.by, &request.bucket, None, action)?;
+                let row = namespace::bucket_config(tables, entry.bucket.id, request.kind)?;
+                let is_public = (request.kind == ConfigKind::PolicyStatus).then(|| entry.guard.is_public());
+                Ok(api::BucketConfig { document: row.map(|row| row.document), is_public })
             })
             .await
     }
@@ -38,11 +42,13 @@ impl OmService {
         let bucket = self
             .log
             .read(cx.deadline, |tables| {
-                let (_, bucket) = enter(tables, &request.by, &request.bucket, None, action)?;
-                if let api::ConfigChange::Put(document) = &request.change {
-                    check(document)?;
+                let entry = self.enter(tables, &request.by, &request.bucket, None, action)?;
+                match &request.change {
+                    api::ConfigChange::Put(document) => check(document, &entry)?,
+                    api::ConfigChange::Delete(ConfigKind::Acl) => return Err(invalid(Invalid::Schema)),
+                    api::ConfigChange::Delete(_) => {}
                 }
-                Ok(bucket.id)
+                Ok(entry.bucket.id)
             })
             .await?;
         let command = om_core::SetBucketConfig { bucket, change: request.change.into_core(), now: self.clock.now() };
@@ -70,7 +76,36 @@ impl OmService {
     }
 }
 
+fn invalid(why: Invalid) -> Stop<api::SetBucketConfigRejected> {
+    Stop::Rejected(api::SetBucketConfigRejected::Invalid(why))
+}
+
 /// A gateway has looked already; what is stored is ours to answer for.
-fn check(document: &BucketDocument) -> Result<(), Stop<api::SetBucketConfigRejected>> {
-    document.validate().map_err(|why| Stop::Rejected(api::SetBucketConfigRejected::Invalid(why)))
+fn check(document: &BucketDocument, entry: &Entry<'_>) -> Result<(), Stop<api::SetBucketConfigRejected>> {
+    document.validate().map_err(invalid)?;
+    match document {
+        BucketDocument::Policy(policy) => {
+            let policy = Policy::of_bucket(&policy.text, &entry.bucket.name)
+                .map_err(|error| invalid(Invalid::Policy(sentence(&error.to_string()))))?;
+            if entry.guard.block().block_public_policy && policy.is_public() {
+                return Err(denied(Denied::AccessDenied));
+            }
+        }
+        BucketDocument::OwnershipControls(controls) => {
+            let ends_acls = controls.ownership == ObjectOwnership::BucketOwnerEnforced;
+            if ends_acls && !entry.guard.acl(&entry.bucket).is_private_to(&entry.bucket.owner.0) {
+                return Err(Stop::Rejected(api::SetBucketConfigRejected::AclIsNotPrivate));
+            }
+        }
+        // Its grantees have to be found first: it has a call of its own.
+        BucketDocument::Acl(_) => return Err(invalid(Invalid::Schema)),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// As S3 begins its messages.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use bucket_config::OwnershipControls;
+use bucket_config::access::ObjectOwnership;
 use om_api as api;
-use om_core::authorise::{Action, Identity, Resource};
+use om_core::authorise::{Action, AdminAction, Denied, Identity, bucket_acl};
 use om_core::listing;
 use om_core::rows::{BucketLayout, BucketRow, UserId, Versioning};
 use om_core::{CreateBucketRejected, namespace};
@@ -12,7 +14,7 @@ use tables::{ReadTables, StorageFault};
 use types::{BucketId, VolumeName};
 
 use super::OmService;
-use super::calls::{Kind, Stop, allow, enter, find_bucket, identity, scoped};
+use super::calls::{Kind, Stop, administer, denied, find_bucket, identity, scoped};
 use crate::convert::{IntoApi, IntoCore};
 
 /// Display names for one answer; each user is looked up once.
@@ -68,20 +70,28 @@ impl OmService {
         type Rejected = api::CreateBucketRejected;
         let volume = request.volume.unwrap_or_else(VolumeName::s3v);
         let named_owner = request.owner.map(IntoCore::into_core);
+        let by_system = matches!(request.by, api::Requester::System);
         let is_placed = named_owner.is_some() || volume != VolumeName::s3v();
-        let owner = self
+        let asked_acl = request.by.context().and_then(|context| context.acl.as_ref());
+        let (owner, acl) = self
             .log
             .read(cx.deadline, |tables| {
                 let identity = identity::<Rejected>(tables, &request.by)?;
-                allow(&identity, Action::CreateBucket, Resource::Store)?;
+                administer(&identity, AdminAction::CreateBucket)?;
                 if is_placed {
-                    allow(&identity, Action::PlaceBucket, Resource::Store)?;
+                    administer(&identity, AdminAction::PlaceBucket)?;
                 }
-                Ok(named_owner.or_else(|| identity.user_id().cloned()))
+                // Trioxide itself owns nothing; it makes buckets for somebody.
+                let nobody = || denied::<Rejected>(Denied::AccessDenied);
+                let owner = named_owner.or_else(|| identity.user_id().cloned()).ok_or_else(nobody)?;
+                let acl = bucket_acl(tables, asked_acl, &owner)?.map_err(denied)?;
+                Ok((owner, acl))
             })
             .await?;
-        // Trioxide itself owns nothing; it makes buckets for somebody.
-        let owner = owner.ok_or(CallError::Rejected(Rejected::Denied(api::Denied::AccessDenied)))?;
+        if acl.is_some() && request.ownership == Some(ObjectOwnership::BucketOwnerEnforced) {
+            return Err(CallError::Rejected(Rejected::AclWithoutAcls));
+        }
+        let (name, of) = (request.bucket.clone(), owner.clone());
         let command = om_core::CreateBucket {
             volume,
             name: request.bucket,
@@ -91,6 +101,8 @@ impl OmService {
             limit: self.config.max_buckets_per_user,
             now: self.clock.now(),
             object_lock: request.object_lock.then_some(true),
+            acl,
+            ownership: request.ownership.map(|ownership| OwnershipControls { ownership }),
         };
         let created = self.log.propose(scoped(&cx, Kind::CreateBucket), command, cx.deadline).await;
         self.log.machine().read(|tables, _| {
@@ -99,6 +111,15 @@ impl OmService {
                 Ok(bucket) => show(bucket),
                 Err(CallError::Rejected(CreateBucketRejected::OwnedByYou(bucket))) => {
                     Err(CallError::Rejected(Rejected::OwnedByYou(Box::new(show(*bucket)?))))
+                }
+                // What a configuration names has to be there, whatever its owner has made of it since.
+                Err(CallError::Rejected(CreateBucketRejected::Exists)) if by_system => {
+                    match find_bucket(tables, &name).map_err(|fault| CallError::from(Stop::Fault(fault)))? {
+                        Some(bucket) if bucket.owner == of => {
+                            Err(CallError::Rejected(Rejected::OwnedByYou(Box::new(show(bucket)?))))
+                        }
+                        _ => Err(CallError::Rejected(Rejected::Exists)),
+                    }
                 }
                 Err(error) => Err(error.map_rejection(|rejected| match rejected {
                     CreateBucketRejected::Exists | CreateBucketRejected::OwnedByYou(_) => Rejected::Exists,
@@ -120,9 +141,9 @@ impl OmService {
             .read(cx.deadline, |tables| {
                 let identity = identity::<Rejected>(tables, &request.by)?;
                 match find_bucket(tables, &request.bucket)? {
-                    Some(bucket) => {
-                        allow(&identity, Action::DeleteBucket, Resource::Bucket(&bucket))?;
-                        Ok(Some(bucket.id))
+                    Some(_) => {
+                        let entry = self.enter(tables, &request.by, &request.bucket, None, Action::DeleteBucket)?;
+                        Ok(Some(entry.bucket.id))
                     }
                     None if identity == Identity::Anonymous => Err(Stop::Rejected(Rejected::NoSuchBucket)),
                     None => Ok(None),
@@ -145,14 +166,14 @@ impl OmService {
         self.log
             .read(cx.deadline, |tables| {
                 let action = match request.purpose {
-                    api::BucketPurpose::Head => Action::GetBucket,
+                    api::BucketPurpose::Head => Action::ListBucket,
                     api::BucketPurpose::Location => Action::GetBucketLocation,
                     api::BucketPurpose::Versioning => Action::GetBucketVersioning,
                     api::BucketPurpose::Acl => Action::GetBucketAcl,
                     api::BucketPurpose::ObjectLock => Action::GetBucketObjectLockConfiguration,
                 };
-                let (_, bucket) = enter(tables, &request.by, &request.bucket, None, action)?;
-                Ok(show(bucket, &mut Names::new(tables))?)
+                let entry = self.enter(tables, &request.by, &request.bucket, None, action)?;
+                Ok(show(entry.bucket, &mut Names::new(tables))?)
             })
             .await
     }
@@ -165,7 +186,7 @@ impl OmService {
         self.log
             .read(cx.deadline, |tables| {
                 let identity = identity(tables, &request.by)?;
-                allow(&identity, Action::ListBuckets, Resource::Store)?;
+                administer(&identity, AdminAction::ListBuckets)?;
                 let Some(user) = identity.user_id() else {
                     return Ok(api::BucketPage { owner: None, buckets: Vec::new(), more: false });
                 };

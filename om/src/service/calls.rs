@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use om_api as api;
-use om_core::authorise::{Action, Denied, Identity, Resource, authorise, identify};
+use om_core::authorise::{self, AdminAction, Denied, Identity, identify};
 use om_core::rows::BucketRow;
 use om_core::{Command, Proposal, namespace};
 use raft_node::Group;
 use rpc::{CallContext, CallError};
 use runtime::PassError;
 use tables::{ReadTables, StorageFault};
-use types::{BucketName, ObjectKey, RequestId, VolumeName};
+use types::{BucketName, RequestId, VolumeName};
 
 use crate::convert::{IntoApi, IntoCore};
 use crate::machine::OmMachine;
@@ -127,6 +127,7 @@ pub(super) enum Kind {
     SetConfig,
     CreateKmsKey,
     ChangeKmsKey,
+    SetAcl,
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {
@@ -187,6 +188,7 @@ bucket_refusals!(
     RenameRejected,
     AppendRejected,
     SetBucketConfigRejected,
+    AclRejected,
 );
 
 pub(super) fn denied<R: Refusal>(denied: Denied) -> Stop<R> {
@@ -198,29 +200,13 @@ pub(super) fn identity<R: Refusal>(tables: &dyn ReadTables, by: &api::Requester)
     identify(tables, &by.clone().into_core())?.map_err(denied)
 }
 
-pub(super) fn allow<R: Refusal>(identity: &Identity, action: Action, resource: Resource<'_>) -> Result<(), Stop<R>> {
-    authorise(identity, action, resource).map_err(denied)
+/// What is about no bucket.
+pub(super) fn administer<R: Refusal>(identity: &Identity, action: AdminAction) -> Result<(), Stop<R>> {
+    authorise::administer(identity, action, None).map_err(denied)
 }
 
 pub(super) fn find_bucket(tables: &dyn ReadTables, name: &BucketName) -> Result<Option<BucketRow>, StorageFault> {
     namespace::bucket_by_name(tables, &VolumeName::s3v(), name)
-}
-
-/// The way into a bucket: the credential, then the bucket, then the right to the action, in the order in which S3 tells them.
-pub(super) fn enter<R: BucketRefusal>(
-    tables: &dyn ReadTables,
-    by: &api::Requester,
-    bucket: &BucketName,
-    key: Option<&ObjectKey>,
-    action: Action,
-) -> Result<(Identity, BucketRow), Stop<R>> {
-    let identity = identity(tables, by)?;
-    let Some(bucket) = find_bucket(tables, bucket)? else {
-        return Err(Stop::Rejected(R::no_such_bucket()));
-    };
-    let resource = key.map_or(Resource::Bucket(&bucket), |key| Resource::Object(&bucket, key));
-    allow(&identity, action, resource)?;
-    Ok((identity, bucket))
 }
 
 pub(super) async fn measured<T, R>(

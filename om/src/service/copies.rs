@@ -1,15 +1,17 @@
 //! Copying an object on its blocks.
 
 use om_api as api;
-use om_core::authorise::{Action, Identity, Resource};
-use om_core::rows::BucketRow;
+use om_core::authorise::{Action, Scene, Target};
+use om_core::namespace::Missing;
+use om_core::rows::KeyRow;
 use om_core::{CopyAttributes, CopySource};
 use rpc::{CallContext, CallError};
 use tables::ReadTables;
 use types::{BucketName, ObjectKey, VersionId};
 
 use super::OmService;
-use super::calls::{BucketRefusal, Kind, Stop, allow, enter, find_bucket, scoped};
+use super::calls::{BucketRefusal, Kind, Stop, denied, scoped};
+use super::entry::Entry;
 use crate::convert::{IntoApi, IntoCore, shown, split_attributes};
 
 /// A rejection that tells the source's bucket from the destination's.
@@ -29,36 +31,46 @@ impl CopyRefusal for api::CopyPartRejected {
     }
 }
 
-/// Into the destination to write, and into the source to read.
-pub(super) fn enter_both<R: CopyRefusal>(
-    tables: &dyn ReadTables,
-    by: &api::Requester,
-    (bucket, key): (&BucketName, &ObjectKey),
-    (source_bucket, source_key, version): (&BucketName, &ObjectKey, Option<VersionId>),
-) -> Result<(Identity, BucketRow, BucketRow), Stop<R>> {
-    let (identity, bucket) = enter::<R>(tables, by, bucket, Some(key), Action::PutObject)?;
-    let Some(source) = find_bucket(tables, source_bucket)? else {
-        return Err(Stop::Rejected(R::no_such_source_bucket()));
-    };
-    let read = if version.is_some() { Action::GetObjectVersion } else { Action::GetObject };
-    allow(&identity, read, Resource::Object(&source, source_key))?;
-    Ok((identity, bucket, source))
+/// What a copy reads.
+pub(super) struct Source<'r> {
+    pub(super) entry: Entry<'r>,
+    /// Outside: not there. The command finds that out again, and says so.
+    pub(super) row: Result<KeyRow, Missing>,
 }
 
 impl OmService {
+    /// Into the source, to read it.
+    pub(super) fn enter_source<'r, R: CopyRefusal>(
+        &self,
+        tables: &dyn ReadTables,
+        by: &'r api::Requester,
+        (bucket, key, version): (&BucketName, &ObjectKey, Option<VersionId>),
+    ) -> Result<Source<'r>, Stop<R>> {
+        let entry =
+            self.open_as::<R>(tables, by, bucket, R::no_such_source_bucket, |context| context.expected_source_owner.as_deref())?;
+        let read = if version.is_some() { Action::GetObjectVersion } else { Action::GetObject };
+        let row = entry.object(tables, read, key, version)?;
+        Ok(Source { entry, row })
+    }
+
     pub(super) async fn copy_key(
         &self,
         cx: CallContext,
         request: api::CopyKey,
     ) -> Result<api::KeyCopied, CallError<api::CopyRejected>> {
-        let (owner, bucket, source, wanted) = self
+        type Rejected = api::CopyRejected;
+        let (written, bucket, source, wanted) = self
             .log
             .read(cx.deadline, |tables| {
-                let destination = (&request.bucket, &request.key);
-                let source = (&request.source_bucket, &request.source_key, request.source_version);
-                let (identity, bucket, source) = enter_both(tables, &request.by, destination, source)?;
-                let wanted = self.wanted_encryption(tables, &identity, &bucket, request.encryption.as_ref())?;
-                Ok((identity.user_id().cloned(), bucket.id, source.id, wanted))
+                let entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
+                entry.allow_write(&request.key)?;
+                let from = (&request.source_bucket, &request.source_key, request.source_version);
+                let source = self.enter_source::<Rejected>(tables, &request.by, from)?;
+                allow_tags(&entry, &source, &request)?;
+                let written = entry.written::<Rejected>(tables)?;
+                let Entry { identity, bucket, .. } = &entry;
+                let wanted = self.wanted_encryption(tables, identity, bucket, request.encryption.as_ref())?;
+                Ok((written, bucket.id, source.entry.bucket.id, wanted))
             })
             .await?;
         let is_asked_for = !matches!(request.encryption, None | Some(api::EncryptionWanted::ByDefault { .. }));
@@ -81,16 +93,32 @@ impl OmService {
             storage_class: request.storage_class,
             condition: request.condition.into_core(),
             object,
-            owner,
+            owner: Some(written.owner),
             max_size: self.config.max_put,
             now: self.clock.now(),
             checksum: request.checksum.into_core(),
             lock: request.lock,
             tags: request.tags,
             encryption,
+            acl: written.acl,
         };
         let copied = self.log.propose(scoped(&cx, Kind::Copy), command, cx.deadline).await;
         let copied = copied.map_err(|error| error.map_rejection(IntoApi::into_api))?;
         Ok(api::KeyCopied { encryption: shown, ..copied.into_api() })
     }
+}
+
+/// Tags that go along with a copy are read and written like any others.
+fn allow_tags(entry: &Entry<'_>, source: &Source<'_>, request: &api::CopyKey) -> Result<(), Stop<api::CopyRejected>> {
+    let Ok(row) = &source.row else { return Ok(()) };
+    if request.tags.is_some() || row.body.attributes.tags.is_empty() {
+        return Ok(());
+    }
+    let versioned = request.source_version.is_some();
+    let read = if versioned { Action::GetObjectVersionTagging } else { Action::GetObjectTagging };
+    source.entry.allow(read, Target::Object(&request.source_key, row))?;
+    let mut written = entry.facts.clone();
+    written.tags = &row.body.attributes.tags;
+    let scene = Scene { facts: &written, ..entry.scene() };
+    scene.allow(Action::PutObjectTagging, Target::Key(&request.key)).map_err(denied)
 }

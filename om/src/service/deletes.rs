@@ -1,11 +1,11 @@
 //! Deleting objects, one and many.
 
 use om_api as api;
-use om_core::authorise::{Action, Resource, authorise};
+use om_core::authorise::{Action, Target};
 use rpc::{CallContext, CallError};
 
 use super::OmService;
-use super::calls::{Kind, Stop, allow, enter, find_bucket, identity, scoped};
+use super::calls::{Kind, scoped};
 use super::versions::granted;
 use crate::convert::{IntoApi, IntoCore};
 
@@ -19,9 +19,9 @@ impl OmService {
         let (bucket, owner) = self
             .log
             .read(cx.deadline, |tables| {
-                let (identity, bucket) = enter(tables, &request.by, &request.bucket, Some(&deletion.key), action(&deletion))?;
-                deletion.bypass = granted(deletion.bypass, &identity, &bucket, &deletion.key);
-                Ok((bucket.id, identity.user_id().cloned()))
+                let entry = self.enter(tables, &request.by, &request.bucket, Some(&deletion.key), action(&deletion))?;
+                deletion.bypass = granted(deletion.bypass, &entry, &deletion.key);
+                Ok((entry.bucket.id, entry.identity.user_id().cloned()))
             })
             .await?;
         let command = om_core::DeleteKey { bucket, deletion: deletion.into_core(), now: self.clock.now(), owner };
@@ -45,21 +45,13 @@ impl OmService {
         let (bucket, owner, refused) = self
             .log
             .read(cx.deadline, |tables| {
-                let identity = identity::<api::DeleteKeysRejected>(tables, &request.by)?;
-                let Some(bucket) = find_bucket(tables, &request.bucket)? else {
-                    return Err(Stop::Rejected(api::DeleteKeysRejected::NoSuchBucket));
-                };
+                let entry = self.open::<api::DeleteKeysRejected>(tables, &request.by, &request.bucket)?;
                 let may_delete = |deletion: &mut api::KeyDeletion| {
-                    let resource = Resource::Object(&bucket, &deletion.key);
-                    deletion.bypass = granted(deletion.bypass, &identity, &bucket, &deletion.key);
-                    authorise(&identity, action(deletion), resource).err()
+                    deletion.bypass = granted(deletion.bypass, &entry, &deletion.key);
+                    entry.scene().allow(action(deletion), Target::Key(&deletion.key)).err()
                 };
                 let refused: Vec<_> = deletions.iter_mut().map(may_delete).collect();
-                // Whoever may delete none of them learns no more than that.
-                if !refused.is_empty() && refused.iter().all(Option::is_some) {
-                    allow(&identity, Action::DeleteObject, Resource::Bucket(&bucket))?;
-                }
-                Ok((bucket.id, identity.user_id().cloned(), refused))
+                Ok((entry.bucket.id, entry.identity.user_id().cloned(), refused))
             })
             .await?;
         let deletions = deletions.into_iter().zip(&refused);

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use om_api as api;
 use om_core::accounts;
-use om_core::authorise::{Action, Denied, Resource, authorise, identify};
+use om_core::authorise::{self, AdminAction, Denied, identify};
 use om_core::rows::{AccessKeyId, AccessKeyRow, PairOrigin, SealCheck, UserId, UserRow};
 use om_core::{EnsureUser, SealedPair, SetSealCheck, UserAccount, namespace};
 use rpc::{CallContext, CallError};
@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::OmService;
 use super::buckets::Names;
-use super::calls::{Kind, Stop, allow, identity, scoped};
+use super::calls::{Kind, Stop, administer, denied, identity, scoped};
 use crate::convert::{IntoApi, IntoCore};
 use crate::secrets::{Scope, SealError, derive, is_signed_v2, new_access_key, new_secret};
 
@@ -136,7 +136,7 @@ impl OmService {
         self.log
             .read(cx.deadline, |tables| {
                 let identity = identify(tables, &by.into_core())?.map_err(refused)?;
-                authorise(&identity, Action::Administer, Resource::Store).map_err(refused)
+                authorise::administer(&identity, AdminAction::Administer, None).map_err(refused)
             })
             .await
     }
@@ -147,7 +147,7 @@ impl OmService {
         cx: &CallContext,
         by: &api::Requester,
         named: Option<api::UserId>,
-        action: Action,
+        action: AdminAction,
     ) -> Result<UserId, CallError<api::SecretRejected>> {
         let named = named.map(IntoCore::into_core);
         self.log
@@ -155,7 +155,7 @@ impl OmService {
                 let identity = identity::<api::SecretRejected>(tables, by)?;
                 let nobody = || Stop::Rejected(api::SecretRejected::Denied(api::Denied::AccessDenied));
                 let user = named.or_else(|| identity.user_id().cloned()).ok_or_else(nobody)?;
-                allow(&identity, action, Resource::User(&user))?;
+                authorise::administer(&identity, action, Some(&user)).map_err(denied)?;
                 Ok(user)
             })
             .await
@@ -166,7 +166,7 @@ impl OmService {
         cx: CallContext,
         request: api::CreateSecret,
     ) -> Result<api::IssuedSecret, CallError<api::SecretRejected>> {
-        let user = self.secret_owner(&cx, &request.by, request.user, Action::CreateSecret).await?;
+        let user = self.secret_owner(&cx, &request.by, request.user, AdminAction::CreateSecret).await?;
         self.settle_seal(&cx).await?;
         let access_key = AccessKeyId(new_access_key(&*self.entropy));
         let pair = self.sealed(access_key, &new_secret(&*self.entropy)).map_err(sealing_failed)?;
@@ -190,7 +190,7 @@ impl OmService {
         cx: CallContext,
         request: api::RevokeSecret,
     ) -> Result<(), CallError<api::SecretRejected>> {
-        let user = self.secret_owner(&cx, &request.by, request.user, Action::RevokeSecret).await?;
+        let user = self.secret_owner(&cx, &request.by, request.user, AdminAction::RevokeSecret).await?;
         let command = om_core::RevokeSecret { user, now: Some(self.clock.now()) };
         let revoked = self.log.propose(scoped(&cx, Kind::RevokeSecret), command, cx.deadline).await;
         revoked.map_err(|error| error.map_rejection(IntoApi::into_api))
@@ -204,7 +204,7 @@ impl OmService {
         self.log
             .read(cx.deadline, |tables| {
                 let identity = identity::<api::SecretRejected>(tables, &request.by)?;
-                allow(&identity, Action::ListUsers, Resource::Store)?;
+                administer(&identity, AdminAction::ListUsers)?;
                 Ok(accounts::accounts(tables)?.into_iter().map(show).collect())
             })
             .await

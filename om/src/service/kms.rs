@@ -1,7 +1,7 @@
 //! The keys of the built-in key service, as administrators see them.
 
 use om_api as api;
-use om_core::authorise::{Action, Resource};
+use om_core::authorise::AdminAction;
 use om_core::kms;
 use om_core::rows::{KmsKeyId, KmsKeyRow, KmsKeyState};
 use om_core::{ChangeKmsKey, CreateKmsKey, KmsKeyChange};
@@ -9,14 +9,14 @@ use rpc::{CallContext, CallError};
 use tables::ReadTables;
 
 use super::OmService;
-use super::calls::{Kind, Stop, allow, identity, scoped};
+use super::calls::{self, Kind, Stop, identity, scoped};
 use crate::convert::{IntoApi, IntoCore};
 
 type Rejected = api::KmsRejected;
 
 fn administer(tables: &dyn ReadTables, by: &api::Requester) -> Result<(), Stop<Rejected>> {
     let identity = identity::<Rejected>(tables, by)?;
-    allow(&identity, Action::Administer, Resource::Store)
+    calls::administer(&identity, AdminAction::Administer)
 }
 
 fn show(row: KmsKeyRow) -> api::KmsKeyInfo {

@@ -10,7 +10,6 @@ use types::ObjectKey;
 
 use super::OmService;
 use super::buckets::Names;
-use super::calls::enter;
 
 /// As many as S3 lists at once.
 pub(super) const MOST_ENTRIES: usize = 1_000;
@@ -37,7 +36,7 @@ impl OmService {
         };
         self.log
             .read(cx.deadline, |tables| {
-                let (_, bucket) = enter(tables, &request.by, &request.bucket, None, Action::ListKeys)?;
+                let bucket = self.enter(tables, &request.by, &request.bucket, None, Action::ListBucket)?.bucket;
                 let delimiter = delimiter(request.delimiter.as_ref());
                 let limit = page_size(request.limit);
                 let page = listing::list_keys(tables, bucket.id, &request.prefix, delimiter, &start, limit)?;
@@ -65,7 +64,7 @@ impl OmService {
         };
         self.log
             .read(cx.deadline, |tables| {
-                let (_, bucket) = enter(tables, &request.by, &request.bucket, None, Action::ListVersions)?;
+                let bucket = self.enter(tables, &request.by, &request.bucket, None, Action::ListBucketVersions)?.bucket;
                 let delimiter = delimiter(request.delimiter.as_ref());
                 let limit = page_size(request.limit);
                 let page = listing::list_versions(tables, bucket.id, &request.prefix, delimiter, &start, limit)?;

@@ -1,5 +1,6 @@
 //! The service: each call authorised, read from or proposed to the replicated namespace.
 
+mod acls;
 mod admin;
 mod appends;
 mod asks;
@@ -9,6 +10,7 @@ mod calls;
 mod copies;
 mod deletes;
 mod encryption;
+mod entry;
 mod identities;
 mod kms;
 mod lists;
@@ -34,6 +36,7 @@ use types::{BlockLocation, RaftStatus};
 
 use crate::background::{KeyDeletion, OpenKeyCleanup, UploadCleanup};
 use crate::blocks::{BlockPool, Locations, ScmSide, Tokens};
+use crate::guards::Guards;
 use crate::ids::ObjectIds;
 use crate::keys::{KeyService, NamedKeys, StoreKey, WrapError};
 use crate::machine::OmMachine;
@@ -73,6 +76,7 @@ pub struct OmService {
     signing_keys: SigningKeys,
     background: Reconcilers,
     digests: admin::Digests,
+    guards: Guards,
 }
 
 impl fmt::Debug for OmService {
@@ -129,6 +133,7 @@ impl OmService {
             signing_keys: SigningKeys::default(),
             background,
             digests: admin::Digests::default(),
+            guards: Guards::default(),
         }))
     }
 }
@@ -174,6 +179,8 @@ methods! {
     rename_key(api::RenameKey) -> api::KeyCommitted, rejects api::RenameRejected;
     append_key(api::AppendKey) -> api::KeyCommitted, rejects api::AppendRejected;
     update_version(api::UpdateVersion) -> api::VersionUpdated, rejects api::UpdateVersionRejected;
+    get_acl(api::GetAcl) -> api::ShownAcl, rejects api::AclRejected;
+    set_acl(api::SetAcl) -> api::AclSet, rejects api::AclRejected;
     create_upload(api::CreateUpload) -> api::UploadCreated, rejects api::CreateUploadRejected;
     open_part(api::OpenPart) -> api::OpenedKey, rejects api::OpenPartRejected;
     commit_part(api::CommitPart) -> api::PartCommitted, rejects api::CommitPartRejected;

@@ -9,12 +9,12 @@ use om_core::rows::{KeyBody, KeyHead, KeyRow, PartEntry};
 use om_core::sealed::Sealed;
 use rpc::{CallContext, CallError};
 use scm_api::token::Access;
-use tables::{ReadTables, StorageFault};
+use tables::StorageFault;
 use types::{BlockLocation, PartNumber, PipelineId};
 
 use super::OmService;
 use super::buckets::Names;
-use super::calls::{Stop, enter};
+use super::calls::Stop;
 use super::encryption::Opening;
 use crate::convert::{IntoApi, IntoCore, join_attributes};
 
@@ -62,12 +62,20 @@ impl OmService {
             .log
             .read(cx.deadline, |tables| {
                 let action = action(&request);
-                let (identity, bucket) = enter(tables, &request.by, &request.bucket, Some(&request.key), action)?;
+                let entry = self.open(tables, &request.by, &request.bucket)?;
+                let found = match request.purpose {
+                    // To make an object longer is to write the key, whosever the object is.
+                    api::LookupPurpose::Append => {
+                        entry.allow_write(&request.key)?;
+                        namespace::version(tables, entry.bucket.id, &request.key, request.version)?
+                    }
+                    _ => entry.object(tables, action, &request.key, request.version)?,
+                };
                 let wants_lock = matches!(request.purpose, api::LookupPurpose::Retention | api::LookupPurpose::LegalHold);
-                if wants_lock && bucket.object_lock.is_none() {
+                if wants_lock && entry.bucket.object_lock.is_none() {
                     return Err(Stop::Rejected(api::LookupRejected::NoObjectLock));
                 }
-                let row = find(tables, &bucket.id, &request)?;
+                let row = wanted_row(found, &request)?;
                 let span = wanted(&row, request.wanted).map_err(Stop::Rejected)?;
                 let sealed = Sealed::of(&row).filter(|_| span.is_some());
                 // From here on bytes as they are stored.
@@ -77,10 +85,10 @@ impl OmService {
                 let more = pieces.len() > MOST_PIECES;
                 pieces.truncate(MOST_PIECES);
                 let encryption = row.body.encryption.as_ref();
-                let opening = Opening::of(&identity, encryption, sealed.as_ref(), span, &pieces)?;
+                let opening = Opening::of(&entry.identity, encryption, sealed.as_ref(), span, &pieces)?;
                 let parts = part_list(&row.body, request.wanted);
                 let info = info(row, request.wanted, &mut Names::new(tables))?;
-                Ok(Found { info, pieces, more, parts, opening, caller: identity.caller().to_owned() })
+                Ok(Found { info, pieces, more, parts, opening, caller: entry.identity.caller().to_owned() })
             })
             .await?;
         let Found { info, pieces, more, parts, opening, caller } = found;
@@ -126,12 +134,7 @@ impl OmService {
     }
 }
 
-fn find(
-    tables: &dyn ReadTables,
-    bucket: &types::BucketId,
-    request: &api::LookupKey,
-) -> Result<KeyRow, Stop<api::LookupRejected>> {
-    let found = namespace::version(tables, *bucket, &request.key, request.version)?;
+fn wanted_row(found: Result<KeyRow, Missing>, request: &api::LookupKey) -> Result<KeyRow, Stop<api::LookupRejected>> {
     let rejected = match (found, request.pinned) {
         (Ok(row), Some(pinned)) if row.head.object != pinned => api::LookupRejected::Replaced,
         (Ok(row), _) => return Ok(row),

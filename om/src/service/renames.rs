@@ -1,13 +1,13 @@
 //! Renaming an object within its bucket.
 
 use om_api as api;
-use om_core::authorise::{Action, Resource};
+use om_core::authorise::{Action, Target};
 use rpc::{CallContext, CallError};
 use sha2::{Digest, Sha256};
 use types::{BucketId, RequestId};
 
 use super::OmService;
-use super::calls::{Kind, allow, enter, scoped};
+use super::calls::{Kind, scoped};
 use crate::convert::{IntoApi, IntoCore};
 
 impl OmService {
@@ -19,11 +19,13 @@ impl OmService {
         let (bucket, owner) = self
             .log
             .read(cx.deadline, |tables| {
-                let (identity, bucket) = enter(tables, &request.by, &request.bucket, Some(&request.key), Action::PutObject)?;
-                for action in [Action::GetObject, Action::DeleteObject] {
-                    allow(&identity, action, Resource::Object(&bucket, &request.source))?;
-                }
-                Ok((bucket.id, identity.user_id().cloned()))
+                type Rejected = api::RenameRejected;
+                let entry =
+                    self.enter::<Rejected>(tables, &request.by, &request.bucket, Some(&request.key), Action::PutObject)?;
+                entry.allow::<Rejected>(Action::DeleteObject, Target::Key(&request.source))?;
+                // That it is not there the command finds out, and says.
+                let _ = entry.object::<Rejected>(tables, Action::GetObject, &request.source, None)?;
+                Ok((entry.bucket.id, entry.identity.user_id().cloned()))
             })
             .await?;
         let id = match &request.token {

@@ -1,9 +1,9 @@
 //! Multipart uploads.
 
 use om_api as api;
-use om_core::authorise::{Action, Identity, Resource};
+use om_core::authorise::{Action, Target};
 use om_core::listing::{self, UploadMarker};
-use om_core::rows::{BucketRow, CompletedRow, UploadKey, UploadRow};
+use om_core::rows::{CompletedRow, UploadKey, UploadRow};
 use om_core::{CopySource, namespace};
 use rpc::{CallContext, CallError};
 use tables::{ReadTables, StorageFault};
@@ -11,23 +11,11 @@ use types::{BucketName, ObjectKey, UploadId};
 
 use super::OmService;
 use super::buckets::Names;
-use super::calls::{BucketRefusal, Kind, Stop, allow, enter, find_bucket, identity, scoped};
-use super::copies::enter_both;
+use super::calls::{BucketRefusal, Kind, Stop, scoped};
+use super::entry::Entry;
 use super::lists::{delimiter, page_size};
 use super::writes::NoSession;
 use crate::convert::{IntoApi, IntoCore, split_attributes};
-
-/// An upload as a request names it.
-fn enter_upload<R: BucketRefusal>(
-    tables: &dyn ReadTables,
-    by: &api::Requester,
-    (bucket, key, upload): (&BucketName, &ObjectKey, UploadId),
-    action: Action,
-) -> Result<(Identity, BucketRow, UploadKey), Stop<R>> {
-    let (identity, bucket) = enter(tables, by, bucket, Some(key), action)?;
-    let at = UploadKey { bucket: bucket.id, key: key.clone(), upload };
-    Ok((identity, bucket, at))
-}
 
 fn show(row: &UploadRow, names: &mut Names<'_>) -> Result<api::UploadInfo, StorageFault> {
     Ok(api::UploadInfo {
@@ -41,7 +29,36 @@ fn show(row: &UploadRow, names: &mut Names<'_>) -> Result<api::UploadInfo, Stora
     })
 }
 
+/// What is there under an upload's name.
+enum Found {
+    Open(UploadRow),
+    Completed(CompletedRow),
+    Nothing,
+}
+
 impl OmService {
+    /// Into an upload, to do one thing with it. Who began it may look at it and give it up, without any other right.
+    fn enter_upload<'r, R: BucketRefusal>(
+        &self,
+        tables: &dyn ReadTables,
+        by: &'r api::Requester,
+        (bucket, key, upload): (&BucketName, &ObjectKey, UploadId),
+        action: Action,
+    ) -> Result<(Entry<'r>, UploadKey, Found), Stop<R>> {
+        let entry = self.open::<R>(tables, by, bucket)?;
+        let at = UploadKey { bucket: entry.bucket.id, key: key.clone(), upload };
+        let found = match namespace::upload(tables, &at)? {
+            Some(row) => Found::Open(row),
+            None => namespace::completed(tables, &at)?.map_or(Found::Nothing, Found::Completed),
+        };
+        let target = match &found {
+            Found::Open(row) | Found::Completed(CompletedRow { upload: row, .. }) => Target::Upload(key, row),
+            Found::Nothing => Target::Key(key),
+        };
+        entry.allow(action, target)?;
+        Ok((entry, at, found))
+    }
+
     /// Time first, so that uploads of one key list in the order in which they began; the other 80 bits cannot be guessed.
     fn new_upload_id(&self) -> UploadId {
         let random = self.entropy.u128() & ((1 << 80) - 1);
@@ -53,12 +70,15 @@ impl OmService {
         cx: CallContext,
         request: api::CreateUpload,
     ) -> Result<api::UploadCreated, CallError<api::CreateUploadRejected>> {
-        let (initiator, bucket, wanted) = self
+        let (initiator, written, bucket, wanted) = self
             .log
             .read(cx.deadline, |tables| {
-                let (identity, bucket) = enter(tables, &request.by, &request.bucket, Some(&request.key), Action::PutObject)?;
+                let entry = self.open::<api::CreateUploadRejected>(tables, &request.by, &request.bucket)?;
+                entry.allow_write(&request.key)?;
+                let written = entry.written(tables)?;
+                let Entry { identity, bucket, .. } = entry;
                 let wanted = self.wanted_encryption(tables, &identity, &bucket, request.encryption.as_ref())?;
-                Ok((identity.user_id().cloned(), bucket.id, wanted))
+                Ok((identity.user_id().cloned(), written, bucket.id, wanted))
             })
             .await?;
         // The parts get the data key; of the upload itself nothing is sealed.
@@ -73,6 +93,8 @@ impl OmService {
             now: self.clock.now(),
             lock: request.lock,
             encryption: encryption.clone(),
+            acl: written.acl,
+            owner: Some(written.owner),
         };
         let created = self.log.propose(scoped(&cx, Kind::CreateUpload), command, cx.deadline).await;
         let upload = created.map_err(|error| error.map_rejection(IntoApi::into_api))?;
@@ -91,14 +113,14 @@ impl OmService {
             .log
             .read(cx.deadline, |tables| {
                 let named = (&request.bucket, &request.key, request.upload);
-                let (identity, bucket, at) = enter_upload::<Rejected>(tables, &request.by, named, Action::PutObject)?;
-                let Some(upload) = namespace::upload(tables, &at)? else {
+                let (entry, _, found) = self.enter_upload::<Rejected>(tables, &request.by, named, Action::PutObject)?;
+                let Found::Open(upload) = found else {
                     return Err(Stop::Rejected(Rejected::NoSuchUpload));
                 };
                 if request.size.is_some_and(|size| size > self.config.max_put) {
                     return Err(Stop::Rejected(Rejected::TooLarge));
                 }
-                Ok((identity.caller().to_owned(), bucket, upload.encryption))
+                Ok((entry.identity.caller().to_owned(), entry.bucket, upload.encryption))
             })
             .await?;
         let sealing = self.part_sealing(encryption).await?;
@@ -116,14 +138,14 @@ impl OmService {
         let at = self
             .log
             .read(cx.deadline, |tables| {
-                let identity = identity::<Rejected>(tables, &request.by)?;
                 // A bucket that is gone, or another by now, is told from the session's own id: the session ends with it.
-                if let Some(bucket) = find_bucket(tables, &request.bucket)?.filter(|bucket| bucket.id == session.bucket) {
-                    let resource = Resource::Object(&bucket, &request.key);
-                    allow(&identity, Action::PutObject, resource)?;
-                    return Ok(Some(UploadKey { bucket: bucket.id, key: request.key.clone(), upload: request.upload }));
-                }
-                Ok(None)
+                let entry = match self.open::<Rejected>(tables, &request.by, &request.bucket) {
+                    Ok(entry) if entry.bucket.id == session.bucket => entry,
+                    Ok(_) | Err(Stop::Rejected(Rejected::NoSuchBucket)) => return Ok(None),
+                    Err(stop) => return Err(stop),
+                };
+                entry.allow(Action::PutObject, Target::Key(&request.key))?;
+                Ok(Some(UploadKey { bucket: entry.bucket.id, key: request.key.clone(), upload: request.upload }))
             })
             .await?;
         let Some(at) = at else {
@@ -152,10 +174,12 @@ impl OmService {
         let (bucket, source) = self
             .log
             .read(cx.deadline, |tables| {
-                let destination = (&request.bucket, &request.key);
-                let source = (&request.source_bucket, &request.source_key, request.source_version);
-                let (_, bucket, source) = enter_both(tables, &request.by, destination, source)?;
-                Ok((bucket.id, source.id))
+                type Rejected = api::CopyPartRejected;
+                let entry =
+                    self.enter::<Rejected>(tables, &request.by, &request.bucket, Some(&request.key), Action::PutObject)?;
+                let from = (&request.source_bucket, &request.source_key, request.source_version);
+                let source = self.enter_source::<Rejected>(tables, &request.by, from)?;
+                Ok((entry.bucket.id, source.entry.bucket.id))
             })
             .await?;
         let object = self.ids.next(cx.deadline).await?;
@@ -185,13 +209,13 @@ impl OmService {
         self.log
             .read(cx.deadline, |tables| {
                 let named = (&request.bucket, &request.key, request.upload);
-                let (_, _, at) = enter_upload(tables, &request.by, named, Action::ListParts)?;
+                let action = if request.to_write { Action::PutObject } else { Action::ListMultipartUploadParts };
+                let (_, at, found) = self.enter_upload(tables, &request.by, named, action)?;
                 let mut names = Names::new(tables);
-                if let Some(completed) = namespace::completed(tables, &at)? {
-                    return Ok(completed_page(completed, &mut names)?);
-                }
-                let Some(upload) = namespace::upload(tables, &at)? else {
-                    return Err(Stop::Rejected(api::UploadRejected::NoSuchUpload));
+                let upload = match found {
+                    Found::Open(upload) => upload,
+                    Found::Completed(completed) => return Ok(completed_page(completed, &mut names)?),
+                    Found::Nothing => return Err(Stop::Rejected(api::UploadRejected::NoSuchUpload)),
                 };
                 // A completion lists them all, so a page may be as long as an upload.
                 let limit = usize::try_from(request.limit).unwrap_or(usize::MAX).min(MOST_PARTS);
@@ -218,7 +242,7 @@ impl OmService {
             .log
             .read(cx.deadline, |tables| {
                 let named = (&request.bucket, &request.key, request.upload);
-                Ok(enter_upload(tables, &request.by, named, Action::PutObject)?.2)
+                Ok(self.enter_upload(tables, &request.by, named, Action::PutObject)?.1)
             })
             .await?;
         let object = self.ids.next(cx.deadline).await?;
@@ -246,7 +270,7 @@ impl OmService {
             .log
             .read(cx.deadline, |tables| {
                 let named = (&request.bucket, &request.key, request.upload);
-                Ok(enter_upload(tables, &request.by, named, Action::AbortUpload)?.2)
+                Ok(self.enter_upload(tables, &request.by, named, Action::AbortMultipartUpload)?.1)
             })
             .await?;
         let command = om_core::AbortUpload { at, now: self.clock.now() };
@@ -262,7 +286,8 @@ impl OmService {
         let marker = request.key_marker.map(|key| UploadMarker { key, upload: request.upload_marker });
         self.log
             .read(cx.deadline, |tables| {
-                let (_, bucket) = enter(tables, &request.by, &request.bucket, None, Action::ListUploads)?;
+                let action = Action::ListBucketMultipartUploads;
+                let bucket = self.enter(tables, &request.by, &request.bucket, None, action)?.bucket;
                 let delimiter = delimiter(request.delimiter.as_ref());
                 let limit = page_size(request.limit);
                 let page = listing::list_uploads(tables, bucket.id, &request.prefix, delimiter, marker.as_ref(), limit)?;

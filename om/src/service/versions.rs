@@ -2,21 +2,42 @@
 
 use om_api as api;
 use om_core::VersioningStatus;
-use om_core::authorise::{Action, Identity, Resource, authorise};
-use om_core::rows::BucketRow;
+use om_core::authorise::{Action, Target};
+use om_core::namespace::Missing;
+use om_core::policy::KeyName;
 use rpc::{CallContext, CallError};
-use types::{Bypass, ObjectKey};
+use types::{Bypass, ObjectKey, RetentionMode};
 
 use super::OmService;
-use super::calls::{Kind, enter, scoped};
+use super::calls::{Kind, Stop, scoped};
+use super::entry::Entry;
 use crate::convert::IntoApi;
 
 /// Whoever asks to bypass governance and may not is served as if they had not asked: what is locked then refuses them.
-pub(super) fn granted(asked: Bypass, identity: &Identity, bucket: &BucketRow, key: &ObjectKey) -> Bypass {
-    let may = || authorise(identity, Action::BypassGovernanceRetention, Resource::Object(bucket, key)).is_ok();
+pub(super) fn granted(asked: Bypass, entry: &Entry<'_>, key: &ObjectKey) -> Bypass {
+    let may = || entry.scene().allow(Action::BypassGovernanceRetention, Target::Key(key)).is_ok();
     match asked {
         Bypass::Governance if may() => Bypass::Governance,
         Bypass::Governance | Bypass::No => Bypass::No,
+    }
+}
+
+/// What the request's body says, as facts that policies may ask for.
+fn describe<'r>(change: &'r api::VersionChange, entry: &mut Entry<'r>) {
+    match change {
+        api::VersionChange::Tags(tags) => entry.facts.tags = tags.as_deref().unwrap_or_default(),
+        api::VersionChange::Retention { retention: Some(retention), .. } => {
+            let mode = match retention.mode {
+                RetentionMode::Governance => "GOVERNANCE",
+                RetentionMode::Compliance => "COMPLIANCE",
+            };
+            entry.facts.more.push((KeyName::ObjectLockMode, mode.into()));
+            entry.facts.more.push((KeyName::ObjectLockRetainUntilDate, retention.until.into()));
+        }
+        api::VersionChange::Retention { retention: None, .. } => {}
+        api::VersionChange::LegalHold(hold) => {
+            entry.facts.more.push((KeyName::ObjectLockLegalHold, if *hold { "ON" } else { "OFF" }.into()));
+        }
     }
 }
 
@@ -29,7 +50,7 @@ impl OmService {
         let bucket = self
             .log
             .read(cx.deadline, |tables| {
-                let (_, bucket) = enter(tables, &request.by, &request.bucket, None, Action::PutBucketVersioning)?;
+                let bucket = self.enter(tables, &request.by, &request.bucket, None, Action::PutBucketVersioning)?.bucket;
                 Ok(bucket.id)
             })
             .await?;
@@ -48,7 +69,7 @@ impl OmService {
             .log
             .read(cx.deadline, |tables| {
                 let action = Action::PutBucketObjectLockConfiguration;
-                let (_, bucket) = enter(tables, &request.by, &request.bucket, None, action)?;
+                let bucket = self.enter(tables, &request.by, &request.bucket, None, action)?.bucket;
                 Ok(bucket.id)
             })
             .await?;
@@ -62,25 +83,37 @@ impl OmService {
         cx: CallContext,
         request: api::UpdateVersion,
     ) -> Result<api::VersionUpdated, CallError<api::UpdateVersionRejected>> {
-        let action = match &request.change {
-            api::VersionChange::Tags(Some(_)) => Action::PutObjectTagging,
-            api::VersionChange::Tags(None) => Action::DeleteObjectTagging,
-            api::VersionChange::Retention { .. } => Action::PutObjectRetention,
-            api::VersionChange::LegalHold(_) => Action::PutObjectLegalHold,
+        type Rejected = api::UpdateVersionRejected;
+        let action = match (&request.change, request.version) {
+            (api::VersionChange::Tags(Some(_)), None) => Action::PutObjectTagging,
+            (api::VersionChange::Tags(Some(_)), Some(_)) => Action::PutObjectVersionTagging,
+            (api::VersionChange::Tags(None), None) => Action::DeleteObjectTagging,
+            (api::VersionChange::Tags(None), Some(_)) => Action::DeleteObjectVersionTagging,
+            (api::VersionChange::Retention { .. }, _) => Action::PutObjectRetention,
+            (api::VersionChange::LegalHold(_), _) => Action::PutObjectLegalHold,
         };
         let (bucket, change) = self
             .log
             .read(cx.deadline, |tables| {
-                let (identity, bucket) = enter(tables, &request.by, &request.bucket, Some(&request.key), action)?;
-                let change = match request.change {
-                    api::VersionChange::Tags(tags) => om_core::VersionChange::Tags(tags.unwrap_or_default()),
+                let mut entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
+                describe(&request.change, &mut entry);
+                let row = entry.object(tables, action, &request.key, request.version)?;
+                row.map_err(|missing| {
+                    Stop::Rejected(match missing {
+                        Missing::Key => Rejected::NoSuchKey,
+                        Missing::Version => Rejected::NoSuchVersion,
+                        Missing::DeleteMarker(version) => Rejected::DeleteMarker(version),
+                    })
+                })?;
+                let change = match &request.change {
+                    api::VersionChange::Tags(tags) => om_core::VersionChange::Tags(tags.clone().unwrap_or_default()),
                     api::VersionChange::Retention { retention, bypass } => {
-                        let bypass = granted(bypass, &identity, &bucket, &request.key);
-                        om_core::VersionChange::Retention(retention, bypass)
+                        let bypass = granted(*bypass, &entry, &request.key);
+                        om_core::VersionChange::Retention(*retention, bypass)
                     }
-                    api::VersionChange::LegalHold(hold) => om_core::VersionChange::LegalHold(hold),
+                    api::VersionChange::LegalHold(hold) => om_core::VersionChange::LegalHold(*hold),
                 };
-                Ok((bucket.id, change))
+                Ok((entry.bucket.id, change))
             })
             .await?;
         let command =

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use om_api as api;
-use om_core::authorise::{Action, Resource};
 use om_core::rows::{BucketRow, Session};
 use om_core::{ConditionFailed, ExtendSession, OpenSession, namespace};
 use rpc::{CallContext, CallError, Never};
@@ -12,8 +11,9 @@ use types::sealed::stored_length;
 use types::{BlockId, BlockLocation, PipelineId, Replication, Timestamp};
 
 use super::OmService;
-use super::calls::{Kind, Stop, allow, enter, find_bucket, identity, scoped};
+use super::calls::{Kind, Stop, identity, scoped};
 use super::encryption::Sealing;
+use super::entry::Entry;
 use crate::blocks::{HandedOut, NoBlocks};
 use crate::convert::{IntoApi, IntoCore, split_attributes};
 
@@ -46,8 +46,11 @@ impl OmService {
         let (caller, bucket, wanted) = self
             .log
             .read(cx.deadline, |tables| {
-                let (identity, bucket) =
-                    enter::<Rejected>(tables, &request.by, &request.bucket, Some(&request.key), Action::PutObject)?;
+                let entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
+                entry.allow_write(&request.key)?;
+                // An ACL that cannot be had is refused before the bytes come; it is made when they are there.
+                entry.written::<Rejected>(tables)?;
+                let Entry { identity, bucket, .. } = entry;
                 if request.size.is_some_and(|size| size > self.config.max_put) {
                     return Err(Stop::Rejected(Rejected::TooLarge));
                 }
@@ -142,7 +145,7 @@ impl OmService {
                 let Some(bucket) = namespace::bucket(tables, session.bucket)?.filter(|_| !self.is_over(&session)) else {
                     return Err(Stop::Rejected(Rejected::NoSuchSession));
                 };
-                allow(&identity, Action::PutObject, Resource::Bucket(&bucket))?;
+                // What is written into these blocks is seen by nobody before the commit, which is authorised.
                 Ok((identity.caller().to_owned(), bucket.replication))
             })
             .await?;
@@ -167,18 +170,19 @@ impl OmService {
         type Rejected = api::CommitRejected;
         let session = request.session.into_core();
         // Whether the bucket of that name is still the one that was written to, and who owns what is committed.
-        let owner = self
+        let written = self
             .log
             .read(cx.deadline, |tables| {
-                let identity = identity::<Rejected>(tables, &request.by)?;
-                let Some(bucket) = find_bucket(tables, &request.bucket)?.filter(|bucket| bucket.id == session.bucket) else {
-                    return Ok(None);
+                let entry = match self.open::<Rejected>(tables, &request.by, &request.bucket) {
+                    Ok(entry) if entry.bucket.id == session.bucket => entry,
+                    Ok(_) | Err(Stop::Rejected(Rejected::NoSuchBucket)) => return Ok(None),
+                    Err(stop) => return Err(stop),
                 };
-                allow(&identity, Action::PutObject, Resource::Object(&bucket, &request.key))?;
-                Ok(Some(identity.user_id().cloned()))
+                entry.allow_write(&request.key)?;
+                entry.written(tables).map(Some)
             })
             .await?;
-        let Some(owner) = owner else {
+        let Some(written) = written else {
             self.close(&cx, session).await.map_err(|error| error.map_rejection(|never| match never {}))?;
             return Err(CallError::Rejected(Rejected::NoSuchBucket));
         };
@@ -192,9 +196,10 @@ impl OmService {
             attributes,
             storage_class,
             condition: request.condition.into_core(),
-            owner,
+            owner: Some(written.owner),
             now: self.now_after(session.opened),
             lock: request.lock,
+            acl: written.acl,
         };
         let committed = self.log.propose(scoped(&cx, Kind::Commit), command, cx.deadline).await;
         committed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))

@@ -101,12 +101,19 @@ impl Node {
     pub(crate) async fn signed(&self, id: &str) -> Requester {
         let access_key = AccessKeyId(format!("AK{id}"));
         let key = self.om.signing_key(cx(), signing(&access_key)).await.expect("a known access key");
-        Requester::Signed { access_key, secret_version: key.secret_version }
+        Requester::signed(access_key, key.secret_version)
     }
 
     pub(crate) async fn create_bucket(&self, by: &Requester, name: &str) -> BucketInfo {
-        let request =
-            CreateBucket { by: by.clone(), bucket: bucket(name), location: None, volume: None, owner: None, object_lock: false };
+        let request = CreateBucket {
+            by: by.clone(),
+            bucket: bucket(name),
+            location: None,
+            volume: None,
+            owner: None,
+            object_lock: false,
+            ownership: None,
+        };
         self.om.create_bucket(cx(), request).await.expect("a new bucket")
     }
 

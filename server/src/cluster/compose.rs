@@ -250,7 +250,7 @@ pub(crate) async fn watch_datanode(datanode: Arc<datanode::Datanode>, ready: Arc
 pub(crate) async fn watch_readiness(om: Arc<dyn Om>, ready: Arc<Readiness>, entropy: Arc<dyn Entropy>) {
     loop {
         // Nobody's buckets: a read that the leader answers, whether or not it lets nobody ask.
-        let buckets = om_api::ListBuckets { by: om_api::Requester::Anonymous, prefix: String::new(), after: None, limit: 1 };
+        let buckets = om_api::ListBuckets { by: om_api::Requester::anonymous(), prefix: String::new(), after: None, limit: 1 };
         let answer = om.list_buckets(context(entropy.as_ref()), buckets).await;
         ready.set(matches!(answer, Ok(_) | Err(CallError::Rejected(_))));
         tokio::time::sleep(WATCH_EVERY).await;

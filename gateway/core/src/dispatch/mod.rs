@@ -58,6 +58,7 @@ fn foreign_parameter<'q>(operation: S3Operation, sub_resource: Option<&str>, que
     let known: &[&str] = match operation {
         S3Operation::DeleteObject
         | S3Operation::DeleteObjectTagging
+        | S3Operation::PutObjectAcl
         | S3Operation::PutObjectLegalHold
         | S3Operation::PutObjectRetention
         | S3Operation::PutObjectTagging => &["versionId"],
@@ -80,18 +81,23 @@ fn foreign_parameter<'q>(operation: S3Operation, sub_resource: Option<&str>, que
         | S3Operation::DeleteBucketEncryption
         | S3Operation::DeleteBucketLifecycle
         | S3Operation::DeleteBucketOwnershipControls
+        | S3Operation::DeleteBucketPolicy
         | S3Operation::DeleteBucketTagging
         | S3Operation::DeleteBucketWebsite
         | S3Operation::DeletePublicAccessBlock
         | S3Operation::PutBucketAccelerateConfiguration
+        | S3Operation::PutBucketAcl
         | S3Operation::PutBucketCors
         | S3Operation::PutBucketEncryption
         | S3Operation::PutBucketLifecycleConfiguration
         | S3Operation::PutBucketLogging
         | S3Operation::PutBucketNotificationConfiguration
+        | S3Operation::PutBucketOwnershipControls
+        | S3Operation::PutBucketPolicy
         | S3Operation::PutBucketRequestPayment
         | S3Operation::PutBucketTagging
-        | S3Operation::PutBucketWebsite => &[],
+        | S3Operation::PutBucketWebsite
+        | S3Operation::PutPublicAccessBlock => &[],
         // Not built: answered so whatever the query says.
         _ => return None,
     };

@@ -58,6 +58,7 @@ codes! {
     InternalError = INTERNAL_SERVER_ERROR, "We encountered an internal error. Please try again.";
     InvalidAccessKeyId = FORBIDDEN, "The AWS Access Key Id you provided does not exist in our records.";
     InvalidArgument = BAD_REQUEST, "Invalid Argument";
+    InvalidBucketAclWithObjectOwnership = BAD_REQUEST, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
     InvalidBucketName = BAD_REQUEST, "The specified bucket is not valid.";
     InvalidBucketState = CONFLICT, "The request is not valid for the current state of the bucket.";
     InvalidChunkSizeError = BAD_REQUEST, "Only the last chunk is allowed to have a size less than 8192 bytes";
@@ -86,6 +87,8 @@ codes! {
     InvalidWriteOffset = BAD_REQUEST, "The write offset value that you specified does not match the current object size.";
     KmsDisabled as "KMS.DisabledException" = BAD_REQUEST, "The KMS key is disabled.";
     KmsNotFound as "KMS.NotFoundException" = BAD_REQUEST, "The KMS key does not exist.";
+    MalformedACLError = BAD_REQUEST,
+        "The XML you provided was not well-formed or did not validate against our published schema";
     MalformedPOSTRequest = BAD_REQUEST, "The body of your POST request is not well-formed multipart/form-data.";
     MalformedPolicy = BAD_REQUEST, "Policies must be valid JSON.";
     MalformedTrailerError = BAD_REQUEST, "The request contained trailing data that was not well-formed or did not conform to our published schema.";
@@ -98,6 +101,7 @@ codes! {
     MethodNotAllowed = METHOD_NOT_ALLOWED, "The specified method is not allowed against this resource.";
     MissingContentLength = LENGTH_REQUIRED, "You must provide the Content-Length HTTP header.";
     MissingRequestBodyError = BAD_REQUEST, "Request body is empty.";
+    MissingSecurityHeader = BAD_REQUEST, "Your request was missing a required header";
     NoSuchBucket = NOT_FOUND, "The specified bucket does not exist";
     NoSuchBucketPolicy = NOT_FOUND, "The bucket policy does not exist";
     NoSuchCORSConfiguration = NOT_FOUND, "The CORS configuration does not exist";
@@ -133,6 +137,9 @@ codes! {
     TooManyBuckets = BAD_REQUEST, "You have attempted to create more buckets than allowed.";
     TooManyParts = BAD_REQUEST,
         "You have attempted to add more parts than the maximum of 10000 that are allowed for this object.";
+    UnexpectedContent = BAD_REQUEST, "This request does not support content";
+    UnresolvableGrantByEmailAddress = BAD_REQUEST,
+        "The e-mail address you provided does not match any account on record.";
     UnsupportedArgument = BAD_REQUEST, "The request contained an unsupported argument.";
     XAmzContentSHA256Mismatch = BAD_REQUEST, "The provided 'x-amz-content-sha256' header does not match what was computed.";
 }

@@ -1,5 +1,6 @@
 //! XML, both ways: the writer and reader, the bodies that clients send, and those they get.
 
+mod acl;
 mod attributes;
 pub mod configs;
 mod listings;
@@ -9,6 +10,7 @@ mod requests;
 mod results;
 mod versioning;
 
+pub use acl::{AccessControlPolicy, ListedGrantee, access_control_policy};
 pub use attributes::{AttributesWanted, ObjectAttributesResult, ObjectParts, PartAttributes};
 pub use listings::{
     ListBucketsResult, ListMultipartUploadsResult, ListObjectVersionsResult, ListObjectsResult, ListObjectsV2Result,
@@ -22,7 +24,7 @@ pub use requests::{
 };
 pub use results::{
     CompleteMultipartUploadResult, CopyResult, DeleteFailed, DeleteResult, Deleted, copy_object_result, copy_part_result,
-    initiate_multipart_upload_result, location_constraint, post_response, private_acl,
+    initiate_multipart_upload_result, location_constraint, post_response,
 };
 pub use versioning::{parse_versioning, versioning_xml};
 

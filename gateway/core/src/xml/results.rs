@@ -2,7 +2,7 @@
 
 use types::{Checksum, ChecksumType, ETag, Timestamp, UploadId, VersionId};
 
-use super::{Owner, XmlOut, checksum_type_name};
+use super::{XmlOut, checksum_type_name};
 use crate::checksum::object_checksum_text;
 use crate::dates::format_iso8601;
 use crate::error::S3Error;
@@ -17,23 +17,6 @@ pub(super) fn write_etag(out: &mut XmlOut, etag: &ETag) {
 pub fn location_constraint(asked: Option<&str>, region: &str) -> String {
     let location = asked.unwrap_or(if region == "us-east-1" { "" } else { region });
     XmlOut::with_root("LocationConstraint", |out| out.raw_text(location))
-}
-
-/// The list of an owner who has shared nothing.
-pub fn private_acl(owner: &Owner) -> String {
-    XmlOut::with_root("AccessControlPolicy", |out| {
-        owner.write(out, "Owner");
-        out.element("AccessControlList", |out| {
-            out.element("Grant", |out| {
-                let user = [("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"), ("xsi:type", "CanonicalUser")];
-                out.element_with("Grantee", &user, |out| {
-                    out.text("ID", &owner.id);
-                    out.text("DisplayName", &owner.display_name);
-                });
-                out.text("Permission", "FULL_CONTROL");
-            });
-        });
-    })
 }
 
 pub fn initiate_multipart_upload_result(bucket: &str, key: &str, upload: UploadId) -> String {

@@ -9,17 +9,20 @@ mod kinds;
 mod lifecycle;
 mod logging;
 mod notification;
+mod policy;
 mod unset;
 
 use std::marker::PhantomData;
 
-use bucket_config::BucketDocument;
+use bucket_config::{BucketDocument, ConfigKind};
 use gateway_core::payload::PayloadPlan;
 use gateway_core::xml::MAX_SMALL_BODY;
 use gateway_core::xml::configs::{ConfigXml, parse_config, show_config};
 use gateway_core::{S3Error, S3ErrorCode};
 use http::StatusCode;
-use om_api::{BucketRejected, ConfigChange, GetBucketConfig, SetBucketConfig, SetBucketConfigRejected, UnfitLogTarget};
+use om_api::{
+    BucketConfig, BucketRejected, ConfigChange, GetBucketConfig, SetBucketConfig, SetBucketConfigRejected, UnfitLogTarget,
+};
 use rpc::CallError;
 use types::BucketName;
 
@@ -32,9 +35,10 @@ pub(super) use acceleration::PutAcceleration;
 pub(super) use lifecycle::{GetLifecycle, PutLifecycle};
 pub(super) use logging::PutLogging;
 pub(super) use notification::PutNotification;
+pub(super) use policy::{DeletePolicy, GetPolicy, GetPolicyStatus, PutPolicy};
 pub(super) use unset::{
-    GetAnalytics, GetAttributeAccess, GetIntelligentTiering, GetInventory, GetMetadata, GetMetrics, GetPolicy, GetPolicyStatus,
-    GetReplication, ListAnalytics, ListIntelligentTiering, ListInventory, ListMetrics,
+    GetAnalytics, GetAttributeAccess, GetIntelligentTiering, GetInventory, GetMetadata, GetMetrics, GetReplication,
+    ListAnalytics, ListIntelligentTiering, ListInventory, ListMetrics,
 };
 
 /// A kind that is put as it was sent.
@@ -130,14 +134,14 @@ async fn get<D: ConfigXml>(cx: &OpContext, bucket: &BucketName) -> Result<Option
     Ok(get_document(cx, bucket, D::KIND).await?.and_then(D::of))
 }
 
-async fn get_document(
-    cx: &OpContext,
-    bucket: &BucketName,
-    kind: bucket_config::ConfigKind,
-) -> Result<Option<BucketDocument>, S3Error> {
+async fn get_document(cx: &OpContext, bucket: &BucketName, kind: ConfigKind) -> Result<Option<BucketDocument>, S3Error> {
+    Ok(ask(cx, bucket, kind).await?.document)
+}
+
+async fn ask(cx: &OpContext, bucket: &BucketName, kind: ConfigKind) -> Result<BucketConfig, S3Error> {
     let request = GetBucketConfig { by: cx.by(), bucket: bucket.clone(), kind };
     match cx.om().get_bucket_config(cx.call(), request).await {
-        Ok(config) => Ok(config.document),
+        Ok(config) => Ok(config),
         Err(CallError::Rejected(BucketRejected::Denied(why))) => Err(cx.denied(why)),
         Err(CallError::Rejected(BucketRejected::NoSuchBucket)) => Err(no_such_bucket(bucket)),
         Err(failure) => Err(call_failed(&failure)),
@@ -161,6 +165,7 @@ async fn set(cx: &OpContext, bucket: BucketName, change: ConfigChange) -> Result
         Err(CallError::Rejected(Rejected::Denied(why))) => Err(cx.denied(why)),
         Err(CallError::Rejected(Rejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
         Err(CallError::Rejected(Rejected::Invalid(why))) => Err(why.into()),
+        Err(CallError::Rejected(Rejected::AclIsNotPrivate)) => Err(S3ErrorCode::InvalidBucketAclWithObjectOwnership.into()),
         Err(CallError::Rejected(Rejected::NoSuchLogTarget)) => {
             Err(S3Error::with_message(S3ErrorCode::NoSuchKey, "The target bucket for logging does not exist"))
         }

@@ -48,8 +48,6 @@ unset! {
     GetInventory => Get Inventory;
     GetMetadata => Get Metadata;
     GetMetrics => Get Metrics;
-    GetPolicy => Get Policy;
-    GetPolicyStatus => Get PolicyStatus;
     GetReplication => Get Replication;
     ListAnalytics => List Analytics;
     ListIntelligentTiering => List IntelligentTiering;

@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, WriteTables};
 use types::sealed::plain_length;
-use types::{ETag, LogIndex, ObjectKey, ObjectLock, Timestamp, VersionId};
+use types::{Acl, ETag, LogIndex, ObjectKey, ObjectLock, Timestamp, VersionId};
 
 use super::Outcome;
 use super::shared::{CommittedBlock, KeyCommitted, link, sort_blocks, take_session};
@@ -43,6 +43,8 @@ pub struct CommitKey {
     pub now: Timestamp,
     #[n(10)]
     pub lock: Option<ObjectLock>,
+    #[n(11)]
+    pub acl: Option<Acl>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -124,7 +126,8 @@ impl CommitKey {
             noncurrent: None,
             lock: self.lock,
         };
-        let body = KeyBody { attributes: self.attributes, pieces: sorted.pieces, parts: Vec::new(), encryption };
+        let (attributes, pieces) = (self.attributes, sorted.pieces);
+        let body = KeyBody { attributes, pieces, parts: Vec::new(), encryption, acl: self.acl };
         freed.drop_handed_out(sorted.unused);
         link(tables, &bucket, &self.key, replaced, KeyRow { head, body }, freed).map(Ok)
     }

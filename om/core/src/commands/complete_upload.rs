@@ -189,6 +189,7 @@ impl CompleteUpload {
             parts: entries.collect(),
             pieces: parts.into_iter().flat_map(|(_, row)| row.pieces).collect(),
             encryption: upload.encryption.clone(),
+            acl: upload.acl.clone(),
         };
         KeyRow { head, body }
     }

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::{BucketId, LogIndex, ObjectId, ObjectKey, ObjectLock, Timestamp, VersionId};
+use types::{Acl, BucketId, LogIndex, ObjectId, ObjectKey, ObjectLock, Timestamp, VersionId};
 
 use super::Outcome;
 use super::shared::{CopySource, KeyCommitted, link};
@@ -103,6 +103,9 @@ pub struct CopyKey {
     /// None if its bytes are to be stored as they are.
     #[n(13)]
     pub encryption: Option<CopyEncryption>,
+    /// A copy never inherits its source's.
+    #[n(14)]
+    pub acl: Option<Acl>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -220,7 +223,8 @@ impl CopyKey {
             CopyAttributes::Replace(attributes) => attributes,
         };
         let attributes = Attributes { tags: self.tags.unwrap_or(tags), ..attributes };
-        let row = KeyRow { head, body: KeyBody { attributes, parts, pieces: source.body.pieces, encryption } };
+        let body = KeyBody { attributes, parts, pieces: source.body.pieces, encryption, acl: self.acl };
+        let row = KeyRow { head, body };
         let mut freed = Freed::default();
         let committed = link(tables, &bucket, &self.key, replaced, row, &mut freed)?;
         freed.write(tables, log, self.now);
@@ -271,6 +275,7 @@ mod tests {
             lock: None,
             tags: None,
             encryption: None,
+            acl: None,
         }
     }
 

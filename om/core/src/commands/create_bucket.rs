@@ -1,16 +1,17 @@
 //! A new bucket.
 
+use bucket_config::{BucketAcl, BucketDocument, OwnershipControls};
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::{BucketId, BucketLock, BucketName, LogIndex, Replication, Timestamp, VolumeName};
+use types::{Acl, BucketId, BucketLock, BucketName, LogIndex, Replication, Timestamp, VolumeName};
 
 use super::Outcome;
 use crate::namespace;
 use crate::rows::{
-    self, BucketLayout, BucketRow, UserId, Versioning, VolumeRow, bucket_key, keys_under, name_key, user_bucket_key,
-    user_bucket_prefix,
+    self, BucketConfigRow, BucketLayout, BucketRow, UserId, Versioning, VolumeRow, bucket_key, config_key, keys_under, name_key,
+    user_bucket_key, user_bucket_prefix,
 };
-use crate::tables::{BUCKET_NAMES, BUCKETS, USER_BUCKETS, VOLUMES};
+use crate::tables::{BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, USER_BUCKETS, VOLUMES};
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct CreateBucket {
@@ -32,6 +33,11 @@ pub struct CreateBucket {
     /// Whether versions in it can be locked; it then begins versioned.
     #[n(7)]
     pub object_lock: Option<bool>,
+    /// Private if absent.
+    #[n(8)]
+    pub acl: Option<Acl>,
+    #[n(9)]
+    pub ownership: Option<OwnershipControls>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -51,8 +57,13 @@ impl CreateBucket {
     pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<BucketRow, CreateBucketRejected> {
         let with_lock = self.object_lock == Some(true);
         if let Some(existing) = namespace::bucket_by_name(tables, &self.volume, &self.name)? {
-            let is_same =
-                existing.owner == self.owner && existing.location == self.location && existing.object_lock.is_some() >= with_lock;
+            let acl: Option<BucketAcl> = namespace::bucket_document(tables, existing.id)?;
+            let ownership: Option<OwnershipControls> = namespace::bucket_document(tables, existing.id)?;
+            let is_same = existing.owner == self.owner
+                && existing.location == self.location
+                && existing.object_lock.is_some() >= with_lock
+                && acl.map(|acl| acl.acl) == self.acl
+                && (self.ownership.is_none() || ownership == self.ownership);
             let rejected =
                 if is_same { CreateBucketRejected::OwnedByYou(Box::new(existing)) } else { CreateBucketRejected::Exists };
             return Ok(Err(rejected));
@@ -69,6 +80,8 @@ impl CreateBucket {
             let volume = VolumeRow { owner: self.owner.clone(), created: self.now };
             rows::put(tables, VOLUMES, self.volume.as_str().as_bytes(), &volume);
         }
+        let acl = self.acl.map(|acl| BucketDocument::from(BucketAcl { acl }));
+        let documents: Vec<_> = acl.into_iter().chain(self.ownership.map(BucketDocument::from)).collect();
         let row = BucketRow {
             id: BucketId(log.0),
             volume: self.volume,
@@ -80,7 +93,12 @@ impl CreateBucket {
             replication: self.replication,
             versioning: if with_lock { Versioning::Enabled } else { Versioning::Unversioned },
             object_lock: with_lock.then(BucketLock::default),
+            guarded: (!documents.is_empty()).then_some(log),
         };
+        for document in documents {
+            let key = config_key(row.id, document.kind());
+            rows::put(tables, BUCKET_CONFIGS, &key, &BucketConfigRow { document, changed: self.now });
+        }
         rows::put(tables, BUCKETS, &bucket_key(row.id), &row);
         rows::put(tables, BUCKET_NAMES, &name_key(&row.volume, &row.name), &row.id);
         rows::put(tables, USER_BUCKETS, &user_bucket_key(&row.owner, &row.volume, &row.name), &row.id);

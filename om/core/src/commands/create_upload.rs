@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::{ChecksumAlgorithm, ChecksumType, LogIndex, ObjectLock, Timestamp, UploadId};
+use types::{Acl, ChecksumAlgorithm, ChecksumType, LogIndex, ObjectLock, Timestamp, UploadId};
 
 use super::Outcome;
 use crate::namespace;
@@ -30,6 +30,11 @@ pub struct CreateUpload {
     /// Of all its parts; none if their bytes are stored as they are.
     #[n(7)]
     pub encryption: Option<Encryption>,
+    #[n(8)]
+    pub acl: Option<Acl>,
+    /// Of the object that it becomes: the initiator if absent.
+    #[n(9)]
+    pub owner: Option<UserId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -51,7 +56,7 @@ impl CreateUpload {
         }
         let initiator = self.initiator.unwrap_or(bucket.owner);
         let row = UploadRow {
-            owner: initiator.clone(),
+            owner: self.owner.unwrap_or_else(|| initiator.clone()),
             initiator,
             initiated: self.now,
             attributes: self.attributes,
@@ -59,6 +64,7 @@ impl CreateUpload {
             checksum: self.checksum,
             lock: self.lock,
             encryption: self.encryption,
+            acl: self.acl,
         };
         rows::put(tables, UPLOADS, &upload_key(&self.at), &row);
         Ok(Ok(self.at.upload))

@@ -8,8 +8,8 @@ use types::{BucketId, LogIndex, Timestamp};
 
 use super::Outcome;
 use crate::namespace;
-use crate::rows::{self, BucketConfigRow, BucketRow, config_key};
-use crate::tables::BUCKET_CONFIGS;
+use crate::rows::{self, BucketConfigRow, BucketRow, bucket_key, config_key};
+use crate::tables::{BUCKET_CONFIGS, BUCKETS};
 
 /// The last one set is the one that counts; taking away what is not there succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -28,6 +28,15 @@ pub enum ConfigChange {
     Put(#[n(0)] Box<BucketDocument>),
     #[n(1)]
     Delete(#[n(0)] ConfigKind),
+}
+
+impl ConfigChange {
+    fn kind(&self) -> ConfigKind {
+        match self {
+            Self::Put(document) => document.kind(),
+            Self::Delete(kind) => *kind,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -59,8 +68,8 @@ pub enum UnfitLogTarget {
 }
 
 impl SetBucketConfig {
-    pub(super) fn apply(self, _: LogIndex, tables: &mut dyn WriteTables) -> Outcome<(), SetBucketConfigRejected> {
-        let Some(bucket) = namespace::bucket(tables, self.bucket)? else {
+    pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<(), SetBucketConfigRejected> {
+        let Some(mut bucket) = namespace::bucket(tables, self.bucket)? else {
             return Ok(Err(SetBucketConfigRejected::NoSuchBucket));
         };
         if let ConfigChange::Put(document) = &self.change
@@ -68,6 +77,10 @@ impl SetBucketConfig {
             && let Err(rejected) = check_log_target(tables, &bucket, logging)?
         {
             return Ok(Err(rejected));
+        }
+        if self.change.kind().guards() {
+            bucket.guarded = Some(log);
+            rows::put(tables, BUCKETS, &bucket_key(bucket.id), &bucket);
         }
         match self.change {
             ConfigChange::Put(document) => {

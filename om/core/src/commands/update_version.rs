@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::{BucketId, Bypass, LogIndex, ObjectKey, Retention, Timestamp, VersionId};
+use types::{Acl, BucketId, Bypass, LogIndex, ObjectKey, Retention, Timestamp, VersionId};
 
 use super::Outcome;
 use crate::namespace::{self, Missing};
@@ -33,6 +33,8 @@ pub enum VersionChange {
     Retention(#[n(0)] Option<Retention>, #[n(1)] Bypass),
     #[n(2)]
     LegalHold(#[n(0)] bool),
+    #[n(3)]
+    Acl(#[n(0)] Option<Acl>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -86,6 +88,7 @@ impl UpdateVersion {
                 }
                 lock.retention = next;
             }
+            VersionChange::Acl(acl) => row.body.acl = acl,
             VersionChange::LegalHold(hold) => row.head.lock.get_or_insert_default().legal_hold = Some(hold),
         }
         let version = row.head.shown_version();

@@ -5,7 +5,7 @@ use types::Timestamp;
 const DAY: i64 = 86_400_000;
 
 /// Milliseconds since 1970. A date without a time is its first moment; without a zone it is UTC.
-pub(super) fn parse(text: &str) -> Option<i64> {
+pub(crate) fn parse(text: &str) -> Option<i64> {
     // Four digits are a year.
     if let Ok(seconds) = text.parse::<i64>()
         && text.len() != 4

@@ -52,6 +52,8 @@ pub enum Grants<'p> {
 #[derive(Debug, Clone, Copy)]
 pub struct Policies<'p> {
     pub resource: Option<Source<'p>>,
+    /// What it allows is not its own to allow: the resource lies in it, and is somebody else's.
+    pub resource_only_denies: bool,
     pub grants: Grants<'p>,
     pub boundary: Option<Source<'p>>,
     /// Several narrow each other. Empty: none were passed along with the session.
@@ -160,7 +162,10 @@ fn say_all<'p>(layer: Layer, sources: &[Source<'p>], request: &Request<'_>) -> S
 }
 
 pub fn decide<'p>(request: &Request<'_>, policies: &Policies<'p>) -> Decision<'p> {
-    let resource = say(Layer::Resource, policies.resource.as_slice(), request);
+    let resource = match say(Layer::Resource, policies.resource.as_slice(), request) {
+        Said::Allowed(..) if policies.resource_only_denies => Said::Silent,
+        said => said,
+    };
     let identity = match policies.grants {
         Grants::Policies(sources) => say(Layer::Identity, sources, request),
         Grants::None | Grants::Everything => Said::Silent,

@@ -1,7 +1,7 @@
 //! Volumes and buckets.
 
 use minicbor::{Decode, Encode};
-use types::{BucketId, BucketLock, BucketName, Replication, Timestamp, VolumeName};
+use types::{BucketId, BucketLock, BucketName, LogIndex, Replication, Timestamp, VolumeName};
 
 use super::UserId;
 
@@ -69,6 +69,10 @@ pub struct BucketRow {
     /// Only of a versioned bucket.
     #[n(9)]
     pub object_lock: Option<BucketLock>,
+    /// The entry that last changed who may reach the bucket: its policy, its ACL, who owns what is in it, or the block on public
+    /// access. None: nothing of that was ever set, and there is nothing to look up.
+    #[n(10)]
+    pub guarded: Option<LogIndex>,
 }
 
 pub(crate) fn name_key(volume: &VolumeName, name: &BucketName) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use minicbor::{Decode, Decoder, Encode};
 use tables::StorageFault;
 use types::{
-    BlockId, BucketId, Checksum, ChecksumType, ETag, LogIndex, ObjectId, ObjectKey, ObjectLock, PartNumber, Salt, Timestamp,
+    Acl, BlockId, BucketId, Checksum, ChecksumType, ETag, LogIndex, ObjectId, ObjectKey, ObjectLock, PartNumber, Salt, Timestamp,
     VersionId,
 };
 
@@ -140,6 +140,9 @@ pub struct KeyBody {
     /// None if its bytes are stored as they are.
     #[n(3)]
     pub encryption: Option<Encryption>,
+    /// None: its owner has full control, and nobody else has anything.
+    #[n(4)]
+    pub acl: Option<Acl>,
 }
 
 /// ```text
@@ -200,7 +203,8 @@ mod tests {
             lock: None,
         };
         let piece = Piece { block: BlockId { container: ContainerId(1), local: 2 }, offset: 0, length: 5 };
-        let body = KeyBody { attributes: Attributes::default(), pieces: vec![piece], parts: Vec::new(), encryption: None };
+        let attributes = Attributes::default();
+        let body = KeyBody { attributes, pieces: vec![piece], parts: Vec::new(), encryption: None, acl: None };
         let row = KeyRow { head: head.clone(), body };
         let bytes = tables::encode(&row);
         assert_eq!(KeyRow::decode_head(&bytes).expect("ours"), head);

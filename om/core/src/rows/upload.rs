@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, Table};
 use types::{
-    BucketId, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectId, ObjectKey, ObjectLock, PartNumber, Salt, Timestamp,
+    Acl, BucketId, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectId, ObjectKey, ObjectLock, PartNumber, Salt, Timestamp,
     UploadId,
 };
 
@@ -35,6 +35,9 @@ pub struct UploadRow {
     /// Of all its parts.
     #[n(7)]
     pub encryption: Option<Encryption>,
+    /// Of the object that it becomes.
+    #[n(8)]
+    pub acl: Option<Acl>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -103,6 +103,7 @@ fn policies_together_decide_as_their_rows_say() {
         let (own_sources, session) = (sources(own), sources(session));
         let policies = Policies {
             resource: sources(resource).pop(),
+            resource_only_denies: false,
             grants: match *own {
                 "everything" => Grants::Everything,
                 "none" if who.account().is_none() => Grants::None,

@@ -353,6 +353,8 @@ impl Model {
                     now,
                     lock: None,
                     encryption: None,
+                    acl: None,
+                    owner: None,
                 };
                 let outcome = real.apply(create);
                 assert_eq!(outcome.is_ok(), self.exists(at.bucket));
@@ -390,6 +392,8 @@ impl Model {
             limit: 100,
             now,
             object_lock: None,
+            acl: None,
+            ownership: None,
         };
         let outcome = real.apply(create);
         assert_eq!(outcome.is_ok(), !self.buckets.contains_key(name));
@@ -445,6 +449,7 @@ impl Model {
             owner: None,
             now: real.now(),
             lock: None,
+            acl: None,
         };
         let outcome = real.apply(commit);
         assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
@@ -480,6 +485,7 @@ impl Model {
             lock: None,
             tags: None,
             encryption: None,
+            acl: None,
         };
         let outcome = real.apply(copy);
         let is_good = object.is_some() && self.exists(bucket) && (from != to || replace);

@@ -30,7 +30,9 @@ impl Rejection for Denied {
     fn failure(self) -> Failure {
         let code = match self {
             Self::NoSuchAccessKey => "InvalidAccessKeyId",
-            Self::AccessDenied | Self::StaleCredential => "AccessDenied",
+            Self::AccessDenied | Self::StaleCredential | Self::AclNotSupported | Self::UnknownGrantee | Self::UnknownEmail => {
+                "AccessDenied"
+            }
         };
         Failure::new(StatusCode::FORBIDDEN, code, self)
     }

@@ -83,6 +83,7 @@ impl From<Invalid> for S3Error {
             Invalid::Argument(text) => Self::with_message(S3ErrorCode::InvalidArgument, text),
             Invalid::Request(text) => Self::with_message(S3ErrorCode::InvalidRequest, text),
             Invalid::Tag(text) => Self::with_message(S3ErrorCode::InvalidTag, text),
+            Invalid::Policy(text) => Self::with_message(S3ErrorCode::MalformedPolicy, text),
         }
     }
 }

@@ -27,9 +27,6 @@ impl Unset {
             Self::Get(ConfigKind::Metadata) => Err(S3ErrorCode::MetadataConfigurationNotFound.into()),
             // Access by tags is a switch, and off.
             Self::Get(ConfigKind::AttributeAccess) => Ok(XmlOut::with_root("AbacStatus", |out| out.text("Status", "Disabled"))),
-            Self::Get(ConfigKind::Policy) => Err(S3ErrorCode::NoSuchBucketPolicy.into()),
-            // Without a policy nothing is public by one.
-            Self::Get(ConfigKind::PolicyStatus) => Ok(XmlOut::with_root("PolicyStatus", |out| out.value("IsPublic", false))),
             Self::Get(_) => Err(S3ErrorCode::NoSuchConfiguration.into()),
             Self::List(ConfigKind::Analytics) => Ok(empty_list("ListBucketAnalyticsConfigurationResult")),
             Self::List(ConfigKind::Inventory) => Ok(empty_list("ListInventoryConfigurationsResult")),

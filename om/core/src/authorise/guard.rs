@@ -1,0 +1,79 @@
+//! What stands guard over a bucket, read once and kept until it changes.
+
+use bucket_config::access::ObjectOwnership;
+use bucket_config::{BucketAcl, BucketPolicy, OwnershipControls, PublicAccessBlock};
+use tables::{ReadTables, StorageFault};
+use types::{Acl, LogIndex};
+
+use crate::namespace;
+use crate::policy::{Policy, PolicyKind};
+use crate::rows::BucketRow;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KeptPolicy {
+    pub(super) policy: Policy,
+    pub(super) is_public: bool,
+    pub(super) binds_owner: bool,
+}
+
+/// Everything set on a bucket that says who may reach it. Kept by whoever asks often; it is the one to ask as long as its bucket's
+/// row names the same entry as having changed it last ([`Guard::is_of`]).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Guard {
+    at: Option<LogIndex>,
+    pub(super) policy: Option<KeptPolicy>,
+    pub(super) block: PublicAccessBlock,
+    pub(super) ownership: Option<ObjectOwnership>,
+    pub(super) acl: Option<Acl>,
+}
+
+impl Guard {
+    /// A policy that cannot be read stops every request to its bucket: what it denied would otherwise be open.
+    pub fn load(tables: &dyn ReadTables, bucket: &BucketRow) -> Result<Self, StorageFault> {
+        if bucket.guarded.is_none() {
+            return Ok(Self::default());
+        }
+        let policy = match namespace::bucket_document::<BucketPolicy>(tables, bucket.id)? {
+            Some(BucketPolicy { text, binds_owner }) => {
+                let policy = Policy::parse(&text, PolicyKind::Bucket)
+                    .map_err(|error| StorageFault(format!("the policy of {} cannot be read: {error}", bucket.name)))?;
+                Some(KeptPolicy { is_public: policy.is_public(), policy, binds_owner })
+            }
+            None => None,
+        };
+        Ok(Self {
+            at: bucket.guarded,
+            policy,
+            block: namespace::bucket_document(tables, bucket.id)?.unwrap_or_default(),
+            ownership: namespace::bucket_document::<OwnershipControls>(tables, bucket.id)?.map(|controls| controls.ownership),
+            acl: namespace::bucket_document::<BucketAcl>(tables, bucket.id)?.map(|acl| acl.acl),
+        })
+    }
+
+    pub fn is_of(&self, bucket: &BucketRow) -> bool {
+        self.at == bucket.guarded
+    }
+
+    pub fn block(&self) -> PublicAccessBlock {
+        self.block
+    }
+
+    /// There are no ACLs, and everything belongs to the bucket's owner.
+    pub fn is_owner_enforced(&self) -> bool {
+        self.ownership == Some(ObjectOwnership::BucketOwnerEnforced)
+    }
+
+    /// The bucket's own, as it is in force.
+    pub fn acl(&self, bucket: &BucketRow) -> Acl {
+        match &self.acl {
+            Some(acl) if !self.is_owner_enforced() => acl.clone(),
+            _ => Acl::private(&bucket.owner.0),
+        }
+    }
+
+    /// Public as S3 tells it: by its policy, or by its ACL.
+    pub fn is_public(&self) -> bool {
+        let by_acl = !self.is_owner_enforced() && !self.block.ignore_public_acls && self.acl.as_ref().is_some_and(Acl::is_public);
+        by_acl || self.policy.as_ref().is_some_and(|kept| kept.is_public)
+    }
+}

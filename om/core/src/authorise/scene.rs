@@ -1,0 +1,232 @@
+//! A request and the bucket it is about, with all that decides what it may do there.
+
+use bucket_config::access::ObjectOwnership;
+use tables::{ReadTables, StorageFault};
+use types::{Acl, AclRequest, CannedAcl, ObjectKey};
+
+use super::acl::{gives, object_acl, says_what_is_enforced};
+use super::actions::{ByAcl, by_acl};
+use super::guard::KeptPolicy;
+use super::{Denied, Facts, Guard, Identity};
+use crate::policy::{Caller, Grants, Layer, Permission, Policies, Reason, Request, Resource, Source, decide};
+use crate::rows::{BucketRow, KeyRow, UploadRow, UserId};
+
+/// What in the bucket an action is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Target<'a> {
+    Bucket,
+    /// A key, whatever lies under it: to write and to delete are rights in the bucket.
+    Key(&'a ObjectKey),
+    /// An object that is there: what is done to it is its owner's to allow.
+    Object(&'a ObjectKey, &'a KeyRow),
+    Upload(&'a ObjectKey, &'a UploadRow),
+    /// As [`Target::Bucket`], when all that is asked of a listing is whether it would show this key.
+    ListingOf(&'a ObjectKey),
+}
+
+impl<'a> Target<'a> {
+    fn key(self) -> Option<&'a ObjectKey> {
+        match self {
+            Self::Bucket | Self::ListingOf(_) => None,
+            Self::Key(key) | Self::Object(key, _) | Self::Upload(key, _) => Some(key),
+        }
+    }
+
+    fn object(self) -> Option<&'a KeyRow> {
+        match self {
+            Self::Object(_, row) => Some(row),
+            Self::Bucket | Self::ListingOf(_) | Self::Key(_) | Self::Upload(..) => None,
+        }
+    }
+}
+
+/// Whose what is written becomes, and with which ACL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub owner: UserId,
+    /// None: the one that every object has.
+    pub acl: Option<Acl>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    pub identity: &'a Identity,
+    pub facts: &'a Facts<'a>,
+    pub bucket: &'a BucketRow,
+    pub guard: &'a Guard,
+}
+
+impl Scene<'_> {
+    /// The requester knows whose the bucket is, or does not say.
+    pub fn is_expected(&self) -> bool {
+        self.facts.expected_owner.is_none_or(|expected| expected == self.bucket.owner.0)
+    }
+
+    pub fn allow(&self, action: Permission, target: Target<'_>) -> Result<(), Denied> {
+        let is_allowed = match self.identity {
+            Identity::System => true,
+            // Most requests are an owner's own, to a bucket without a policy: there is nothing to weigh.
+            Identity::User(user) if self.guard.policy.is_none() && (user.is_admin || user.id == *self.owner_of(target)) => true,
+            Identity::User(_) | Identity::Anonymous => self.weigh(action, target, |is_allowed, _| is_allowed),
+        };
+        if is_allowed { Ok(()) } else { Err(Denied::AccessDenied) }
+    }
+
+    /// What decided, in words for an administrator.
+    pub fn explain(&self, action: Permission, target: Target<'_>) -> String {
+        self.weigh(action, target, |_, reason| format!("{action}: {reason}"))
+    }
+
+    fn is_explicitly_denied(&self, action: Permission, target: Target<'_>) -> bool {
+        self.guard.policy.is_some() && self.weigh(action, target, |_, reason| matches!(reason, Reason::Denied(_)))
+    }
+
+    /// Into the key, with all that the request says of what it writes.
+    pub fn allow_write(&self, key: &ObjectKey) -> Result<(), Denied> {
+        let target = Target::Key(key);
+        self.allow(Permission::PutObject, target)?;
+        if !self.facts.tags.is_empty() {
+            self.allow(Permission::PutObjectTagging, target)?;
+        }
+        if self.facts.header("x-amz-object-lock-mode").is_some() {
+            self.allow(Permission::PutObjectRetention, target)?;
+        }
+        if self.facts.header("x-amz-object-lock-legal-hold").is_some() {
+            self.allow(Permission::PutObjectLegalHold, target)?;
+        }
+        // Whoever may write may say who else may read: so S3's own examples have it. To forbid that is another thing.
+        if self.facts.acl.is_some() && self.is_explicitly_denied(Permission::PutObjectAcl, target) {
+            return Err(Denied::AccessDenied);
+        }
+        Ok(())
+    }
+
+    /// Whether to say that a key is not there: only to those who could see it in a listing, if it were.
+    pub fn may_know_absence(&self, action: Permission, key: &ObjectKey) -> bool {
+        !self.is_explicitly_denied(action, Target::Key(key)) && self.allow(Permission::ListBucket, Target::ListingOf(key)).is_ok()
+    }
+
+    fn owner_of<'t>(&'t self, target: Target<'t>) -> &'t UserId {
+        match target {
+            Target::Object(_, row) if !self.guard.is_owner_enforced() => &row.head.owner,
+            _ => &self.bucket.owner,
+        }
+    }
+
+    /// Asks everything that has a say, and tells what decided.
+    fn weigh<T>(&self, action: Permission, target: Target<'_>, tell: impl FnOnce(bool, Reason<'_>) -> T) -> T {
+        let caller = self.identity.principal();
+        let is_of_owners = caller.account().is_some_and(|account| account.id == self.bucket.owner.0) || self.identity.is_admin();
+        let policy = self.guard.policy.as_ref().filter(|kept| !(is_of_owners && frees_owner(kept, action)));
+        let is_service = matches!(caller, Caller::Service(_));
+        if self.guard.block.restrict_public_buckets && policy.is_some_and(|kept| kept.is_public) && !is_of_owners && !is_service {
+            return tell(false, Reason::NotAllowed(Layer::Resource));
+        }
+        let listed = match target {
+            Target::ListingOf(key) => Some(key),
+            _ => None,
+        };
+        let context = self.facts.context(self.identity, &caller, self.bucket, target.object(), listed);
+        let resource = match target.key() {
+            Some(key) => Resource::object(&self.bucket.name, key),
+            None => Resource::bucket(&self.bucket.name),
+        };
+        let owner = self.owner_of(target);
+        let source = policy.map(|kept| Source { name: self.bucket.name.as_str(), policy: &kept.policy });
+        let policies = Policies {
+            resource: source,
+            // A bucket's policy gives what is the bucket owner's to give.
+            resource_only_denies: *owner != self.bucket.owner,
+            grants: match self.identity {
+                Identity::User(_) => Grants::Everything,
+                Identity::Anonymous | Identity::System => Grants::None,
+            },
+            boundary: None,
+            session: &[],
+            // An administrator is at home everywhere.
+            owner: match caller.account() {
+                Some(account) if self.identity.is_admin() => &account.id,
+                _ => &owner.0,
+            },
+            is_granted_otherwise: self.is_given_by_acl(action, target, &caller),
+        };
+        let request = Request { caller: &caller, action: action.into(), resource: &resource, context: &context };
+        let decision = decide(&request, &policies);
+        tell(decision.is_allowed, decision.reason)
+    }
+
+    fn is_given_by_acl(&self, action: Permission, target: Target<'_>, caller: &Caller) -> bool {
+        let is_initiator = match target {
+            Target::Upload(_, upload) => caller.account().is_some_and(|account| account.id == upload.initiator.0),
+            _ => false,
+        };
+        // What somebody has begun they may look at, and give up.
+        if is_initiator && matches!(action, Permission::ListMultipartUploadParts | Permission::AbortMultipartUpload) {
+            return true;
+        }
+        if self.guard.is_owner_enforced() {
+            return false;
+        }
+        let (acl, permission) = match by_acl(action) {
+            Some(ByAcl::OfBucket(permission)) => (self.guard.acl.as_ref(), permission),
+            Some(ByAcl::OfObject(permission)) => (target.object().and_then(|row| row.body.acl.as_ref()), permission),
+            None => return false,
+        };
+        acl.is_some_and(|acl| gives(acl, caller, permission, self.guard.block.ignore_public_acls))
+    }
+
+    /// Whose a new object is, and its ACL, by what the request asks for and the bucket lets be.
+    pub fn written(&self, tables: &dyn ReadTables) -> Result<Result<Written, Denied>, StorageFault> {
+        let bucket_owner = &self.bucket.owner;
+        // What nobody in particular wrote is the bucket's; an administrator writes for whoever the bucket belongs to.
+        let writer = self.identity.user_id().filter(|_| !self.identity.is_admin()).unwrap_or(bucket_owner);
+        if self.guard.is_owner_enforced() {
+            let is_right = self.facts.acl.is_none_or(|acl| says_what_is_enforced(acl, bucket_owner));
+            let written = Written { owner: bucket_owner.clone(), acl: None };
+            return Ok(if is_right { Ok(written) } else { Err(Denied::AclNotSupported) });
+        }
+        let gives_up = self.facts.acl == Some(&AclRequest::Canned(CannedAcl::BucketOwnerFullControl));
+        let is_given_up = gives_up && self.guard.ownership == Some(ObjectOwnership::BucketOwnerPreferred);
+        let owner = if is_given_up { bucket_owner } else { writer };
+        Ok(object_acl(tables, self.facts.acl, owner, bucket_owner)?
+            .and_then(|acl| self.unless_blocked(acl))
+            .map(|acl| Written { owner: owner.clone(), acl }))
+    }
+
+    /// The ACL to be set on the bucket, or on an object of `owner`'s in it.
+    pub fn new_acl(
+        &self,
+        tables: &dyn ReadTables,
+        request: &AclRequest,
+        owner: &UserId,
+    ) -> Result<Result<Option<Acl>, Denied>, StorageFault> {
+        if self.guard.is_owner_enforced() {
+            let is_right = says_what_is_enforced(request, &self.bucket.owner);
+            return Ok(if is_right { Ok(None) } else { Err(Denied::AclNotSupported) });
+        }
+        let acl = object_acl(tables, Some(request), owner, &self.bucket.owner)?;
+        Ok(acl.and_then(|acl| self.unless_blocked(acl)))
+    }
+
+    fn unless_blocked(&self, acl: Option<Acl>) -> Result<Option<Acl>, Denied> {
+        let is_blocked = self.guard.block.block_public_acls && acl.as_ref().is_some_and(Acl::is_public);
+        if is_blocked { Err(Denied::AccessDenied) } else { Ok(acl) }
+    }
+
+    /// The ACL of an object as it is in force, and whose the object is.
+    pub fn acl_of(&self, row: &KeyRow) -> (UserId, Acl) {
+        if self.guard.is_owner_enforced() {
+            return (self.bucket.owner.clone(), Acl::private(&self.bucket.owner.0));
+        }
+        let owner = row.head.owner.clone();
+        let acl = row.body.acl.clone().unwrap_or_else(|| Acl::private(&owner.0));
+        (owner, acl)
+    }
+}
+
+/// A bucket's owner can change a policy back that keeps everybody out, unless they gave that up.
+fn frees_owner(kept: &KeptPolicy, action: Permission) -> bool {
+    let is_about_policy =
+        matches!(action, Permission::GetBucketPolicy | Permission::PutBucketPolicy | Permission::DeleteBucketPolicy);
+    is_about_policy && !kept.binds_owner
+}

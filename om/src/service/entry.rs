@@ -1,0 +1,147 @@
+//! The way into a bucket: the credential, then the bucket, then the right to the action, in the order in which S3 tells them.
+
+use std::sync::Arc;
+
+use om_api as api;
+use om_core::authorise::{Action, AuthType, Denied, Facts, Guard, Identity, Scene, Target, Written};
+use om_core::namespace::{self, Missing};
+use om_core::rows::{BucketRow, KeyRow};
+use tables::ReadTables;
+use types::{BucketName, ObjectKey, Timestamp, VersionId};
+
+use super::OmService;
+use super::calls::{BucketRefusal, Refusal, Stop, denied, find_bucket, identity};
+
+/// A bucket that a request has come to, and all that decides what it may do there.
+#[derive(Debug)]
+pub(super) struct Entry<'r> {
+    pub(super) identity: Identity,
+    pub(super) bucket: BucketRow,
+    pub(super) guard: Arc<Guard>,
+    pub(super) facts: Facts<'r>,
+}
+
+impl Entry<'_> {
+    pub(super) fn scene(&self) -> Scene<'_> {
+        Scene { identity: &self.identity, facts: &self.facts, bucket: &self.bucket, guard: &self.guard }
+    }
+
+    pub(super) fn allow<R: Refusal>(&self, action: Action, target: Target<'_>) -> Result<(), Stop<R>> {
+        self.scene().allow(action, target).map_err(|why| {
+            tracing::debug!(caller = self.identity.caller(), bucket = %self.bucket.name, why = self.scene().explain(action, target), "refused");
+            denied(why)
+        })
+    }
+
+    pub(super) fn allow_write<R: Refusal>(&self, key: &ObjectKey) -> Result<(), Stop<R>> {
+        self.scene().allow_write(key).map_err(|why| {
+            let explanation = self.scene().explain(Action::PutObject, Target::Key(key));
+            tracing::debug!(caller = self.identity.caller(), bucket = %self.bucket.name, why = explanation, "refused");
+            denied(why)
+        })
+    }
+
+    /// Whose what the request writes becomes, and with which ACL.
+    pub(super) fn written<R: Refusal>(&self, tables: &dyn ReadTables) -> Result<Written, Stop<R>> {
+        self.scene().written(tables)?.map_err(denied)
+    }
+
+    /// An object that the request is about, if it may do that with it. Inside: it is not there, and the requester may know so.
+    pub(super) fn object<R: Refusal>(
+        &self,
+        tables: &dyn ReadTables,
+        action: Action,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<Result<KeyRow, Missing>, Stop<R>> {
+        match namespace::version(tables, self.bucket.id, key, version)? {
+            Ok(row) => {
+                self.allow(action, Target::Object(key, &row))?;
+                Ok(Ok(row))
+            }
+            Err(missing) if self.scene().may_know_absence(action, key) => Ok(Err(missing)),
+            Err(_) => Err(denied(Denied::AccessDenied)),
+        }
+    }
+}
+
+impl OmService {
+    /// To the bucket, and no further: what may be done there is for the caller to ask.
+    pub(super) fn open<'r, R: BucketRefusal>(
+        &self,
+        tables: &dyn ReadTables,
+        by: &'r api::Requester,
+        bucket: &BucketName,
+    ) -> Result<Entry<'r>, Stop<R>> {
+        self.open_as(tables, by, bucket, R::no_such_bucket, |context| context.expected_owner.as_deref())
+    }
+
+    /// To a bucket that the request names in another part than its address.
+    pub(super) fn open_as<'r, R: Refusal>(
+        &self,
+        tables: &dyn ReadTables,
+        by: &'r api::Requester,
+        bucket: &BucketName,
+        no_such_bucket: impl FnOnce() -> R,
+        expected_owner: impl FnOnce(&'r api::RequestContext) -> Option<&'r str>,
+    ) -> Result<Entry<'r>, Stop<R>> {
+        let identity = identity(tables, by)?;
+        let Some(bucket) = find_bucket(tables, bucket)? else {
+            return Err(Stop::Rejected(no_such_bucket()));
+        };
+        let expected_owner = by.context().and_then(expected_owner);
+        let facts = Facts { expected_owner, ..facts(by, self.clock.now()) };
+        let entry = Entry { identity, guard: self.guards.of(tables, &bucket)?, bucket, facts };
+        if entry.scene().is_expected() { Ok(entry) } else { Err(denied(Denied::AccessDenied)) }
+    }
+
+    /// Into the bucket, or to a key in it, to do one thing that does not depend on what lies under the key.
+    pub(super) fn enter<'r, R: BucketRefusal>(
+        &self,
+        tables: &dyn ReadTables,
+        by: &'r api::Requester,
+        bucket: &BucketName,
+        key: Option<&ObjectKey>,
+        action: Action,
+    ) -> Result<Entry<'r>, Stop<R>> {
+        let entry = self.open(tables, by, bucket)?;
+        entry.allow(action, key.map_or(Target::Bucket, Target::Key))?;
+        Ok(entry)
+    }
+}
+
+/// What the request says of itself, as the core weighs it.
+fn facts(by: &api::Requester, now: Timestamp) -> Facts<'_> {
+    let Some(context) = by.context() else { return Facts { now, ..Facts::default() } };
+    Facts {
+        now,
+        source: context.source,
+        is_secure: context.is_secure,
+        tls_version: context.tls_version.as_deref(),
+        region: context.region.as_deref(),
+        auth_type: context.auth_type.map(|auth_type| match auth_type {
+            api::AuthType::Header => AuthType::Header,
+            api::AuthType::Query => AuthType::Query,
+            api::AuthType::Form => AuthType::Form,
+        }),
+        signature_version: context.signature_version.as_deref(),
+        signature_age: context.signature_age,
+        headers: &context.headers,
+        query: &context.query,
+        tags: &context.tags,
+        expected_owner: None,
+        acl: context.acl.as_ref(),
+        more: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use om_core::authorise::PASSED_HEADERS;
+
+    #[test]
+    fn what_a_gateway_passes_on_is_what_policies_may_ask_for() {
+        let asked: Vec<&str> = PASSED_HEADERS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(asked, super::api::RequestContext::HEADERS);
+    }
+}
