@@ -45,7 +45,7 @@ def test_text_of_the_client_is_escaped(send, bucket):
 
 
 @pytest.mark.parametrize("name, value", [
-    ("x-amz-server-side-encryption", "AES256"), ("x-amz-server-side-encryption", "aws:kms"), ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
+    ("x-amz-server-side-encryption", "aws:kms:dsse"),
     ("x-amz-object-lock-mode", "COMPLIANCE"), ("x-amz-object-lock-legal-hold", "ON"), ("x-amz-acl", "public-read"),
     ("x-amz-grant-read", "uri=http://acs.amazonaws.com/groups/global/AllUsers"),
     ("x-amz-storage-class", "GLACIER"), ("x-amz-write-offset-bytes", "0"),
