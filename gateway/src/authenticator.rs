@@ -42,7 +42,7 @@ pub(crate) struct Authentication {
 impl Authentication {
     /// Of a request that nobody signs.
     pub(crate) fn of_nobody() -> Self {
-        Self { by: Requester::Anonymous, user: None, payload: PayloadMode::Unsigned, verified: None }
+        Self { by: Requester::anonymous(), user: None, payload: PayloadMode::Unsigned, verified: None }
     }
 
     pub(crate) fn is_anonymous(&self) -> bool {
