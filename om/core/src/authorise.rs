@@ -273,6 +273,7 @@ mod tests {
             replication: Replication::One,
             versioning: Versioning::Unversioned,
             object_lock: None,
+            lifecycle: None,
         }
     }
 

@@ -84,6 +84,15 @@ fn update(change: VersionChange) -> Command {
     UpdateVersion { bucket: BucketId(7), key: key(), version: Some(VersionId(3)), change, now: NOW }.into()
 }
 
+fn version_ends() -> Vec<VersionEnd> {
+    let end = |how, tags| VersionEnd { key: key(), sequence: Sequence(4096), how, tags };
+    vec![
+        end(HowItEnds::Current, None),
+        end(HowItEnds::Noncurrent { newer: 5 }, Some(vec![("k".into(), "v".into())])),
+        end(HowItEnds::LoneMarker, None),
+    ]
+}
+
 fn tags() -> BucketDocument {
     BucketTags::new(vec![Tag { key: "k".into(), value: "v".into() }]).into()
 }
@@ -338,6 +347,7 @@ fn commands() -> Vec<Command> {
         CreateKmsKey { id: KmsKeyId("k".into()), sealed: sealed_key(), now: NOW }.into(),
         change_kms_key(KmsKeyChange::Rotate(sealed_key())),
         change_kms_key(KmsKeyChange::State(KmsKeyState::Disabled)),
+        ExpireVersions { bucket: BucketId(7), rules: LogIndex(9), ends: version_ends(), now: NOW }.into(),
     ]
 }
 
@@ -380,7 +390,9 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         replication: Replication::One,
         versioning: Versioning::Unversioned,
         object_lock: None,
+        lifecycle: None,
     };
+    let cycling = BucketRow { lifecycle: Some(LogIndex(9)), ..bucket.clone() };
     let locked = BucketRow { versioning: Versioning::Enabled, object_lock: Some(BucketLock::default()), ..bucket.clone() };
     let version = KeyRow {
         head: KeyHead { version: VersionId(4096), noncurrent: Some(NOW), lock: Some(lock()), ..head.clone() },
@@ -438,6 +450,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("scheme", ::tables::encode(&Scheme::Store(sealed_key()))),
         ("scheme", ::tables::encode(&Scheme::Customer(KeyCheck([4; 32])))),
         ("kms-key", ::tables::encode(&kms_key)),
+        ("bucket", ::tables::encode(&cycling)),
     ]
 }
 

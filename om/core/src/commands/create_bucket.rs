@@ -80,6 +80,7 @@ impl CreateBucket {
             replication: self.replication,
             versioning: if with_lock { Versioning::Enabled } else { Versioning::Unversioned },
             object_lock: with_lock.then(BucketLock::default),
+            lifecycle: None,
         };
         rows::put(tables, BUCKETS, &bucket_key(row.id), &row);
         rows::put(tables, BUCKET_NAMES, &name_key(&row.volume, &row.name), &row.id);

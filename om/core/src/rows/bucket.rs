@@ -1,7 +1,7 @@
 //! Volumes and buckets.
 
 use minicbor::{Decode, Encode};
-use types::{BucketId, BucketLock, BucketName, Replication, Timestamp, VolumeName};
+use types::{BucketId, BucketLock, BucketName, LogIndex, Replication, Timestamp, VolumeName};
 
 use super::UserId;
 
@@ -69,6 +69,9 @@ pub struct BucketRow {
     /// Only of a versioned bucket.
     #[n(9)]
     pub object_lock: Option<BucketLock>,
+    /// The entry that set its lifecycle rules. None: it has none, and there is nothing to look up.
+    #[n(11)]
+    pub lifecycle: Option<LogIndex>,
 }
 
 pub(crate) fn name_key(volume: &VolumeName, name: &BucketName) -> Vec<u8> {
