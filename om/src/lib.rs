@@ -13,6 +13,7 @@ mod config;
 mod convert;
 mod ids;
 mod keys;
+mod lifecycles;
 mod machine;
 mod secrets;
 mod service;

@@ -51,20 +51,21 @@ impl OmService {
         cx: CallContext,
         request: api::CopyKey,
     ) -> Result<api::KeyCopied, CallError<api::CopyRejected>> {
-        let (owner, bucket, source, wanted) = self
+        let (owner, bucket, rules, source, wanted) = self
             .log
             .read(cx.deadline, |tables| {
                 let destination = (&request.bucket, &request.key);
                 let source = (&request.source_bucket, &request.source_key, request.source_version);
                 let (identity, bucket, source) = enter_both(tables, &request.by, destination, source)?;
                 let wanted = self.wanted_encryption(tables, &identity, &bucket, request.encryption.as_ref())?;
-                Ok((identity.user_id().cloned(), bucket.id, source.id, wanted))
+                Ok((identity.user_id().cloned(), bucket.id, self.lifecycles.of(tables, &bucket)?, source.id, wanted))
             })
             .await?;
         let is_asked_for = !matches!(request.encryption, None | Some(api::EncryptionWanted::ByDefault { .. }));
         let encryption = self.copy_encryption(wanted, is_asked_for, request.same_key_as).await?;
         let shown = encryption.as_ref().and_then(shown);
         let object = self.ids.next(cx.deadline).await?;
+        let key = request.key.clone();
         let command = om_core::CopyKey {
             source: CopySource {
                 bucket: source,
@@ -90,7 +91,8 @@ impl OmService {
             encryption,
         };
         let copied = self.log.propose(scoped(&cx, Kind::Copy), command, cx.deadline).await;
-        let copied = copied.map_err(|error| error.map_rejection(IntoApi::into_api))?;
-        Ok(api::KeyCopied { encryption: shown, ..copied.into_api() })
+        let copied: api::KeyCopied = copied.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;
+        let committed = self.with_end(rules, (bucket, &key), copied.committed);
+        Ok(api::KeyCopied { committed, encryption: shown, ..copied })
     }
 }

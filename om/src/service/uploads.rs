@@ -38,6 +38,7 @@ fn show(row: &UploadRow, names: &mut Names<'_>) -> Result<api::UploadInfo, Stora
         checksum: row.checksum,
         completed: None,
         encryption: row.encryption.clone().into_api(),
+        ends: None,
     })
 }
 
@@ -53,16 +54,18 @@ impl OmService {
         cx: CallContext,
         request: api::CreateUpload,
     ) -> Result<api::UploadCreated, CallError<api::CreateUploadRejected>> {
-        let (initiator, bucket, wanted) = self
+        let (initiator, bucket, rules, wanted) = self
             .log
             .read(cx.deadline, |tables| {
                 let (identity, bucket) = enter(tables, &request.by, &request.bucket, Some(&request.key), Action::PutObject)?;
                 let wanted = self.wanted_encryption(tables, &identity, &bucket, request.encryption.as_ref())?;
-                Ok((identity.user_id().cloned(), bucket.id, wanted))
+                Ok((identity.user_id().cloned(), bucket.id, self.lifecycles.of(tables, &bucket)?, wanted))
             })
             .await?;
         // The parts get the data key; of the upload itself nothing is sealed.
         let encryption = self.new_encryption(wanted, &cx).await?.map(|(encryption, _)| encryption);
+        let now = self.clock.now();
+        let ends = rules.and_then(|rules| rules.end_of_upload(&request.key, now));
         let (attributes, storage_class) = split_attributes(request.attributes);
         let command = om_core::CreateUpload {
             at: UploadKey { bucket, key: request.key, upload: self.new_upload_id() },
@@ -70,7 +73,7 @@ impl OmService {
             attributes,
             storage_class,
             checksum: request.checksum,
-            now: self.clock.now(),
+            now,
             lock: request.lock,
             encryption: encryption.clone(),
         };
@@ -78,7 +81,7 @@ impl OmService {
         let upload = created.map_err(|error| error.map_rejection(IntoApi::into_api))?;
         // Where this was the answer to a retry, the salt is another than the one that is kept. Only a client's key is checked with
         // it, and that one came with the request.
-        Ok(api::UploadCreated { upload, encryption: encryption.into_api() })
+        Ok(api::UploadCreated { upload, encryption: encryption.into_api(), ends })
     }
 
     pub(super) async fn open_part(
@@ -185,7 +188,7 @@ impl OmService {
         self.log
             .read(cx.deadline, |tables| {
                 let named = (&request.bucket, &request.key, request.upload);
-                let (_, _, at) = enter_upload(tables, &request.by, named, Action::ListParts)?;
+                let (_, bucket, at) = enter_upload(tables, &request.by, named, Action::ListParts)?;
                 let mut names = Names::new(tables);
                 if let Some(completed) = namespace::completed(tables, &at)? {
                     return Ok(completed_page(completed, &mut names)?);
@@ -204,7 +207,10 @@ impl OmService {
                     checksum: row.checksum,
                     object: row.object,
                 });
-                Ok(api::PartPage { upload: show(&upload, &mut names)?, parts: parts.collect(), more: page.more })
+                let rules = self.lifecycles.of(tables, &bucket)?;
+                let ends = rules.and_then(|rules| rules.end_of_upload(&at.key, upload.initiated));
+                let upload = api::UploadInfo { ends, ..show(&upload, &mut names)? };
+                Ok(api::PartPage { upload, parts: parts.collect(), more: page.more })
             })
             .await
     }
@@ -214,13 +220,15 @@ impl OmService {
         cx: CallContext,
         request: api::CompleteUpload,
     ) -> Result<api::KeyCommitted, CallError<api::CompleteUploadRejected>> {
-        let at = self
+        let (at, rules) = self
             .log
             .read(cx.deadline, |tables| {
                 let named = (&request.bucket, &request.key, request.upload);
-                Ok(enter_upload(tables, &request.by, named, Action::PutObject)?.2)
+                let (_, bucket, at) = enter_upload(tables, &request.by, named, Action::PutObject)?;
+                Ok((at, self.lifecycles.of(tables, &bucket)?))
             })
             .await?;
+        let bucket = at.bucket;
         let object = self.ids.next(cx.deadline).await?;
         let command = om_core::CompleteUpload {
             at,
@@ -234,7 +242,8 @@ impl OmService {
             now: self.clock.now(),
         };
         let completed = self.log.propose(scoped(&cx, Kind::Complete), command, cx.deadline).await;
-        completed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
+        let completed = completed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;
+        Ok(self.with_end(rules, (bucket, &request.key), completed))
     }
 
     pub(super) async fn abort_upload(
