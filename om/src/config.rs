@@ -31,6 +31,9 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
+/// Below this the lifecycle service would do nothing but look.
+const SHORTEST_DAY: Duration = Duration::from_millis(100);
+
 #[derive(Debug, Clone)]
 pub struct Config {
     pub master_key: MasterKey,
@@ -73,6 +76,9 @@ pub struct Config {
     /// Rest between passes of the background services.
     pub reclaim_every: Duration,
     pub cleanup_every: Duration,
+    pub lifecycle_every: Duration,
+    /// How long a day is to lifecycle rules; the calendar's if absent. For tests, which cannot wait for midnight.
+    pub lifecycle_day: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +111,9 @@ impl Config {
             locations_stale: Duration::from_secs(60),
             reclaim_every: Duration::from_secs(10),
             cleanup_every: Duration::from_secs(60),
+            // What becomes due does so at midnight; the hours in between are for rules that are new.
+            lifecycle_every: Duration::from_secs(3600),
+            lifecycle_day: None,
         }
     }
 
@@ -124,6 +133,9 @@ impl Config {
         }
         if self.lease_batch == 0 || self.lease_batch > self.lease_batch_max {
             return wrong("lease_batch", "must be between 1 and lease_batch_max");
+        }
+        if self.lifecycle_day.is_some_and(|day| day < SHORTEST_DAY) {
+            return wrong("lifecycle_day", "must be 100 ms or more");
         }
         if self.locations_fresh > self.locations_stale {
             return wrong("locations_fresh", "must not be above locations_stale");
@@ -146,6 +158,8 @@ mod tests {
         assert_eq!(good.validate(), Ok(()));
         let bad = Config { write_token_lifetime: Duration::from_secs(48 * 3600), ..good.clone() };
         assert_eq!(bad.validate().expect_err("too long").field, "write_token_lifetime");
+        let bad = Config { lifecycle_day: Some(Duration::ZERO), ..good.clone() };
+        assert_eq!(bad.validate().expect_err("no day").field, "lifecycle_day");
         let bad = Config { block_size: 1, ..good };
         assert_eq!(bad.validate().expect_err("too small").field, "block_size");
     }

@@ -14,6 +14,7 @@ mod convert;
 mod guards;
 mod ids;
 mod keys;
+mod lifecycles;
 mod machine;
 mod secrets;
 mod service;

@@ -41,13 +41,13 @@ def main():
     parser.add_argument("--only", action="append", help="cases to run: a name, a pattern such as 'test_bucket_list_*', or an area; may come again")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--timeout", type=int, default=60, help="seconds a case may take")
-    parser.add_argument("--lc-day", type=int, help="seconds of one lifecycle day, if the server shortens it")
+    parser.add_argument("--lc-day", type=int, default=4, help="seconds of one lifecycle day, which the server shortens")
     parser.add_argument("--storage-classes", default="", help="two names besides STANDARD, separated by a comma")
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "target/s3-tests")
     parser.add_argument("pytest", nargs="*", help="more words for pytest, behind --")
     options = parser.parse_args()
     if options.print_server_config:
-        print(server_config())
+        print(server_config(lc_day=options.lc_day))
         return 0
     if not (options.checkout / FILES[0]).is_file():
         parser.error(f"{options.checkout} has no {FILES[0]}: is it a checkout of ceph/s3-tests?")
@@ -75,7 +75,7 @@ def start_server(options):
     from harness.server import Server
     folder = options.work / "server"
     shutil.rmtree(folder, ignore_errors=True)
-    server = Server(folder, config=server_config(options.server_config), users=(), executable=options.bin.absolute())
+    server = Server(folder, config=server_config(options.server_config, options.lc_day), users=(), executable=options.bin.absolute())
     return server.start().wait_ready()
 
 

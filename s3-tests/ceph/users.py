@@ -37,15 +37,22 @@ OWNERS = (MAIN, ALT, TENANT)
 KMS_KEYS = ["testkey-1", "testkey-2"]
 
 
-def server_config(more=""):
+def server_config(more="", lc_day=None):
     """The declarative bootstrap: every user and key of the suite exists after the start. Its forms, and some of its headers, are signed by
     Version 2."""
-    gateway = "[gateway]\nsigv2 = true\n"
-    more = more.replace("[gateway]\n", gateway, 1) if "[gateway]\n" in more else f"{more}\n{gateway}"
+    more = with_setting(more, "gateway", "sigv2 = true")
+    if lc_day is not None:
+        more = with_setting(more, "om", f'lifecycle_day = "{lc_day}s"')
     lines = ["[kms]", f"keys = {json.dumps(KMS_KEYS)}", ""]
     for user in SECTIONS.values():
         lines += ["[[user]]"] + [f"{'id' if key == 'user_id' else key} = {json.dumps(value)}" for key, value in user.items()] + [""]
     return more + "\n" + "\n".join(lines)
+
+
+def with_setting(config, section, setting):
+    """The same TOML with one more line in a section, which it may or may not have yet."""
+    head = f"[{section}]\n"
+    return config.replace(head, f"{head}{setting}\n", 1) if head in config else f"{config}\n{head}{setting}\n"
 
 
 def suite_config(host, port, lc_day=None, storage_classes=()):

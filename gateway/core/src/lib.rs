@@ -22,6 +22,7 @@ pub mod encoding;
 pub mod encryption;
 pub mod error;
 pub mod form;
+pub mod lifecycle;
 pub mod listing;
 pub mod lock;
 pub mod metadata;

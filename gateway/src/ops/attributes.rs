@@ -1,13 +1,14 @@
 //! Between headers and what the OM stores of them.
 
 use gateway_core::conditions::{self, ETagCondition, ReadConditions};
+use gateway_core::dates::format_http_date;
 use gateway_core::metadata::{Metadata, check_storage_class};
 use gateway_core::payload::checksum_header;
 use gateway_core::tagging::TagSet;
 use gateway_core::xml::{Owner, checksum_type_name};
-use gateway_core::{RequestHead, S3Error, checksum};
+use gateway_core::{RequestHead, S3Error, checksum, lifecycle};
 use http::HeaderMap;
-use om_api::{DisplayUser, ObjectAttributes, ObjectChecksum, SystemHeader, WriteCondition};
+use om_api::{DisplayUser, LifecycleEnd, ObjectAttributes, ObjectChecksum, SystemHeader, WriteCondition};
 use types::ETag;
 
 use crate::reply::set;
@@ -127,6 +128,21 @@ pub(super) fn set_checksum(headers: &mut HeaderMap, checksum: &ObjectChecksum, p
     let text = checksum::object_checksum_text(&checksum.checksum, checksum.kind, parts);
     set(headers, checksum_header(checksum.checksum.algorithm()), text);
     set(headers, "x-amz-checksum-type", checksum_type_name(checksum.kind));
+}
+
+/// When a lifecycle rule will end an object.
+pub(super) fn set_expiration(headers: &mut HeaderMap, ends: Option<&LifecycleEnd>) {
+    if let Some(end) = ends {
+        set(headers, "x-amz-expiration", lifecycle::expiration(end.at, &end.rule));
+    }
+}
+
+/// When a lifecycle rule will abort an upload.
+pub(super) fn set_abort(headers: &mut HeaderMap, ends: Option<&LifecycleEnd>) {
+    if let Some(end) = ends {
+        set(headers, "x-amz-abort-date", format_http_date(end.at));
+        set(headers, "x-amz-abort-rule-id", lifecycle::rule_id(&end.rule));
+    }
 }
 
 #[cfg(test)]

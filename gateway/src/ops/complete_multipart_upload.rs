@@ -15,7 +15,7 @@ use om_api::{CompleteUpload, CompleteUploadRejected, KeyCommitted, ObjectChecksu
 use rpc::CallError;
 use types::{BucketName, ChecksumAlgorithm, ChecksumType, ETag, Md5, ObjectKey, PartNumber, UploadId};
 
-use super::attributes::parse_write_condition;
+use super::attributes::{parse_write_condition, set_expiration};
 use super::encryption::{Shown, check_key};
 use super::list_parts::{Purpose, list_parts};
 use super::upload_part::upload_id;
@@ -112,6 +112,7 @@ impl Operation for CompleteMultipartUpload {
         if let Some(version) = committed.version {
             reply::set(reply.headers_mut(), "x-amz-version-id", version.to_string());
         }
+        set_expiration(reply.headers_mut(), committed.ends.as_ref());
         reply
     }
 }

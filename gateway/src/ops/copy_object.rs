@@ -15,7 +15,7 @@ use om_api::{BlocksWanted, CopyAttributes, CopyKey, CopyRejected, KeyCopied, Obj
 use rpc::CallError;
 use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectId, ObjectKey, ObjectLock};
 
-use super::attributes::{parse_attributes, parse_source_conditions, parse_write_condition, to_core_conditions};
+use super::attributes::{parse_attributes, parse_source_conditions, parse_write_condition, set_expiration, to_core_conditions};
 use super::encryption::{Asked, Shown, check_key, located};
 use super::put_object::MAX_PUT;
 use super::source::{look_up_source, parse_source, source_is_marker, source_too_large};
@@ -103,6 +103,7 @@ impl Operation for CopyObject {
         if let Some(version) = committed.version {
             reply::set(reply.headers_mut(), "x-amz-version-id", version.to_string());
         }
+        set_expiration(reply.headers_mut(), committed.ends.as_ref());
         if let Some(version) = source_version {
             reply::set(reply.headers_mut(), "x-amz-copy-source-version-id", version.to_string());
         }

@@ -3,11 +3,11 @@
 use gateway_core::payload::{parse_checksum_algorithm, parse_checksum_type};
 use gateway_core::{S3Error, checksum, lock, xml};
 use http::StatusCode;
-use om_api::{CreateUpload, CreateUploadRejected, ObjectAttributes};
+use om_api::{CreateUpload, CreateUploadRejected, LifecycleEnd, ObjectAttributes};
 use rpc::CallError;
 use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey, ObjectLock, UploadId};
 
-use super::attributes::parse_attributes;
+use super::attributes::{parse_attributes, set_abort};
 use super::encryption::{Asked, Shown};
 use super::versions::no_object_lock;
 use crate::context::OpContext;
@@ -31,6 +31,7 @@ pub(crate) struct Created {
     upload: UploadId,
     checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
     encryption: Shown,
+    ends: Option<LifecycleEnd>,
 }
 
 impl Operation for CreateMultipartUpload {
@@ -57,7 +58,7 @@ impl Operation for CreateMultipartUpload {
                 let scheme = created.encryption.as_ref().map(|encryption| &encryption.scheme);
                 let encryption = Shown::of(scheme, asked.customer());
                 cx.shared.uploads.put(created.upload, UploadFacts { checksum, encryption: created.encryption });
-                Ok(Created { bucket, key, upload: created.upload, checksum, encryption })
+                Ok(Created { bucket, key, upload: created.upload, checksum, encryption, ends: created.ends })
             }
             Err(CallError::Rejected(CreateUploadRejected::Denied(why))) => Err(cx.denied(why)),
             Err(CallError::Rejected(CreateUploadRejected::NoObjectLock)) => Err(no_object_lock()),
@@ -71,6 +72,7 @@ impl Operation for CreateMultipartUpload {
         let document = xml::initiate_multipart_upload_result(created.bucket.as_str(), created.key.as_str(), created.upload);
         let mut reply = reply::xml(StatusCode::OK, document);
         created.encryption.write_new(reply.headers_mut());
+        set_abort(reply.headers_mut(), created.ends.as_ref());
         if let Some((algorithm, kind)) = created.checksum {
             reply::set(reply.headers_mut(), "x-amz-checksum-algorithm", xml::algorithm_name(algorithm));
             reply::set(reply.headers_mut(), "x-amz-checksum-type", xml::checksum_type_name(kind));

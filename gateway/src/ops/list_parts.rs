@@ -5,11 +5,11 @@ use gateway_core::encryption::CustomerKey;
 use gateway_core::listing::ListParts as Asked;
 use gateway_core::xml::{ListPartsResult, ListedPart};
 use http::StatusCode;
-use om_api::{PartPage, UploadRejected};
+use om_api::{LifecycleEnd, PartPage, UploadRejected};
 use rpc::CallError;
 use types::{BucketName, ObjectKey, PartNumber, UploadId};
 
-use super::attributes::owner;
+use super::attributes::{owner, set_abort};
 use super::encryption::check_key;
 use super::upload_part::upload_id;
 use crate::context::OpContext;
@@ -26,7 +26,7 @@ pub(crate) struct ListParts {
 }
 
 impl Operation for ListParts {
-    type Reply = String;
+    type Reply = (String, Option<LifecycleEnd>);
 
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
         let (bucket, key, upload) = (request.bucket()?, request.key()?, upload_id(request)?);
@@ -34,7 +34,7 @@ impl Operation for ListParts {
         Ok(Self { bucket, key, upload, asked: Asked::parse(request.query())?, customer })
     }
 
-    async fn run(self, cx: &mut OpContext) -> Result<String, S3Error> {
+    async fn run(self, cx: &mut OpContext) -> Result<Self::Reply, S3Error> {
         let Self { bucket, key, upload, asked, customer } = &self;
         let page = list_parts(cx, bucket, key, *upload, asked.after, asked.max_parts, Purpose::List).await?;
         if page.upload.completed.is_some() {
@@ -63,11 +63,13 @@ impl Operation for ListParts {
             parts: parts.collect(),
             is_truncated: page.more,
         };
-        Ok(result.to_xml())
+        Ok((result.to_xml(), page.upload.ends))
     }
 
-    fn render(document: String) -> Reply {
-        reply::xml(StatusCode::OK, document)
+    fn render((document, ends): Self::Reply) -> Reply {
+        let mut reply = reply::xml(StatusCode::OK, document);
+        set_abort(reply.headers_mut(), ends.as_ref());
+        reply
     }
 }
 

@@ -11,7 +11,7 @@ use om_api::{BlocksWanted, LookupKey, LookupPurpose, LookupRejected, ObjectCheck
 use rpc::CallError;
 use types::{ChecksumType, ObjectKey, ObjectLock, PartNumber, VersionId};
 
-use super::attributes::{set_checksum, to_metadata};
+use super::attributes::{set_checksum, set_expiration, to_metadata};
 use super::encryption::{Shown, check_key};
 use super::versions::NamedVersion;
 use crate::context::OpContext;
@@ -222,6 +222,7 @@ impl Found {
         if let (Wanted::Part(_), Some(parts)) = (self.wanted, info.parts) {
             set(headers, "x-amz-mp-parts-count", parts.to_string());
         }
+        set_expiration(headers, info.ends.as_ref());
         let tags = info.attributes.tags.len();
         if tags > 0 {
             set(headers, "x-amz-tagging-count", tags.to_string());

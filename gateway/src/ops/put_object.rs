@@ -10,7 +10,7 @@ use om_api::{
 use rpc::CallError;
 use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey, ObjectLock};
 
-use super::attributes::{parse_attributes, parse_write_condition, set_checksum};
+use super::attributes::{parse_attributes, parse_write_condition, set_checksum, set_expiration};
 use super::encryption::{Asked, Sealing, Shown};
 use super::versions::no_object_lock;
 use crate::context::OpContext;
@@ -103,6 +103,7 @@ pub(super) fn render_committed(committed: KeyCommitted) -> Reply {
     if let Some(version) = committed.version {
         reply::set(headers, "x-amz-version-id", version.to_string());
     }
+    set_expiration(headers, committed.ends.as_ref());
     if let Some(checksum) = &committed.checksum {
         set_checksum(headers, checksum, None);
     }

@@ -359,6 +359,7 @@ impl Om for MemoryOm {
         let info = ObjectInfo {
             encryption: sealed.map(|sealed| sealed.info),
             lock: None,
+            ends: None,
             object: request.session.object,
             size,
             etag: request.etag,
@@ -373,7 +374,7 @@ impl Om for MemoryOm {
         };
         let object = Object { info, blocks: request.blocks, parts: Vec::new(), streams };
         bucket.keys.insert(request.key.as_str().to_owned(), object);
-        Ok(KeyCommitted { etag: request.etag, last_modified: AT, version: None, size, checksum: request.checksum })
+        Ok(KeyCommitted { etag: request.etag, last_modified: AT, version: None, size, checksum: request.checksum, ends: None })
     }
 
     async fn abandon_key(&self, _: CallContext, request: AbandonKey) -> Result<(), CallError<Never>> {
@@ -481,7 +482,7 @@ impl Om for MemoryOm {
         object.info.object = ObjectId(state.number());
         object.info.checksum = request.checksum.or(object.info.checksum);
         let ObjectInfo { etag, size, ref checksum, .. } = object.info;
-        let committed = KeyCommitted { etag, last_modified: AT, version: None, size, checksum: checksum.clone() };
+        let committed = KeyCommitted { etag, last_modified: AT, version: None, size, checksum: checksum.clone(), ends: None };
         let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else { return reject(CopyRejected::NoSuchBucket) };
         bucket.keys.insert(request.key.as_str().to_owned(), object);
         Ok(KeyCopied { committed, source_version: None, encryption: None })
@@ -537,7 +538,7 @@ impl Om for MemoryOm {
         let (parts, completed) = (BTreeMap::new(), None);
         let row = Upload { key, bucket, attributes, checksum, parts, encryption: encryption.clone(), completed };
         state.uploads.insert(upload, row);
-        Ok(UploadCreated { upload, encryption })
+        Ok(UploadCreated { upload, encryption, ends: None })
     }
 
     async fn open_part(&self, cx: CallContext, request: OpenPart) -> Result<OpenedKey, CallError<OpenPartRejected>> {
@@ -599,6 +600,7 @@ impl Om for MemoryOm {
         let info = ObjectInfo {
             encryption: upload.encryption.clone(),
             lock: None,
+            ends: None,
             object,
             size,
             etag: request.etag,
@@ -611,7 +613,8 @@ impl Om for MemoryOm {
             part: None,
             part_offset: None,
         };
-        let committed = KeyCommitted { etag: request.etag, last_modified: AT, version: None, size, checksum: request.checksum };
+        let committed =
+            KeyCommitted { etag: request.etag, last_modified: AT, version: None, size, checksum: request.checksum, ends: None };
         upload.completed = Some(Box::new(committed.clone()));
         let (bucket, key) = (upload.bucket.clone(), upload.key.clone());
         let bucket = state.buckets.get_mut(&bucket).expect("there");
@@ -686,5 +689,6 @@ fn upload_info(upload: &Upload) -> UploadInfo {
         checksum: upload.checksum,
         completed: upload.completed.clone(),
         encryption: upload.encryption.clone(),
+        ends: None,
     }
 }

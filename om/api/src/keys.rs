@@ -225,6 +225,18 @@ pub struct KeyCommitted {
     pub size: u64,
     #[n(4)]
     pub checksum: Option<ObjectChecksum>,
+    /// When a lifecycle rule will end it.
+    #[n(5)]
+    pub ends: Option<LifecycleEnd>,
+}
+
+/// When something ends, and by which of its bucket's lifecycle rules.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LifecycleEnd {
+    #[n(0)]
+    pub at: Timestamp,
+    #[n(1)]
+    pub rule: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -398,6 +410,9 @@ pub struct ObjectInfo {
     /// None if its bytes are stored as they are.
     #[n(12)]
     pub encryption: Option<EncryptionInfo>,
+    /// When a lifecycle rule will end it.
+    #[n(13)]
+    pub ends: Option<LifecycleEnd>,
 }
 
 /// Consecutive bytes of an object as they are stored, and the block that holds them.

@@ -40,9 +40,9 @@ pub use identity::{
 pub use keys::{
     AbandonKey, AllocateBlocks, AllocateRejected, BlockPiece, BlocksWanted, ByteRange, CommitKey, CommitRejected, CommittedBlock,
     CopyAttributes, CopyKey, CopyRejected, DeleteKey, DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey,
-    KeyCommitted, KeyCopied, KeyDeletion, LookupKey, LookupPurpose, LookupRejected, ObjectAttributes, ObjectChecksum, ObjectInfo,
-    ObjectRead, OpenKey, OpenKeyRejected, OpenedKey, PartInfo, ReadConditions, SystemHeader, UpdateVersion,
-    UpdateVersionRejected, VersionChange, VersionUpdated, WriteCondition, WriteSession,
+    KeyCommitted, KeyCopied, KeyDeletion, LifecycleEnd, LookupKey, LookupPurpose, LookupRejected, ObjectAttributes,
+    ObjectChecksum, ObjectInfo, ObjectRead, OpenKey, OpenKeyRejected, OpenedKey, PartInfo, ReadConditions, SystemHeader,
+    UpdateVersion, UpdateVersionRejected, VersionChange, VersionUpdated, WriteCondition, WriteSession,
 };
 pub use listing::{
     KeyPage, KeySummary, ListEntry, ListKeys, ListRejected, ListStart, ListVersions, MarkerSummary, VersionEntry, VersionPage,

@@ -6,8 +6,8 @@ use types::{
 };
 
 use crate::{
-    ByteRange, CommittedBlock, Denied, DisplayUser, EncryptionInfo, EncryptionRejected, EncryptionWanted, ObjectAttributes,
-    ObjectChecksum, ReadConditions, Requester, WriteCondition, WriteSession,
+    ByteRange, CommittedBlock, Denied, DisplayUser, EncryptionInfo, EncryptionRejected, EncryptionWanted, LifecycleEnd,
+    ObjectAttributes, ObjectChecksum, ReadConditions, Requester, WriteCondition, WriteSession,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -36,6 +36,9 @@ pub struct UploadCreated {
     /// None if its parts are stored as they are.
     #[n(1)]
     pub encryption: Option<EncryptionInfo>,
+    /// When a lifecycle rule will abort it.
+    #[n(2)]
+    pub ends: Option<LifecycleEnd>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -266,6 +269,9 @@ pub struct UploadInfo {
     pub completed: Option<Box<crate::KeyCommitted>>,
     #[n(6)]
     pub encryption: Option<EncryptionInfo>,
+    /// When a lifecycle rule will abort it; told of one upload, not of those in a list.
+    #[n(7)]
+    pub ends: Option<LifecycleEnd>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

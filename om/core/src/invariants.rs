@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::tables::{ReadTables, StorageFault, Table, Visit};
+use bucket_config::ConfigKind;
 use minicbor::Decode;
 use types::sealed::stored_length;
-use types::{BlockId, BucketId};
+use types::{BlockId, BucketId, LogIndex};
 
 use crate::rows::{
     AccessKeyRow, BucketConfigRow, BucketRow, CompletedRow, KeyRow, PartRow, Piece, ReclaimRow, Sequence, SessionRow, UserId,
@@ -24,6 +25,7 @@ pub fn violations(tables: &dyn ReadTables) -> Result<Vec<String>, StorageFault> 
     stacks_of_versions_are_in_order(tables, &mut found)?;
     buckets_and_their_indexes_agree(tables, &mut found)?;
     configurations_lie_under_their_kind(tables, &mut found)?;
+    buckets_know_whether_they_have_a_lifecycle(tables, &mut found)?;
     nothing_lies_in_a_bucket_that_is_gone(tables, &mut found)?;
     parts_have_their_upload(tables, &mut found)?;
     completions_and_their_times_agree(tables, &mut found)?;
@@ -229,6 +231,28 @@ fn nothing_lies_in_a_bucket_that_is_gone(tables: &dyn ReadTables, found: &mut Ve
         if !ids(table)?.is_subset(&reachable) {
             found.push(format!("{} has rows of a bucket that is gone", table.name));
         }
+    }
+    Ok(())
+}
+
+fn buckets_know_whether_they_have_a_lifecycle(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    let (mut known, mut documents, mut index) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+    each_row(tables, tables::BUCKETS, |_, row: BucketRow| {
+        known.extend(row.lifecycle.map(|rules| (row.id, rules)));
+        Ok(())
+    })?;
+    each_row(tables, tables::BUCKET_CONFIGS, |key, row: BucketConfigRow| {
+        if row.document.kind() == ConfigKind::Lifecycle {
+            documents.insert(BucketId(be64(tables::BUCKET_CONFIGS, key, 0)?));
+        }
+        Ok(())
+    })?;
+    each_row(tables, tables::LIFECYCLE_BUCKETS, |key, rules: LogIndex| {
+        index.insert(BucketId(be64(tables::LIFECYCLE_BUCKETS, key, 0)?), rules);
+        Ok(())
+    })?;
+    if known != index || !known.keys().eq(&documents) {
+        found.push("buckets, lifecycle documents and their index do not agree".to_owned());
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ mod commands;
 mod condition;
 pub mod invariants;
 pub mod kms;
+pub mod lifecycle;
 pub mod listing;
 pub mod namespace;
 pub mod pending;
@@ -42,4 +43,5 @@ pub use commands::{
     ChangeKmsKey, ChangeKmsKeyRejected, CopyEncryption, CopyScheme, CreateKmsKey, CreateKmsKeyRejected, KmsKeyChange,
 };
 pub use commands::{Command, Never, Outcome, Proposal};
+pub use commands::{ExpireVersions, HowItEnds, VersionEnd, VersionsExpired};
 pub use condition::{ConditionFailed, ReadConditions, WriteCondition};

@@ -79,6 +79,8 @@ tables! {
     REVOKED_KEYS = 30 "revoked access keys";
     /// `bucket id be64 · kind` → [`BucketConfigRow`](crate::rows::BucketConfigRow): what the owner set on the bucket.
     BUCKET_CONFIGS = 31 "bucket configurations";
+    /// `bucket id be64` → the entry that set its lifecycle rules: the buckets that have some.
+    LIFECYCLE_BUCKETS = 32 "buckets with a lifecycle";
     /// `name` → [`KmsKeyRow`](crate::rows::KmsKeyRow): the keys of the built-in key service.
     KMS_KEYS = 40 "kms keys";
 }

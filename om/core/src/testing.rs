@@ -1,5 +1,7 @@
 //! A namespace in memory that commands are applied to, encoded and decoded on the way as through a log.
 
+use bucket_config::LifecycleConfiguration;
+use bucket_config::lifecycle::{LifecycleRule, RuleScope};
 use tables::MemoryTables;
 use types::{
     BlockId, BucketId, BucketName, ChecksumAlgorithm, ChecksumType, ContainerId, DefaultRetention, ETag, LogIndex, Md5, ObjectId,
@@ -8,9 +10,9 @@ use types::{
 
 use crate::rows::{Attributes, Encryption, KeyCheck, KeyRow, Scheme, Session, SessionEncryption, UploadKey, UserId};
 use crate::{
-    CloseSession, Command, CommitKey, CommitKeyRejected, CommitPart, CommittedBlock, CreateBucket, CreateUpload, DeleteKey,
-    DeleteKeyRejected, DeletedKey, EnsureUser, ExtendSession, KeyCommitted, KeyDeletion, OpenSession, PartCommitted, Proposal,
-    SetBucketLock, SetVersioning, VersioningStatus, WriteCondition, invariants, namespace, pending,
+    CloseSession, Command, CommitKey, CommitKeyRejected, CommitPart, CommittedBlock, ConfigChange, CreateBucket, CreateUpload,
+    DeleteKey, DeleteKeyRejected, DeletedKey, EnsureUser, ExtendSession, KeyCommitted, KeyDeletion, OpenSession, PartCommitted,
+    Proposal, SetBucketConfig, SetBucketLock, SetVersioning, VersioningStatus, WriteCondition, invariants, namespace, pending,
 };
 
 #[derive(Debug, Clone, Default)]
@@ -40,6 +42,20 @@ pub(crate) fn block(local: u64) -> BlockId {
 
 pub(crate) fn deletion(name: &str, version: Option<VersionId>) -> KeyDeletion {
     KeyDeletion { version, ..KeyDeletion::of(key(name)) }
+}
+
+/// A rule that does nothing yet.
+pub(crate) fn lifecycle_rule(prefix: &str) -> LifecycleRule {
+    LifecycleRule {
+        id: "rule".into(),
+        is_enabled: true,
+        scope: RuleScope::Prefix(prefix.into()),
+        expiration: None,
+        noncurrent_expiration: None,
+        transitions: Vec::new(),
+        noncurrent_transitions: Vec::new(),
+        abort_uploads_after: None,
+    }
 }
 
 fn committed(blocks: &[(u64, u64)]) -> Vec<CommittedBlock> {
@@ -190,6 +206,13 @@ impl Namespace {
 
     pub(crate) fn set_versioning(&mut self, bucket: BucketId, status: VersioningStatus) {
         self.apply(SetVersioning { bucket, status }).expect("the bucket exists and has no lock");
+    }
+
+    pub(crate) fn set_lifecycle(&mut self, bucket: BucketId, rules: impl Into<Vec<LifecycleRule>>) {
+        let lifecycle = LifecycleConfiguration { rules: rules.into(), transition_minimum: None };
+        let now = self.now();
+        self.apply(SetBucketConfig { bucket, change: ConfigChange::Put(Box::new(lifecycle.into())), now })
+            .expect("the bucket exists");
     }
 
     pub(crate) fn set_bucket_lock(&mut self, bucket: BucketId, default: Option<DefaultRetention>) {

@@ -9,7 +9,8 @@ use types::{BucketId, ObjectKey, Timestamp, VersionId};
 
 use crate::blocks::Freed;
 use crate::rows::{
-    self, BucketRow, DeleteMarker, KeyRow, Sequence, UserId, VersionRow, Versioning, key_key, malformed, version_key, versions_of,
+    self, BucketRow, DeleteMarker, KeyRow, Sequence, UserId, VersionHead, VersionRow, Versioning, key_key, malformed,
+    version_key, versions_of,
 };
 use crate::tables::{KEYS, NULL_VERSIONS, VERSIONS};
 
@@ -28,6 +29,32 @@ pub(crate) fn newest_in_stack(
         Ok(Visit::Stop)
     })?;
     Ok(found)
+}
+
+/// How many objects of the stack lie above a place in it, counted up to `most`.
+pub(crate) fn hidden_objects_above(
+    tables: &dyn ReadTables,
+    bucket: BucketId,
+    key: &ObjectKey,
+    sequence: Sequence,
+    most: u32,
+) -> Result<u32, StorageFault> {
+    let (inside, end) = (versions_of(bucket, key), version_key(bucket, key, sequence));
+    let mut counted = 0;
+    tables.scan(VERSIONS, &inside, &mut |row_key, value| {
+        if counted >= most || row_key >= end.as_slice() {
+            return Ok(Visit::Stop);
+        }
+        counted += u32::from(matches!(VersionRow::decode_head(value)?, VersionHead::Object(_)));
+        Ok(Visit::Next)
+    })?;
+    Ok(counted)
+}
+
+/// Whether a key has one version, which is not in [`KEYS`].
+pub(crate) fn is_alone(tables: &dyn ReadTables, bucket: BucketId, key: &ObjectKey) -> Result<bool, StorageFault> {
+    let (_, more) = rows::keys_under(tables, VERSIONS, &versions_of(bucket, key), 1)?;
+    Ok(!more && tables.get(KEYS, &key_key(bucket, key))?.is_none())
 }
 
 /// Where in [`VERSIONS`] a version would lie; none for a null version that is not there.

@@ -85,6 +85,15 @@ fn update(change: VersionChange) -> Command {
     UpdateVersion { bucket: BucketId(7), key: key(), version: Some(VersionId(3)), change, now: NOW }.into()
 }
 
+fn version_ends() -> Vec<VersionEnd> {
+    let end = |how, tags| VersionEnd { key: key(), sequence: Sequence(4096), how, tags };
+    vec![
+        end(HowItEnds::Current, None),
+        end(HowItEnds::Noncurrent { newer: 5 }, Some(vec![("k".into(), "v".into())])),
+        end(HowItEnds::LoneMarker, None),
+    ]
+}
+
 fn tags() -> BucketDocument {
     BucketTags::new(vec![Tag { key: "k".into(), value: "v".into() }]).into()
 }
@@ -423,6 +432,7 @@ fn commands() -> Vec<Command> {
         update(VersionChange::Acl(Some(acl()))),
         update(VersionChange::Acl(None)),
         SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Put(Box::new(policy())), now: NOW }.into(),
+        ExpireVersions { bucket: BucketId(7), rules: LogIndex(9), ends: version_ends(), now: NOW }.into(),
     ]
 }
 
@@ -467,7 +477,9 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         versioning: Versioning::Unversioned,
         object_lock: None,
         guarded: None,
+        lifecycle: None,
     };
+    let cycling = BucketRow { lifecycle: Some(LogIndex(9)), ..bucket.clone() };
     let locked = BucketRow { versioning: Versioning::Enabled, object_lock: Some(BucketLock::default()), ..bucket.clone() };
     let version = KeyRow {
         head: KeyHead { version: VersionId(4096), noncurrent: Some(NOW), lock: Some(lock()), ..head.clone() },
@@ -533,6 +545,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("upload", ::tables::encode(&granted_upload)),
         ("bucket-config", ::tables::encode(&BucketConfigRow { document: policy(), changed: NOW })),
         ("bucket-config", ::tables::encode(&BucketConfigRow { document: BucketAcl { acl: acl() }.into(), changed: NOW })),
+        ("bucket", ::tables::encode(&cycling)),
     ]
 }
 

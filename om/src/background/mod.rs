@@ -4,10 +4,12 @@
 //! of a leader that has just been replaced changes nothing that is not true.
 
 mod key_deletion;
+mod lifecycle;
 mod open_key_cleanup;
 mod upload_cleanup;
 
 pub(crate) use key_deletion::KeyDeletion;
+pub(crate) use lifecycle::Lifecycle;
 pub(crate) use open_key_cleanup::OpenKeyCleanup;
 pub(crate) use upload_cleanup::{NAME as UPLOAD_CLEANUP, UploadCleanup};
 
@@ -23,10 +25,15 @@ use crate::service::Log;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn propose<C: Proposal<Rejected = Never>>(log: &Log, command: C) -> Result<C::Reply, PassError> {
-    log.propose(None, command, Instant::now() + PATIENCE).await.map_err(|error| match error {
-        CallError::NotApplied(NotApplied::NotLeader(_)) => PassError::NotLeader,
-        CallError::NotApplied(why) => PassError::Failed(why.to_string()),
-        CallError::Unknown(why) => PassError::Failed(why),
-        CallError::Rejected(never) => match never {},
-    })
+    propose_or_reject(log, command).await.map(|outcome| outcome.unwrap_or_else(|never| match never {}))
+}
+
+async fn propose_or_reject<C: Proposal>(log: &Log, command: C) -> Result<Result<C::Reply, C::Rejected>, PassError> {
+    match log.propose(None, command, Instant::now() + PATIENCE).await {
+        Ok(reply) => Ok(Ok(reply)),
+        Err(CallError::Rejected(rejected)) => Ok(Err(rejected)),
+        Err(CallError::NotApplied(NotApplied::NotLeader(_))) => Err(PassError::NotLeader),
+        Err(CallError::NotApplied(why)) => Err(PassError::Failed(why.to_string())),
+        Err(CallError::Unknown(why)) => Err(PassError::Failed(why)),
+    }
 }

@@ -221,6 +221,8 @@ impl IntoApi for core::KeyCommitted {
             version: self.version,
             size: self.size,
             checksum: self.checksum.into_api(),
+            // What rules say of it is for the service to add.
+            ends: None,
         }
     }
 }

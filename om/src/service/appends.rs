@@ -19,23 +19,24 @@ impl OmService {
     ) -> Result<api::KeyCommitted, CallError<api::AppendRejected>> {
         type Rejected = api::AppendRejected;
         let session = request.session.into_core();
-        let is_there = self
+        let rules = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = match self.open::<Rejected>(tables, &request.by, &request.bucket) {
                     Ok(entry) if entry.bucket.id == session.bucket => entry,
-                    Ok(_) | Err(Stop::Rejected(Rejected::NoSuchBucket)) => return Ok(false),
+                    Ok(_) | Err(Stop::Rejected(Rejected::NoSuchBucket)) => return Ok(None),
                     Err(stop) => return Err(stop),
                 };
                 entry.allow_write(&request.key)?;
-                Ok(true)
+                Ok(Some(self.lifecycles.of(tables, &entry.bucket)?))
             })
             .await?;
-        if !is_there {
+        let Some(rules) = rules else {
             self.close(&cx, session).await.map_err(|error| error.map_rejection(|never| match never {}))?;
             return Err(CallError::Rejected(Rejected::NoSuchBucket));
-        }
+        };
         let api::AppendBase { object, etag, size } = request.base;
+        let key = request.key.clone();
         let command = om_core::AppendKey {
             session,
             key: request.key,
@@ -49,6 +50,7 @@ impl OmService {
             now: self.now_after(session.opened),
         };
         let appended = self.log.propose(scoped(&cx, Kind::Append), command, cx.deadline).await;
-        appended.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
+        let appended = appended.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;
+        Ok(self.with_end(rules, (session.bucket, &key), appended))
     }
 }

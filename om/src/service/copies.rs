@@ -59,7 +59,7 @@ impl OmService {
         request: api::CopyKey,
     ) -> Result<api::KeyCopied, CallError<api::CopyRejected>> {
         type Rejected = api::CopyRejected;
-        let (written, bucket, source, wanted) = self
+        let (written, bucket, rules, source, wanted) = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
@@ -70,13 +70,14 @@ impl OmService {
                 let written = entry.written::<Rejected>(tables)?;
                 let Entry { identity, bucket, .. } = &entry;
                 let wanted = self.wanted_encryption(tables, identity, bucket, request.encryption.as_ref())?;
-                Ok((written, bucket.id, source.entry.bucket.id, wanted))
+                Ok((written, bucket.id, self.lifecycles.of(tables, bucket)?, source.entry.bucket.id, wanted))
             })
             .await?;
         let is_asked_for = !matches!(request.encryption, None | Some(api::EncryptionWanted::ByDefault { .. }));
         let encryption = self.copy_encryption(wanted, is_asked_for, request.same_key_as).await?;
         let shown = encryption.as_ref().and_then(shown);
         let object = self.ids.next(cx.deadline).await?;
+        let key = request.key.clone();
         let command = om_core::CopyKey {
             source: CopySource {
                 bucket: source,
@@ -103,8 +104,9 @@ impl OmService {
             acl: written.acl,
         };
         let copied = self.log.propose(scoped(&cx, Kind::Copy), command, cx.deadline).await;
-        let copied = copied.map_err(|error| error.map_rejection(IntoApi::into_api))?;
-        Ok(api::KeyCopied { encryption: shown, ..copied.into_api() })
+        let copied: api::KeyCopied = copied.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;
+        let committed = self.with_end(rules, (bucket, &key), copied.committed);
+        Ok(api::KeyCopied { committed, encryption: shown, ..copied })
     }
 }
 

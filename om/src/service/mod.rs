@@ -34,11 +34,12 @@ use scm_api::Scm;
 use tables::StorageFault;
 use types::{BlockLocation, RaftStatus};
 
-use crate::background::{KeyDeletion, OpenKeyCleanup, UploadCleanup};
+use crate::background::{KeyDeletion, Lifecycle, OpenKeyCleanup, UploadCleanup};
 use crate::blocks::{BlockPool, Locations, ScmSide, Tokens};
 use crate::guards::Guards;
 use crate::ids::ObjectIds;
 use crate::keys::{KeyService, NamedKeys, StoreKey, WrapError};
+use crate::lifecycles::Lifecycles;
 use crate::machine::OmMachine;
 use crate::secrets::{SealError, SecretSeal, SigningKeys};
 use crate::{Config, ConfigError};
@@ -74,6 +75,7 @@ pub struct OmService {
     /// Behind SSE-KMS.
     key_service: Arc<dyn KeyService>,
     signing_keys: SigningKeys,
+    lifecycles: Lifecycles,
     background: Reconcilers,
     digests: admin::Digests,
     guards: Guards,
@@ -115,6 +117,7 @@ impl OmService {
         background.start(KeyDeletion::new(&config, log.clone(), side), config.reclaim_every);
         background.start(OpenKeyCleanup::new(&config, log.clone()), config.cleanup_every);
         background.start(UploadCleanup::new(&config, log.clone()), config.cleanup_every);
+        background.start(Lifecycle::new(&config, log.clone()), Lifecycle::pause(&config));
 
         Ok(Arc::new(Self {
             ids: ObjectIds::new(group, shutdown),
@@ -131,6 +134,7 @@ impl OmService {
             key_service: Arc::clone(&named_keys) as Arc<dyn KeyService>,
             named_keys,
             signing_keys: SigningKeys::default(),
+            lifecycles: Lifecycles::default(),
             background,
             digests: admin::Digests::default(),
             guards: Guards::default(),

@@ -87,7 +87,8 @@ impl OmService {
                 let encryption = row.body.encryption.as_ref();
                 let opening = Opening::of(&entry.identity, encryption, sealed.as_ref(), span, &pieces)?;
                 let parts = part_list(&row.body, request.wanted);
-                let info = info(row, request.wanted, &mut Names::new(tables))?;
+                let ends = self.lifecycles.of(tables, &entry.bucket)?.and_then(|rules| rules.end_of_object(&request.key, &row));
+                let info = api::ObjectInfo { ends, ..info(row, request.wanted, &mut Names::new(tables))? };
                 Ok(Found { info, pieces, more, parts, opening, caller: entry.identity.caller().to_owned() })
             })
             .await?;
@@ -199,6 +200,7 @@ fn info(row: KeyRow, wanted: api::BlocksWanted, names: &mut Names<'_>) -> Result
         checksum: head.checksum.into_api(),
         encryption: body.encryption.clone().into_api(),
         lock: head.lock,
+        ends: None,
         attributes: join_attributes(body.attributes, head.storage_class),
     })
 }

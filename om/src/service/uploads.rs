@@ -26,6 +26,7 @@ fn show(row: &UploadRow, names: &mut Names<'_>) -> Result<api::UploadInfo, Stora
         checksum: row.checksum,
         completed: None,
         encryption: row.encryption.clone().into_api(),
+        ends: None,
     })
 }
 
@@ -70,7 +71,7 @@ impl OmService {
         cx: CallContext,
         request: api::CreateUpload,
     ) -> Result<api::UploadCreated, CallError<api::CreateUploadRejected>> {
-        let (initiator, written, bucket, wanted) = self
+        let (initiator, written, bucket, rules, wanted) = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.open::<api::CreateUploadRejected>(tables, &request.by, &request.bucket)?;
@@ -78,11 +79,14 @@ impl OmService {
                 let written = entry.written(tables)?;
                 let Entry { identity, bucket, .. } = entry;
                 let wanted = self.wanted_encryption(tables, &identity, &bucket, request.encryption.as_ref())?;
-                Ok((identity.user_id().cloned(), written, bucket.id, wanted))
+                let rules = self.lifecycles.of(tables, &bucket)?;
+                Ok((identity.user_id().cloned(), written, bucket.id, rules, wanted))
             })
             .await?;
         // The parts get the data key; of the upload itself nothing is sealed.
         let encryption = self.new_encryption(wanted, &cx).await?.map(|(encryption, _)| encryption);
+        let now = self.clock.now();
+        let ends = rules.and_then(|rules| rules.end_of_upload(&request.key, now));
         let (attributes, storage_class) = split_attributes(request.attributes);
         let command = om_core::CreateUpload {
             at: UploadKey { bucket, key: request.key, upload: self.new_upload_id() },
@@ -90,7 +94,7 @@ impl OmService {
             attributes,
             storage_class,
             checksum: request.checksum,
-            now: self.clock.now(),
+            now,
             lock: request.lock,
             encryption: encryption.clone(),
             acl: written.acl,
@@ -100,7 +104,7 @@ impl OmService {
         let upload = created.map_err(|error| error.map_rejection(IntoApi::into_api))?;
         // Where this was the answer to a retry, the salt is another than the one that is kept. Only a client's key is checked with
         // it, and that one came with the request.
-        Ok(api::UploadCreated { upload, encryption: encryption.into_api() })
+        Ok(api::UploadCreated { upload, encryption: encryption.into_api(), ends })
     }
 
     pub(super) async fn open_part(
@@ -210,7 +214,7 @@ impl OmService {
             .read(cx.deadline, |tables| {
                 let named = (&request.bucket, &request.key, request.upload);
                 let action = if request.to_write { Action::PutObject } else { Action::ListMultipartUploadParts };
-                let (_, at, found) = self.enter_upload(tables, &request.by, named, action)?;
+                let (entry, at, found) = self.enter_upload(tables, &request.by, named, action)?;
                 let mut names = Names::new(tables);
                 let upload = match found {
                     Found::Open(upload) => upload,
@@ -228,7 +232,10 @@ impl OmService {
                     checksum: row.checksum,
                     object: row.object,
                 });
-                Ok(api::PartPage { upload: show(&upload, &mut names)?, parts: parts.collect(), more: page.more })
+                let rules = self.lifecycles.of(tables, &entry.bucket)?;
+                let ends = rules.and_then(|rules| rules.end_of_upload(&at.key, upload.initiated));
+                let upload = api::UploadInfo { ends, ..show(&upload, &mut names)? };
+                Ok(api::PartPage { upload, parts: parts.collect(), more: page.more })
             })
             .await
     }
@@ -238,13 +245,15 @@ impl OmService {
         cx: CallContext,
         request: api::CompleteUpload,
     ) -> Result<api::KeyCommitted, CallError<api::CompleteUploadRejected>> {
-        let at = self
+        let (at, rules) = self
             .log
             .read(cx.deadline, |tables| {
                 let named = (&request.bucket, &request.key, request.upload);
-                Ok(self.enter_upload(tables, &request.by, named, Action::PutObject)?.1)
+                let (entry, at, _) = self.enter_upload(tables, &request.by, named, Action::PutObject)?;
+                Ok((at, self.lifecycles.of(tables, &entry.bucket)?))
             })
             .await?;
+        let bucket = at.bucket;
         let object = self.ids.next(cx.deadline).await?;
         let command = om_core::CompleteUpload {
             at,
@@ -258,7 +267,8 @@ impl OmService {
             now: self.clock.now(),
         };
         let completed = self.log.propose(scoped(&cx, Kind::Complete), command, cx.deadline).await;
-        completed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
+        let completed = completed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;
+        Ok(self.with_end(rules, (bucket, &request.key), completed))
     }
 
     pub(super) async fn abort_upload(

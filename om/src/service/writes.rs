@@ -8,7 +8,7 @@ use om_core::{ConditionFailed, ExtendSession, OpenSession, namespace};
 use rpc::{CallContext, CallError, Never};
 use scm_api::token::Access;
 use types::sealed::stored_length;
-use types::{BlockId, BlockLocation, PipelineId, Replication, Timestamp};
+use types::{BlockId, BlockLocation, BucketId, ObjectKey, PipelineId, Replication, Timestamp};
 
 use super::OmService;
 use super::calls::{Kind, Stop, identity, scoped};
@@ -16,6 +16,7 @@ use super::encryption::Sealing;
 use super::entry::Entry;
 use crate::blocks::{HandedOut, NoBlocks};
 use crate::convert::{IntoApi, IntoCore, split_attributes};
+use crate::lifecycles::Rules;
 
 /// Blocks handed out in one answer. A writer asks for more as it goes, so that a large size alone takes none away.
 const MOST_BLOCKS: u32 = 8;
@@ -170,7 +171,7 @@ impl OmService {
         type Rejected = api::CommitRejected;
         let session = request.session.into_core();
         // Whether the bucket of that name is still the one that was written to, and who owns what is committed.
-        let written = self
+        let found = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = match self.open::<Rejected>(tables, &request.by, &request.bucket) {
@@ -179,14 +180,15 @@ impl OmService {
                     Err(stop) => return Err(stop),
                 };
                 entry.allow_write(&request.key)?;
-                entry.written(tables).map(Some)
+                Ok(Some((entry.written(tables)?, self.lifecycles.of(tables, &entry.bucket)?)))
             })
             .await?;
-        let Some(written) = written else {
+        let Some((written, rules)) = found else {
             self.close(&cx, session).await.map_err(|error| error.map_rejection(|never| match never {}))?;
             return Err(CallError::Rejected(Rejected::NoSuchBucket));
         };
         let (attributes, storage_class) = split_attributes(request.attributes);
+        let key = request.key.clone();
         let command = om_core::CommitKey {
             session,
             key: request.key,
@@ -202,7 +204,23 @@ impl OmService {
             acl: written.acl,
         };
         let committed = self.log.propose(scoped(&cx, Kind::Commit), command, cx.deadline).await;
-        committed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
+        let committed = committed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;
+        Ok(self.with_end(rules, (session.bucket, &key), committed))
+    }
+
+    /// The answer to a write, with when the object will end by its bucket's rules. One that has been written over in the
+    /// meantime ends by none.
+    pub(super) fn with_end(
+        &self,
+        rules: Option<Rules>,
+        (bucket, key): (BucketId, &ObjectKey),
+        committed: api::KeyCommitted,
+    ) -> api::KeyCommitted {
+        let Some(rules) = rules else { return committed };
+        // The write has been made, whatever becomes of this look at it.
+        let row = self.log.machine().read(|tables, _| namespace::current(tables, bucket, key)).ok().flatten();
+        let row = row.filter(|row| row.head.etag == committed.etag && row.head.modified == committed.last_modified);
+        api::KeyCommitted { ends: row.and_then(|row| rules.end_of_object(key, &row)), ..committed }
     }
 
     /// A commit is not older than its opening, even if another leader with a slower clock samples it.

@@ -36,6 +36,8 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "om.session_lifetime",
     "om.delete_grace",
     "om.block_size",
+    "om.lifecycle_every",
+    "om.lifecycle_day",
     "scm.container_size",
     "scm.heartbeat",
     "scm.stale_after",

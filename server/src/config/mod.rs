@@ -112,6 +112,10 @@ pub(crate) struct OmSection {
     /// How long deleted objects keep their blocks, so that reads under way can end.
     pub(crate) delete_grace: Span,
     pub(crate) block_size: Size,
+    /// How often the buckets with lifecycle rules are gone round.
+    pub(crate) lifecycle_every: Span,
+    /// How long a day is to lifecycle rules, for tests of them; the calendar's if absent.
+    pub(crate) lifecycle_day: Option<Span>,
 }
 
 impl Default for OmSection {
@@ -121,6 +125,8 @@ impl Default for OmSection {
             session_lifetime: Span(std::time::Duration::from_secs(24 * 3600)),
             delete_grace: Span(std::time::Duration::from_secs(60)),
             block_size: Size(128 << 20),
+            lifecycle_every: Span(std::time::Duration::from_secs(3600)),
+            lifecycle_day: None,
         }
     }
 }

@@ -9,7 +9,7 @@ mod plan;
 use minicbor::{Decode, Encode};
 use types::Timestamp;
 
-pub use plan::{Current, Day, Expiry, Fate, Noncurrent, ObjectFacts, StaleUpload};
+pub use plan::{Current, Day, Expiry, Fate, Hidden, Noncurrent, ObjectFacts, StaleUpload};
 
 use crate::tagging::Tag;
 
@@ -183,7 +183,46 @@ impl RuleScope {
     }
 }
 
+/// What of a bucket a rule has to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Realm {
+    /// The objects that keys show.
+    Current,
+    /// What they do not show: older versions and delete markers.
+    Hidden,
+    Uploads,
+}
+
+impl LifecycleRule {
+    fn reaches(&self, realm: Realm) -> bool {
+        match realm {
+            Realm::Current => {
+                matches!(self.expiration, Some(Expiration::Days(_) | Expiration::Date(_))) || !self.transitions.is_empty()
+            }
+            Realm::Hidden => {
+                let ends_markers = self.expiration.is_some_and(|expiration| expiration != Expiration::ExpiredDeleteMarker(false));
+                ends_markers || self.noncurrent_expiration.is_some() || !self.noncurrent_transitions.is_empty()
+            }
+            Realm::Uploads => self.abort_uploads_after.is_some(),
+        }
+    }
+}
+
 impl LifecycleConfiguration {
+    /// Where to look: what every key begins with that a rule can be about, in order, and none of them within another.
+    pub fn prefixes(&self, realm: Realm) -> Vec<&str> {
+        let rules = self.rules.iter().filter(|rule| rule.is_enabled && rule.reaches(realm));
+        let mut prefixes: Vec<&str> = rules.map(|rule| rule.scope.prefix()).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup_by(|next, before| next.starts_with(*before));
+        prefixes
+    }
+
+    /// Whether what becomes of an object depends on its tags.
+    pub fn asks_for_tags(&self) -> bool {
+        self.rules.iter().any(|rule| rule.is_enabled && rule.scope.tags().next().is_some())
+    }
+
     /// Gives each rule that has no name one that no other has.
     pub fn name_rules(&mut self) {
         let taken: std::collections::BTreeSet<String> = self.rules.iter().map(|rule| rule.id.clone()).collect();
@@ -199,5 +238,51 @@ impl LifecycleConfiguration {
             let transitions = rule.transitions.iter().map(|transition| transition.storage_class.as_str());
             transitions.chain(rule.noncurrent_transitions.iter().map(|transition| transition.storage_class.as_str()))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(prefix: &str, expiration: Option<Expiration>) -> LifecycleRule {
+        LifecycleRule {
+            id: prefix.into(),
+            is_enabled: true,
+            scope: RuleScope::Prefix(prefix.into()),
+            expiration,
+            noncurrent_expiration: None,
+            transitions: Vec::new(),
+            noncurrent_transitions: Vec::new(),
+            abort_uploads_after: None,
+        }
+    }
+
+    #[test]
+    fn a_walk_goes_where_a_rule_reaches_and_nowhere_twice() {
+        let days = |prefix| rule(prefix, Some(Expiration::Days(1)));
+        let marker = |prefix, goes| rule(prefix, Some(Expiration::ExpiredDeleteMarker(goes)));
+        let off = LifecycleRule { is_enabled: false, ..days("off/") };
+        let aborting = LifecycleRule { abort_uploads_after: Some(1), ..rule("up/", None) };
+        let noncurrent_expiration = Some(NoncurrentExpiration { days: 1, newer_versions: None });
+        let noncurrent = LifecycleRule { noncurrent_expiration, ..rule("old/", None) };
+        let rules = vec![
+            days("b/"),
+            days("a/1/"),
+            days("a/"),
+            days("a/"),
+            off,
+            aborting,
+            noncurrent,
+            marker("m/", true),
+            marker("n/", false),
+        ];
+        let lifecycle = LifecycleConfiguration { rules, transition_minimum: None };
+        assert_eq!(lifecycle.prefixes(Realm::Current), ["a/", "b/"]);
+        assert_eq!(lifecycle.prefixes(Realm::Hidden), ["a/", "b/", "m/", "old/"]);
+        assert_eq!(lifecycle.prefixes(Realm::Uploads), ["up/"]);
+        let everywhere = LifecycleConfiguration { rules: vec![days("a/"), days("")], transition_minimum: None };
+        assert_eq!(everywhere.prefixes(Realm::Current), [""]);
+        assert_eq!(everywhere.prefixes(Realm::Uploads), Vec::<&str>::new());
     }
 }

@@ -17,6 +17,14 @@ pub enum Day {
 }
 
 impl Day {
+    /// Whether something may have become due since a moment at which all that was due was done.
+    pub fn has_turned(self, since: Timestamp, now: Timestamp) -> bool {
+        match self {
+            Self::Short(_) => true,
+            Self::Calendar => since.0 / DAY.0 < now.0 / DAY.0,
+        }
+    }
+
     /// So many days after a moment.
     fn after(self, start: Timestamp, days: u32) -> Timestamp {
         match self {
@@ -72,11 +80,18 @@ pub enum Current<'a> {
 /// A version that has been replaced or hidden.
 #[derive(Debug, Clone, Copy)]
 pub struct Noncurrent<'a> {
-    pub facts: ObjectFacts<'a>,
+    pub what: Hidden<'a>,
     /// When the version above it was made.
     pub since: Timestamp,
-    /// How many noncurrent versions of the key are newer than this one.
+    /// How many noncurrent objects of the key are newer than this version.
     pub newer: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Hidden<'a> {
+    Object(ObjectFacts<'a>),
+    /// The key of a delete marker.
+    Marker(&'a str),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -121,22 +136,32 @@ impl LifecycleConfiguration {
         latest(due, now, facts.storage_class)
     }
 
-    pub fn fate_of_noncurrent(&self, version: Noncurrent<'_>, now: Timestamp, day: Day) -> Fate<'_> {
-        let is_past =
-            |days: u32, keep: Option<u32>| day.after(version.since, days) <= now && keep.is_none_or(|keep| version.newer >= keep);
-        let ends = |rule: &LifecycleRule| {
-            rule.noncurrent_expiration.is_some_and(|expiration| is_past(expiration.days, expiration.newer_versions))
+    /// Whether a version that is not current ends now: none if it stays, else how many newer ones there must be for that.
+    pub fn end_of_noncurrent(&self, version: Noncurrent<'_>, now: Timestamp, day: Day) -> Option<u32> {
+        let about_it = |rule: &&LifecycleRule| match version.what {
+            Hidden::Object(facts) => rule.scope.holds(facts),
+            Hidden::Marker(key) => rule.scope.holds_marker(key),
         };
-        if self.rules_for(version.facts).any(ends) {
+        let keeps = self.enabled().filter(about_it).filter_map(|rule| {
+            let expiration = rule.noncurrent_expiration?;
+            let keep = expiration.newer_versions.unwrap_or(0);
+            (day.after(version.since, expiration.days) <= now && version.newer >= keep).then_some(keep)
+        });
+        keeps.min()
+    }
+
+    pub fn fate_of_noncurrent(&self, version: Noncurrent<'_>, now: Timestamp, day: Day) -> Fate<'_> {
+        if self.end_of_noncurrent(version, now, day).is_some() {
             return Fate::Expire;
         }
-        let due = self.rules_for(version.facts).filter(|rule| self.may_move(version.facts, rule)).flat_map(|rule| {
+        let Hidden::Object(facts) = version.what else { return Fate::Stay };
+        let due = self.rules_for(facts).filter(|rule| self.may_move(facts, rule)).flat_map(|rule| {
             rule.noncurrent_transitions
                 .iter()
                 .filter(|transition| transition.newer_versions.is_none_or(|keep| version.newer >= keep))
                 .map(|transition| (day.after(version.since, transition.days), transition.storage_class.as_str()))
         });
-        latest(due, now, version.facts.storage_class)
+        latest(due, now, facts.storage_class)
     }
 
     pub fn aborts(&self, upload: StaleUpload<'_>, now: Timestamp, day: Day) -> bool {
@@ -151,12 +176,8 @@ impl LifecycleConfiguration {
         ends.min_by_key(|expiry| expiry.at)
     }
 
-    /// A marker has no size and no tags: a rule that asks for them is not about it.
     fn ends_marker(&self, key: &str, modified: Timestamp, now: Timestamp, day: Day) -> bool {
-        let about_it = |rule: &&LifecycleRule| {
-            rule.scope.holds_prefixes(key) && rule.scope.tags().next().is_none() && !rule.scope.has_size()
-        };
-        self.enabled().filter(about_it).any(|rule| match rule.expiration {
+        self.enabled().filter(|rule| rule.scope.holds_marker(key)).any(|rule| match rule.expiration {
             Some(Expiration::ExpiredDeleteMarker(goes)) => goes,
             Some(Expiration::Days(days)) => day.after(modified, days) <= now,
             Some(Expiration::Date(date)) => date <= now,
@@ -182,6 +203,11 @@ impl LifecycleConfiguration {
 impl RuleScope {
     fn holds(&self, facts: ObjectFacts<'_>) -> bool {
         self.holds_prefixes(facts.key) && self.conditions().all(|conditions| conditions.hold(facts))
+    }
+
+    /// A marker has no size and no tags: a rule that asks for them is not about it.
+    fn holds_marker(&self, key: &str) -> bool {
+        self.holds_prefixes(key) && self.tags().next().is_none() && !self.has_size()
     }
 }
 
@@ -327,21 +353,50 @@ mod tests {
         let noncurrent_transitions = vec![NoncurrentTransition { days: 1, newer_versions: None, storage_class: "COLD".into() }];
         let lifecycle = with([LifecycleRule { noncurrent_expiration, noncurrent_transitions, ..rule("r", "") }]);
         let fate = |now, newer| {
-            let version = Noncurrent { facts: object("a", 1 << 20), since: day(0), newer };
+            let version = Noncurrent { what: Hidden::Object(object("a", 1 << 20)), since: day(0), newer };
             lifecycle.fate_of_noncurrent(version, day(now), Day::Calendar)
         };
         assert_eq!(fate(0, 9), Fate::Stay);
         assert_eq!(fate(1, 9), Fate::Move("COLD"));
         assert_eq!(fate(2, 5), Fate::Expire);
         assert_eq!(fate(2, 4), Fate::Move("COLD"));
-        assert_eq!(
-            with([expiring("r", "", 1)]).fate_of_noncurrent(
-                Noncurrent { facts: object("a", 1), since: day(0), newer: 9 },
-                day(9),
-                Day::Calendar
-            ),
-            Fate::Stay
-        );
+        let hidden = Noncurrent { what: Hidden::Object(object("a", 1)), since: day(0), newer: 9 };
+        assert_eq!(with([expiring("r", "", 1)]).fate_of_noncurrent(hidden, day(9), Day::Calendar), Fate::Stay);
+    }
+
+    #[test]
+    fn of_the_rules_that_end_a_version_the_one_that_keeps_fewest_counts() {
+        let ending = |id, prefix, days, newer_versions| LifecycleRule {
+            noncurrent_expiration: Some(NoncurrentExpiration { days, newer_versions }),
+            ..rule(id, prefix)
+        };
+        let lifecycle = with([ending("many", "", 1, Some(5)), ending("few", "", 3, Some(2)), ending("all", "x/", 1, None)]);
+        let end =
+            |what, newer, now| lifecycle.end_of_noncurrent(Noncurrent { what, since: day(0), newer }, day(now), Day::Calendar);
+        let of = |key| Hidden::Object(object(key, 1));
+        assert_eq!(end(of("a"), 9, 0), None);
+        assert_eq!(end(of("a"), 9, 1), Some(5));
+        assert_eq!(end(of("a"), 4, 1), None);
+        assert_eq!(end(of("a"), 9, 3), Some(2));
+        assert_eq!(end(of("x/a"), 9, 1), Some(0));
+        assert_eq!(end(Hidden::Marker("x/a"), 0, 1), Some(0));
+        let sized = RuleConditions { size_less_than: Some(9), ..RuleConditions::default() };
+        let scope = RuleScope::Filter(RuleFilter { conditions: sized, and: None });
+        let lifecycle = with([LifecycleRule { scope, ..ending("small", "", 1, None) }]);
+        let ends = |what| {
+            let version = Noncurrent { what, since: day(0), newer: 0 };
+            lifecycle.end_of_noncurrent(version, day(1), Day::Calendar).is_some()
+        };
+        assert!(ends(of("a")));
+        assert!(!ends(Hidden::Marker("a")));
+    }
+
+    #[test]
+    fn a_calendar_day_turns_at_midnight_and_a_short_one_at_any_time() {
+        assert!(!Day::Calendar.has_turned(day(3), Timestamp(day(4).0 - 1)));
+        assert!(Day::Calendar.has_turned(Timestamp(day(4).0 - 1), day(4)));
+        assert!(!Day::Calendar.has_turned(day(4), day(3)));
+        assert!(Day::Short(Millis(4_000)).has_turned(day(3), day(3)));
     }
 
     #[test]

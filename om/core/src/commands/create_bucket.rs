@@ -94,6 +94,7 @@ impl CreateBucket {
             versioning: if with_lock { Versioning::Enabled } else { Versioning::Unversioned },
             object_lock: with_lock.then(BucketLock::default),
             guarded: (!documents.is_empty()).then_some(log),
+            lifecycle: None,
         };
         for document in documents {
             let key = config_key(row.id, document.kind());

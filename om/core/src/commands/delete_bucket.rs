@@ -8,7 +8,8 @@ use super::Outcome;
 use crate::namespace;
 use crate::rows::{bucket_key, is_empty_under, keys_under, name_key, user_bucket_key};
 use crate::tables::{
-    BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, ENDING_BUCKETS, KEYS, UPLOADS, USER_BUCKETS, VERSIONS,
+    BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, ENDING_BUCKETS, KEYS, LIFECYCLE_BUCKETS, UPLOADS, USER_BUCKETS,
+    VERSIONS,
 };
 
 /// Its name is free at once. Uploads in flight cannot be reached any more and are freed piece by piece behind it
@@ -43,6 +44,7 @@ impl DeleteBucket {
         for key in keys_under(tables, BUCKET_CONFIGS, &inside, usize::MAX)?.0 {
             tables.delete(BUCKET_CONFIGS, &key);
         }
+        tables.delete(LIFECYCLE_BUCKETS, &inside);
         // Parts without their upload do not occur.
         if !is_empty_under(tables, UPLOADS, &inside)? || !is_empty_under(tables, COMPLETED_UPLOADS, &inside)? {
             tables.put(ENDING_BUCKETS, &inside, Vec::new());

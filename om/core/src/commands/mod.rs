@@ -22,6 +22,7 @@ mod delete_key;
 mod delete_keys;
 mod ensure_user;
 mod expire_sessions;
+mod expire_versions;
 mod extend_session;
 mod forget_completed;
 mod open_session;
@@ -56,6 +57,7 @@ pub use delete_keys::{DeleteKeys, DeleteKeysRejected};
 pub(crate) use ensure_user::access_keys;
 pub use ensure_user::{EnsureUser, EnsureUserRejected, SealedPair, UserAccount};
 pub use expire_sessions::ExpireSessions;
+pub use expire_versions::{ExpireVersions, HowItEnds, VersionEnd, VersionsExpired};
 pub use extend_session::ExtendSession;
 pub use forget_completed::ForgetCompleted;
 pub use open_session::OpenSession;
@@ -172,6 +174,7 @@ commands! {
     31 AppendKey -> KeyCommitted, rejects AppendKeyRejected;
     30 RenameKey -> KeyCommitted, rejects RenameKeyRejected;
     29 UpdateVersion -> Option<types::VersionId>, rejects UpdateVersionRejected;
+    50 ExpireVersions -> VersionsExpired, rejects Never;
 
     40 CreateUpload -> types::UploadId, rejects CreateUploadRejected;
     41 CommitPart -> PartCommitted, rejects CommitPartRejected;

@@ -9,7 +9,7 @@ use types::{BucketId, LogIndex, Timestamp};
 use super::Outcome;
 use crate::namespace;
 use crate::rows::{self, BucketConfigRow, BucketRow, bucket_key, config_key};
-use crate::tables::{BUCKET_CONFIGS, BUCKETS};
+use crate::tables::{BUCKET_CONFIGS, BUCKETS, LIFECYCLE_BUCKETS};
 
 /// The last one set is the one that counts; taking away what is not there succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -82,6 +82,10 @@ impl SetBucketConfig {
             bucket.guarded = Some(log);
             rows::put(tables, BUCKETS, &bucket_key(bucket.id), &bucket);
         }
+        if self.change.kind() == ConfigKind::Lifecycle {
+            bucket.lifecycle = matches!(self.change, ConfigChange::Put(_)).then_some(log);
+            note_lifecycle(tables, &bucket);
+        }
         match self.change {
             ConfigChange::Put(document) => {
                 let key = config_key(self.bucket, document.kind());
@@ -90,6 +94,16 @@ impl SetBucketConfig {
             ConfigChange::Delete(kind) => tables.delete(BUCKET_CONFIGS, &config_key(self.bucket, kind)),
         }
         Ok(Ok(()))
+    }
+}
+
+/// So that requests and the lifecycle service know the bucket by it, without looking for a document.
+fn note_lifecycle(tables: &mut dyn WriteTables, bucket: &BucketRow) {
+    let key = bucket_key(bucket.id);
+    rows::put(tables, BUCKETS, &key, bucket);
+    match bucket.lifecycle {
+        Some(rules) => rows::put(tables, LIFECYCLE_BUCKETS, &key, &rules),
+        None => tables.delete(LIFECYCLE_BUCKETS, &key),
     }
 }
 
@@ -177,6 +191,32 @@ mod tests {
         assert_eq!(tags_of(&om, beside), Some(tags("beside")));
         assert_eq!(set(&mut om, bucket, put(tags("late"))), Err(SetBucketConfigRejected::NoSuchBucket));
     }
+
+    #[test]
+    fn a_bucket_with_lifecycle_rules_is_known_by_the_entry_that_set_them() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let rules = |om: &Namespace| {
+            let row = namespace::bucket(&om.tables, bucket).expect("memory");
+            let found = crate::lifecycle::buckets(&om.tables, None, 9).expect("memory");
+            assert_eq!(found.first().map(|(_, rules)| *rules), row.and_then(|row| row.lifecycle));
+            found
+        };
+        assert_eq!(rules(&om), []);
+        set(&mut om, bucket, put(bucket_config::LifecycleConfiguration::default())).expect("the bucket exists");
+        let first = rules(&om);
+        set(&mut om, bucket, put(bucket_config::LifecycleConfiguration::default())).expect("the bucket exists");
+        assert!(first < rules(&om));
+        om.check();
+        set(&mut om, bucket, ConfigChange::Delete(ConfigKind::Lifecycle)).expect("the bucket exists");
+        assert_eq!(rules(&om), []);
+        om.check();
+        set(&mut om, bucket, put(bucket_config::LifecycleConfiguration::default())).expect("the bucket exists");
+        om.apply(crate::DeleteBucket { bucket }).expect("it is empty");
+        om.check();
+        assert_eq!(crate::lifecycle::buckets(&om.tables, None, 9).expect("memory"), []);
+    }
+
     #[test]
     fn a_log_goes_to_another_bucket_of_the_owner_that_has_none_itself() {
         let mut om = Namespace::with_users(["ada", "bob"]);

@@ -73,6 +73,9 @@ pub struct BucketRow {
     /// access. None: nothing of that was ever set, and there is nothing to look up.
     #[n(10)]
     pub guarded: Option<LogIndex>,
+    /// The entry that set its lifecycle rules. None: it has none, and there is nothing to look up.
+    #[n(11)]
+    pub lifecycle: Option<LogIndex>,
 }
 
 pub(crate) fn name_key(volume: &VolumeName, name: &BucketName) -> Vec<u8> {

@@ -164,6 +164,21 @@ impl KeyRow {
         Self::decode_head_at(&mut decoder).map_err(|error| malformed(KEYS, &error.to_string()))
     }
 
+    /// What lifecycle rules ask for: the head and the tags, without walking over the pieces.
+    pub(crate) fn decode_head_and_tags(value: &[u8]) -> Result<(KeyHead, Vec<(String, String)>), StorageFault> {
+        let mut decoder = Decoder::new(value);
+        Self::decode_head_and_tags_at(&mut decoder).map_err(|error| malformed(KEYS, &error.to_string()))
+    }
+
+    pub(super) fn decode_head_and_tags_at(
+        decoder: &mut Decoder<'_>,
+    ) -> Result<(KeyHead, Vec<(String, String)>), minicbor::decode::Error> {
+        let head = Self::decode_head_at(decoder)?;
+        decoder.array()?;
+        let attributes: Attributes = decoder.decode()?;
+        Ok((head, attributes.tags))
+    }
+
     pub(super) fn decode_head_at(decoder: &mut Decoder<'_>) -> Result<KeyHead, minicbor::decode::Error> {
         decoder.array()?;
         decoder.decode()
@@ -203,11 +218,13 @@ mod tests {
             lock: None,
         };
         let piece = Piece { block: BlockId { container: ContainerId(1), local: 2 }, offset: 0, length: 5 };
-        let attributes = Attributes::default();
+        let tags = vec![("k".to_owned(), "v".to_owned())];
+        let attributes = Attributes { tags: tags.clone(), ..Attributes::default() };
         let body = KeyBody { attributes, pieces: vec![piece], parts: Vec::new(), encryption: None, acl: None };
         let row = KeyRow { head: head.clone(), body };
         let bytes = tables::encode(&row);
         assert_eq!(KeyRow::decode_head(&bytes).expect("ours"), head);
+        assert_eq!(KeyRow::decode_head_and_tags(&bytes).expect("ours"), (head, tags));
         assert_eq!(tables::decode::<KeyRow>(&bytes, "key").expect("ours"), row);
     }
 

@@ -78,16 +78,29 @@ impl VersionRow {
 
     /// What is listed, without walking over an object's body.
     pub(crate) fn decode_head(value: &[u8]) -> Result<VersionHead, StorageFault> {
-        fn decode(decoder: &mut Decoder<'_>) -> Result<VersionHead, minicbor::decode::Error> {
+        let object = |decoder: &mut Decoder<'_>| KeyRow::decode_head_at(decoder).map(|head| (head, Vec::new()));
+        Self::decode_part(value, object).map(|(head, _)| head)
+    }
+
+    /// The same, with what lifecycle rules ask for besides; a marker has no tags.
+    pub(crate) fn decode_head_and_tags(value: &[u8]) -> Result<(VersionHead, Vec<(String, String)>), StorageFault> {
+        Self::decode_part(value, KeyRow::decode_head_and_tags_at)
+    }
+
+    fn decode_part(
+        value: &[u8],
+        object: impl FnOnce(&mut Decoder<'_>) -> Result<(KeyHead, Vec<(String, String)>), minicbor::decode::Error>,
+    ) -> Result<(VersionHead, Vec<(String, String)>), StorageFault> {
+        let decode = |decoder: &mut Decoder<'_>| {
             decoder.array()?;
             let variant = decoder.u32()?;
             decoder.array()?;
             match variant {
-                0 => KeyRow::decode_head_at(decoder).map(VersionHead::Object),
-                1 => decoder.decode().map(VersionHead::Marker),
+                0 => object(decoder).map(|(head, tags)| (VersionHead::Object(head), tags)),
+                1 => decoder.decode().map(|marker| (VersionHead::Marker(marker), Vec::new())),
                 other => Err(minicbor::decode::Error::unknown_variant(other.into())),
             }
-        }
+        };
         decode(&mut Decoder::new(value)).map_err(|error| malformed(VERSIONS, &error.to_string()))
     }
 }
