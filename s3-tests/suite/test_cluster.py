@@ -63,6 +63,24 @@ def test_leadership_can_be_handed_over(cluster):
     boto(cluster.s3_urls()[0], cluster.keys, retries=8).list_buckets()
 
 
+def test_what_is_encrypted_opens_through_every_gateway_and_under_every_leader(cluster):
+    one, two = (boto(url, cluster.keys, retries=8) for url in cluster.s3_urls())
+    cluster.admin("kms", "create", "cluster/key")
+    one.create_bucket(Bucket="sealed")
+    body = os.urandom(300_000)
+    modes = {"store": {"ServerSideEncryption": "AES256"}, "kms": {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "cluster/key"}}
+    for key, asked in modes.items():
+        one.put_object(Bucket="sealed", Key=key, Body=body, **asked)
+    before = cluster.wait_leader("om")
+    for _ in range(2):
+        for key in modes:
+            assert two.get_object(Bucket="sealed", Key=key)["Body"].read() == body
+            assert one.get_object(Bucket="sealed", Key=key, Range="bytes=65530-65540")["Body"].read() == body[65530:65541]
+        if cluster.wait_leader("om") == before:
+            cluster.admin("om", "transfer")
+            cluster.wait_leader("om", other_than=before)
+
+
 def test_internal_ports_answer_nobody_without_a_certificate(cluster):
     for name in cluster.names():
         for what in ("rpc", "data"):

@@ -9,7 +9,7 @@ use model::Model;
 use om_core::listing::{ListEntry, ListStart, VersionEntry, VersionStart, list_keys, list_parts, list_uploads, list_versions};
 use om_core::namespace::Missing;
 use om_core::{Command, Proposal, invariants, namespace, pending};
-use ops::{Op, op};
+use ops::{Op, Seal, op};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use types::{BucketId, LogIndex, Timestamp, VersionId};
@@ -138,7 +138,7 @@ fn the_comparison_notices_a_session_that_is_lost() {
     let mut real = Real { tables: MemoryTables::default(), log: 0 };
     let mut model = Model::with_users(&mut real);
     model.step(&mut real, &Op::CreateBucket(0), 0);
-    model.step(&mut real, &Op::Open { bucket: 0, blocks: 2 }, 1);
+    model.step(&mut real, &Op::Open { bucket: 0, blocks: 2, seal: Seal::Nothing }, 1);
     compare(&real, &model);
     let mut session = None;
     let find = &mut |key: &[u8], _: &[u8]| {

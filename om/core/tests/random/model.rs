@@ -3,31 +3,37 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use om_core::namespace::{self, ByteRange, Missing};
-use om_core::rows::{Attributes, Session, UploadKey, UserId};
+use om_core::rows::{Attributes, Encryption, Scheme, SealedKey, Session, SessionEncryption, UploadKey, UserId};
 use om_core::{
-    AbortUpload, CloseSession, CommitKey, CommitPart, CommittedBlock, CompleteUpload, CompletedPart, CopyAttributes, CopyKey,
-    CopyPart, CopySource, CreateBucket, CreateUpload, DeleteBucket, DeleteKey, DeleteKeys, DeletedKey, EnsureUser,
-    ExpireSessions, ExtendSession, ForgetCompleted, KeyDeletion, OpenSession, PurgeBucket, ReadConditions, RemoveReclaimed,
-    RenameKey, SetVersioning, UpdateVersion, VersionChange, VersioningStatus, WriteCondition, pending,
+    AbortUpload, CloseSession, CommitKey, CommitPart, CommittedBlock, CompleteUpload, CompletedPart, CopyAttributes,
+    CopyEncryption, CopyKey, CopyPart, CopyScheme, CopySource, CreateBucket, CreateUpload, DeleteBucket, DeleteKey, DeleteKeys,
+    DeletedKey, EnsureUser, ExpireSessions, ExtendSession, ForgetCompleted, KeyDeletion, OpenSession, PurgeBucket,
+    ReadConditions, RemoveReclaimed, RenameKey, SetVersioning, UpdateVersion, VersionChange, VersioningStatus, WriteCondition,
+    pending,
 };
 use types::{
-    BlockId, BucketId, BucketName, ContainerId, ETag, Md5, ObjectId, PartNumber, Replication, Timestamp, UploadId, VersionId,
-    VolumeName,
+    BlockId, BucketId, BucketName, ContainerId, ETag, Md5, ObjectId, PartNumber, Replication, Salt, Timestamp, UploadId,
+    VersionId, VolumeName,
 };
 
 use crate::Real;
-use crate::ops::{BUCKETS, KEYS, Op, key};
+use crate::ops::{BUCKETS, KEYS, Op, Seal, key};
 
 /// Block, offset and length of each piece.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Object {
     pub(crate) pieces: Vec<(u64, u64, u64)>,
+    /// How many bytes were sealed by each write, if they were.
+    pub(crate) streams: Option<Vec<u64>>,
     pub(crate) etag: ETag,
 }
 
 impl Object {
     pub(crate) fn size(&self) -> u64 {
-        self.pieces.iter().map(|(_, _, length)| length).sum()
+        match &self.streams {
+            None => self.pieces.iter().map(|(_, _, length)| length).sum(),
+            Some(streams) => streams.iter().sum(),
+        }
     }
 
     fn cut(&self, first: u64, end: u64) -> Vec<(u64, u64, u64)> {
@@ -87,12 +93,30 @@ pub(crate) struct Model {
     /// Sessions and uploads in the order of their making, whether or not they have ended.
     all_sessions: Vec<Session>,
     all_uploads: Vec<UploadAt>,
+    /// Of those sessions and uploads that seal what is written.
+    seals: BTreeMap<ObjectId, Seal>,
+    sealed_uploads: BTreeSet<UploadAt>,
     handed_out: u64,
     objects: u64,
 }
 
 fn block(local: u64) -> BlockId {
     BlockId { container: ContainerId(1), local }
+}
+
+/// One key for all: what is told apart here is what is sealed, and by which write.
+fn encryption() -> Encryption {
+    Encryption { scheme: Scheme::Store(SealedKey { version: 0, bytes: vec![1] }), salt: Salt([1; 16]) }
+}
+
+/// The bytes in so many stored ones; none if that is not what a write of this kind makes.
+fn sealed_size(stored: u64) -> Option<u64> {
+    match stored {
+        0 => Some(0),
+        1..=16 => None,
+        // Far less than a segment.
+        _ => Some(stored - 16),
+    }
 }
 
 /// As the copy does where the bytes' MD5 is not known; compared only with itself, so any marker does.
@@ -207,13 +231,22 @@ impl Model {
             Op::CreateBucket(slot) => self.create_bucket(real, BUCKETS[*slot], now),
             Op::DeleteBucket(slot) => self.delete_bucket(real, BUCKETS[*slot], *slot),
             Op::PurgeOne => self.purge(real, now),
-            Op::Open { bucket, blocks } => {
+            Op::Open { bucket, blocks, seal } => {
                 let session = Session { object: self.next_object(), bucket: self.bucket(*bucket), opened: now };
                 let blocks = self.hand_out(*blocks);
-                let open = OpenSession { session, blocks: blocks.iter().copied().map(block).collect(), encryption: None };
+                let open = OpenSession {
+                    session,
+                    blocks: blocks.iter().copied().map(block).collect(),
+                    encryption: match seal {
+                        Seal::Nothing => None,
+                        Seal::Object => Some(SessionEncryption::Object(encryption())),
+                        Seal::Part => Some(SessionEncryption::Part(Salt(u128::from(session.object.0).to_be_bytes()))),
+                    },
+                };
                 real.apply(open).expect("never rejected");
                 self.sessions.insert(session.object, (session.bucket, blocks));
                 self.all_sessions.push(session);
+                self.seals.insert(session.object, *seal);
             }
             Op::Extend { session, blocks } => {
                 let Some(session) = recent(&self.all_sessions, *session) else { return };
@@ -340,8 +373,8 @@ impl Model {
                 let tag = UpdateVersion { bucket, key: key(KEYS[*at]), version: Some(version), change, now };
                 assert_eq!(real.apply(tag).is_ok(), there.is_some_and(|there| there.object.is_some()));
             }
-            Op::Copy { from, to, replace } => self.copy(real, *from, *to, *replace, now),
-            Op::CreateUpload { bucket, key } => {
+            Op::Copy { from, to, replace, sealed } => self.copy(real, *from, *to, (*replace, *sealed), now),
+            Op::CreateUpload { bucket, key, sealed } => {
                 let upload = UploadId::from_u128(self.all_uploads.len() as u128);
                 let at = UploadAt { bucket: self.bucket(*bucket), key: KEYS[*key].to_owned(), upload };
                 let create = CreateUpload {
@@ -352,7 +385,7 @@ impl Model {
                     checksum: None,
                     now,
                     lock: None,
-                    encryption: None,
+                    encryption: sealed.then(encryption),
                     acl: None,
                     owner: None,
                 };
@@ -360,6 +393,9 @@ impl Model {
                 assert_eq!(outcome.is_ok(), self.exists(at.bucket));
                 if outcome.is_ok() {
                     self.uploads.insert(at.clone(), BTreeMap::new());
+                    if *sealed {
+                        self.sealed_uploads.insert(at.clone());
+                    }
                 }
                 self.all_uploads.push(at);
             }
@@ -437,6 +473,12 @@ impl Model {
         n: u64,
     ) {
         let pieces: Vec<(u64, u64, u64)> = blocks.iter().map(|local| (*local, 0, 10)).collect();
+        let stored = 10 * pieces.len() as u64;
+        let (fits, streams) = match self.seals.get(&session.object) {
+            None | Some(Seal::Nothing) => (true, None),
+            Some(Seal::Object) => (sealed_size(stored).is_some(), sealed_size(stored).map(|size| vec![size])),
+            Some(Seal::Part) => (false, None),
+        };
         let commit = CommitKey {
             session,
             key: key(name),
@@ -452,10 +494,10 @@ impl Model {
             acl: None,
         };
         let outcome = real.apply(commit);
-        assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
+        assert_eq!(outcome.is_ok(), is_good && fits, "{outcome:?}");
         self.sessions.remove(&session.object);
         if let Ok(committed) = outcome {
-            self.put((session.bucket, name.to_owned()), Object { pieces, etag: tag(n) }, committed.version);
+            self.put((session.bucket, name.to_owned()), Object { pieces, streams, etag: tag(n) }, committed.version);
         }
     }
 
@@ -466,7 +508,14 @@ impl Model {
         (CopySource { bucket, key: key(KEYS[at]), version: None, conditions }, object)
     }
 
-    fn copy(&mut self, real: &mut Real, from: (usize, usize), to: (usize, usize), replace: bool, now: Timestamp) {
+    fn copy(
+        &mut self,
+        real: &mut Real,
+        from: (usize, usize),
+        to: (usize, usize),
+        (replace, sealed): (bool, bool),
+        now: Timestamp,
+    ) {
         let (source, object) = self.source(from);
         let bucket = self.bucket(to.0);
         let attributes = if replace { CopyAttributes::Replace(Attributes::default()) } else { CopyAttributes::Source };
@@ -484,11 +533,12 @@ impl Model {
             checksum: None,
             lock: None,
             tags: None,
-            encryption: None,
+            encryption: sealed.then_some(CopyEncryption { scheme: CopyScheme::Store, is_asked_for: false }),
             acl: None,
         };
         let outcome = real.apply(copy);
-        let is_good = object.is_some() && self.exists(bucket) && (from != to || replace);
+        let is_alike = object.as_ref().is_some_and(|object| object.streams.is_some() == sealed);
+        let is_good = is_alike && self.exists(bucket) && (from != to || replace);
         assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
         if let (Some(object), Ok(copied)) = (object, outcome) {
             self.put((bucket, KEYS[to.1].to_owned()), object, copied.committed.version);
@@ -511,11 +561,17 @@ impl Model {
             now: real.now(),
         };
         let outcome = real.apply(commit);
-        let is_good = known.is_some() && session.bucket == at.bucket && self.uploads.contains_key(&at);
+        let stored = 10 * blocks.len() as u64;
+        let (fits, streams) = match (self.sealed_uploads.contains(&at), self.seals.get(&session.object)) {
+            (false, None | Some(Seal::Nothing)) => (true, None),
+            (true, Some(Seal::Part)) => (sealed_size(stored).is_some(), sealed_size(stored).map(|size| vec![size])),
+            (_, _) => (false, None),
+        };
+        let is_good = known.is_some() && session.bucket == at.bucket && self.uploads.contains_key(&at) && fits;
         assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
         if is_good {
             let pieces = blocks.iter().map(|local| (*local, 0, 10)).collect();
-            let part_row = Part { id: session.object, object: Object { pieces, etag: tag(n) } };
+            let part_row = Part { id: session.object, object: Object { pieces, streams, etag: tag(n) } };
             self.uploads.entry(at).or_default().insert(part, part_row);
         }
     }
@@ -546,10 +602,11 @@ impl Model {
             None => Some((0, object.size())),
             Some((first, last)) => (first <= last && last < object.size()).then_some((first, last + 1)),
         });
-        let is_good = self.uploads.contains_key(&at) && span.is_some();
+        let is_plain = !self.sealed_uploads.contains(&at) && object.as_ref().is_none_or(|object| object.streams.is_none());
+        let is_good = self.uploads.contains_key(&at) && span.is_some() && is_plain;
         assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
         if let (Ok(copied), Some(object), Some((first, end))) = (outcome, object, span) {
-            let object = Object { pieces: object.cut(first, end), etag: copied.etag };
+            let object = Object { pieces: object.cut(first, end), streams: None, etag: copied.etag };
             self.uploads.entry(at).or_default().insert(part, Part { id, object });
         }
     }
@@ -581,8 +638,10 @@ impl Model {
         assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
         if let Ok(completed) = outcome {
             self.uploads.remove(&at);
+            let streams = named.iter().map(|(_, part)| part.object.streams.clone()).collect::<Option<Vec<_>>>();
+            let streams = streams.map(|streams| streams.concat());
             let pieces = named.into_iter().flat_map(|(_, part)| part.object.pieces).collect();
-            self.put((at.bucket, at.key), Object { pieces, etag: tag(n) }, completed.version);
+            self.put((at.bucket, at.key), Object { pieces, streams, etag: tag(n) }, completed.version);
         }
     }
 }

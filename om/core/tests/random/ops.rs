@@ -15,6 +15,7 @@ pub(crate) enum Op {
     Open {
         bucket: usize,
         blocks: u64,
+        seal: Seal,
     },
     Extend {
         session: usize,
@@ -70,10 +71,12 @@ pub(crate) enum Op {
         from: (usize, usize),
         to: (usize, usize),
         replace: bool,
+        sealed: bool,
     },
     CreateUpload {
         bucket: usize,
         key: usize,
+        sealed: bool,
     },
     CommitPart {
         session: usize,
@@ -96,6 +99,18 @@ pub(crate) enum Op {
     },
     ForgetCompleted,
     Reclaim,
+}
+
+/// What a session's bytes are sealed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seal {
+    Nothing,
+    Object,
+    Part,
+}
+
+fn seal() -> impl Strategy<Value = Seal> {
+    prop_oneof![4 => Just(Seal::Nothing), 2 => Just(Seal::Object), 2 => Just(Seal::Part)]
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +161,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         3 => bucket.clone().prop_map(Op::CreateBucket),
         2 => bucket.clone().prop_map(Op::DeleteBucket),
         1 => Just(Op::PurgeOne),
-        8 => (bucket.clone(), 0..4u64).prop_map(|(bucket, blocks)| Op::Open { bucket, blocks }),
+        8 => (bucket.clone(), 0..4u64, seal()).prop_map(|(bucket, blocks, seal)| Op::Open { bucket, blocks, seal }),
         2 => (slot.clone(), 1..3u64).prop_map(|(session, blocks)| Op::Extend { session, blocks }),
         1 => slot.clone().prop_map(|session| Op::Close { session }),
         1 => Just(Op::ExpireAll),
@@ -162,8 +177,9 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         3 => (bucket.clone(), key.clone(), key.clone()).prop_map(|(bucket, from, to)| Op::Rename { bucket, from, to }),
         2 => (bucket.clone(), any::<bool>()).prop_map(|(bucket, suspend)| Op::SetVersioning { bucket, suspend }),
         1 => (bucket.clone(), key.clone(), 0..4usize).prop_map(|(bucket, key, version)| Op::Tag { bucket, key, version }),
-        5 => (place(), place(), any::<bool>()).prop_map(|(from, to, replace)| Op::Copy { from, to, replace }),
-        3 => (bucket, key).prop_map(|(bucket, key)| Op::CreateUpload { bucket, key }),
+        5 => (place(), place(), any::<bool>(), any::<bool>())
+            .prop_map(|(from, to, replace, sealed)| Op::Copy { from, to, replace, sealed }),
+        3 => (bucket, key, any::<bool>()).prop_map(|(bucket, key, sealed)| Op::CreateUpload { bucket, key, sealed }),
         6 => (slot.clone(), slot.clone(), part.clone())
             .prop_map(|(session, upload, part)| Op::CommitPart { session, upload, part }),
         4 => (place(), slot.clone(), part, proptest::option::of((0..40u64, 0..40u64)))
