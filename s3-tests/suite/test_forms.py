@@ -205,7 +205,7 @@ def test_what_is_no_form_is_told_so(server, signer, bucket):
 
 
 def test_a_form_that_asks_for_what_is_not_built_is_refused(post, presigned, s3, bucket):
-    for name, value in [("x-amz-copy-source", f"/{bucket}/x"), ("x-amz-server-side-encryption", "bogus"), ("acl", "bogus")]:
+    for name, value in [("x-amz-copy-source", f"/{bucket}/x"), ("x-amz-write-offset-bytes", "0"), ("if-none-match", "*"), ("x-amz-server-side-encryption", "bogus"), ("acl", "bogus")]:
         answer = post(presigned("k", {name: value}))
         assert answer.status in (400, 501), f"{name}: {answer}"
     answer = post({**presigned("k", {"acl": "private"})})

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use types::{BucketName, ObjectKey};
 
 use super::{malformed, missing_field};
+use crate::dispatch::{S3Operation, dispatch};
 use crate::encoding::{Slash, percent_encode};
 use crate::error::S3Error;
 use crate::request::{RequestHead, object_key};
@@ -24,8 +25,9 @@ const SAME_NAME: &[&str] =
     &["cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type", "expires"];
 /// Fields of ours that sign the form.
 const SIGNING: &[&str] = &["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-security-token", "x-amz-signature"];
-/// Headers that say what a form does not do.
-const FOREIGN: &[&str] = &["x-amz-copy-source", "x-amz-metadata-directive", "x-amz-tagging", "x-amz-acl", "x-amz-content-sha256"];
+/// Headers that say what a form does not do, or says in another way.
+const FOREIGN: &[&str] =
+    &["if-", "x-amz-copy-source", "x-amz-metadata-directive", "x-amz-tagging", "x-amz-acl", "x-amz-content-sha256"];
 
 /// The fields in front of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,10 +98,10 @@ impl Form {
                 "acl" => ("x-amz-acl", value.clone()),
                 "tagging" => ("x-amz-tagging", tagging_header(value)?),
                 name if SAME_NAME.contains(&name) => (name, value.clone()),
-                name if SIGNING.contains(&name) || !name.starts_with("x-amz-") => continue,
                 name if FOREIGN.iter().any(|foreign| name.starts_with(foreign)) => {
                     return Err(S3Error::not_implemented(&format!("The field {name}")));
                 }
+                name if SIGNING.contains(&name) || !name.starts_with("x-amz-") => continue,
                 name => (name, value.clone()),
             };
             let invalid = || S3Error::invalid_argument("The value cannot stand in a header.", field.as_str(), value.as_str());
@@ -109,7 +111,12 @@ impl Form {
         let mut target = posted.target.clone();
         target.bucket = Some(bucket);
         target.key = Some(self.key()?);
-        Ok(RequestHead { method: Method::PUT, target, headers })
+        let put = RequestHead { method: Method::PUT, target, headers };
+        match dispatch(&put)? {
+            S3Operation::PutObject => Ok(put),
+            // A field that makes another operation of a PUT.
+            other => Err(S3Error::not_implemented(&format!("{other} by a form"))),
+        }
     }
 }
 

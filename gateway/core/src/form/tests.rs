@@ -434,6 +434,8 @@ fn a_form_becomes_the_put_that_it_stands_for() {
         ("x-amz-meta-a", "two\r\nlines", S3ErrorCode::InvalidArgument),
         ("x-amz-copy-source", "/bucket/other", S3ErrorCode::NotImplemented),
         ("x-amz-copy-source-range", "bytes=0-1", S3ErrorCode::NotImplemented),
+        ("x-amz-write-offset-bytes", "0", S3ErrorCode::NotImplemented),
+        ("If-None-Match", "*", S3ErrorCode::NotImplemented),
         ("x-amz-meta-\u{e9}", "v", S3ErrorCode::InvalidArgument),
         ("tagging", "a=b", S3ErrorCode::MalformedXML),
         ("tagging", "<Tagging><TagSet><Tag><Key>aws:a</Key><Value/></Tag></TagSet></Tagging>", S3ErrorCode::InvalidTag),
