@@ -27,11 +27,11 @@ pub use buckets::{
     SetVersioningRejected, Versioning,
 };
 pub use changes::{AppendBase, AppendKey, AppendRejected, RenameKey, RenameRejected};
+pub use context::{AuthType, RequestContext};
 pub use encryption::{
     ChangeKmsKey, CreateKmsKey, DataKey, EncryptionInfo, EncryptionRejected, EncryptionScheme, EncryptionWanted, KeyCheck,
     KmsKeyChange, KmsKeyId, KmsKeyInfo, KmsRejected, ListKmsKeys, OpenWith, SealWith,
 };
-pub use context::{AuthType, RequestContext};
 pub use identity::{
     AccessKeyId, CreateSecret, Denied, DisplayUser, EnsureUser, EnsureUserRejected, IssuedSecret, KeyPair, ListUsers, Requester,
     RevokeSecret, SecretKey, SecretRejected, SignatureV2, SignatureV2Rejected, SignerV2, SigningKey, SigningKeyRejected,
