@@ -44,7 +44,7 @@ async fn only_the_owner_and_administrators_set_and_see_it() {
     let (_dir, node, ada) = node().await;
     let bob = node.ensure("bob", false).await;
     let root = node.ensure(ROOT, true).await;
-    for stranger in [&bob, &Requester::Anonymous] {
+    for stranger in [&bob, &Requester::anonymous()] {
         let denied = set(&node, stranger, "photos", put(requester_pays())).await;
         assert!(matches!(denied, Err(CallError::Rejected(SetBucketConfigRejected::Denied(Denied::AccessDenied)))), "{denied:?}");
         let denied = set(&node, stranger, "photos", ConfigChange::Delete(ConfigKind::Tagging)).await;

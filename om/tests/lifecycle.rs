@@ -218,8 +218,15 @@ async fn uploads_that_nobody_completes_are_aborted() {
     let ends = created.ends.expect("a rule ends it");
     assert_eq!((ends.rule.as_str(), ends.at), ("rule of a/", midnight_behind(2)));
     put_part(&node, &ada, "a/big", created.upload).await;
-    let list =
-        ListParts { by: ada.clone(), bucket: bucket("photos"), key: key("a/big"), upload: created.upload, after: 0, limit: 9 };
+    let list = ListParts {
+        by: ada.clone(),
+        bucket: bucket("photos"),
+        key: key("a/big"),
+        upload: created.upload,
+        after: 0,
+        limit: 9,
+        to_write: false,
+    };
     let listed = node.om.list_parts(cx(), list).await.expect("it is there");
     assert_eq!(listed.upload.ends, Some(ends));
     node.clock.advance(Millis(2 * HOUR));
