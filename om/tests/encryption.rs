@@ -324,8 +324,15 @@ async fn parts_share_their_uploads_key_and_no_salt() {
     assert!(first.stream != again.stream && again.stream != second.stream, "a part that is sent again is sealed anew");
     assert_eq!(one.size, SIZE);
 
-    let list =
-        ListParts { by: ada.clone(), bucket: bucket("photos"), key: key("big"), upload: created.upload, after: 0, limit: 9, to_write: false };
+    let list = ListParts {
+        by: ada.clone(),
+        bucket: bucket("photos"),
+        key: key("big"),
+        upload: created.upload,
+        after: 0,
+        limit: 9,
+        to_write: false,
+    };
     let page = node.om.list_parts(cx(), list).await.expect("the upload is known");
     assert_eq!((page.upload.encryption, page.parts.len()), (created.encryption, 2));
     let named = page.parts.iter().map(|part| CompletedPart { number: part.number, etag: part.etag, object: part.object });
