@@ -142,21 +142,21 @@ mod tests {
     #[test]
     fn how_a_request_was_signed_and_when_is_told() {
         let authorization = ("authorization", "AWS4-HMAC-SHA256 Credential=…");
-        let by_header = facts("/b/k", &[("authorization", "AWS4-HMAC-SHA256 …"), ("x-amz-date", "20261105T123000Z")], true);
+        let by_header = facts("/bkt/k", &[("authorization", "AWS4-HMAC-SHA256 …"), ("x-amz-date", "20261105T123000Z")], true);
         assert_eq!((by_header.auth_type, by_header.signature_version.as_deref()), (Some(AuthType::Header), Some(V4)));
         assert_eq!(by_header.signature_age, Some(Millis(10_000)));
-        let by_old_header = facts("/b/k", &[("authorization", "AWS a:b"), ("date", "Thu, 05 Nov 2026 12:30:09 GMT")], true);
+        let by_old_header = facts("/bkt/k", &[("authorization", "AWS a:b"), ("date", "Thu, 05 Nov 2026 12:30:09 GMT")], true);
         assert_eq!((by_old_header.signature_version.as_deref(), by_old_header.signature_age), (Some(V2), Some(Millis(1000))));
-        let by_url = facts("/b/k?X-Amz-Signature=a&X-Amz-Date=20261105T122010Z", &[], true);
+        let by_url = facts("/bkt/k?X-Amz-Signature=a&X-Amz-Date=20261105T122010Z", &[], true);
         assert_eq!((by_url.auth_type, by_url.signature_age), (Some(AuthType::Query), Some(Millis(600_000))));
-        let anonymous = facts("/b/k", &[authorization], false);
+        let anonymous = facts("/bkt/k", &[authorization], false);
         assert_eq!((anonymous.auth_type, anonymous.signature_version), (None, None));
     }
 
     #[test]
     fn only_what_policies_may_ask_for_is_passed_on() {
         let facts = facts(
-            "/b?prefix=a%2Fb&max-keys=5&list-type=2",
+            "/bkt?prefix=a%2Fb&max-keys=5&list-type=2",
             &[
                 ("user-agent", "cli"),
                 ("cookie", "secret"),
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_copy_s_source_has_one_spelling() {
         for text in ["/src/a%20b", "src/a b", "/src/a%20b?versionId=null", "src/%61%20b"] {
-            let facts = facts("/b/k", &[("x-amz-copy-source", text)], false);
+            let facts = facts("/bkt/k", &[("x-amz-copy-source", text)], false);
             assert_eq!(value(&facts.headers, "x-amz-copy-source"), Some("src/a b"), "{text}");
         }
     }

@@ -11,7 +11,7 @@ use bucket_config::service::Payer;
 use bucket_config::tagging::Tag;
 use bucket_config::website::*;
 use bucket_config::*;
-use types::{BucketName, Timestamp};
+use types::{Acl, BucketName, Timestamp};
 
 const DOCUMENTS: &str = include_str!("../testdata/documents.hex");
 
@@ -120,6 +120,8 @@ fn documents() -> Vec<BucketDocument> {
         OwnershipControls { ownership: ObjectOwnership::BucketOwnerPreferred }.into(),
         OwnershipControls { ownership: ObjectOwnership::ObjectWriter }.into(),
         Acceleration { is_enabled: false }.into(),
+        BucketPolicy { text: "{}".into(), binds_owner: true }.into(),
+        BucketAcl { acl: Acl::private("ada") }.into(),
     ]
 }
 
