@@ -12,14 +12,35 @@ use parking_lot::Mutex;
 use tables::{ReadTables, StorageFault};
 use types::BucketId;
 
-/// Beyond so many all are dropped: at a policy of the usual few KiB each this stays below some 100 MiB.
-const MOST_KEPT: usize = 10_000;
+/// Of texts of policies. Beyond it all are dropped; a policy takes some five times the room of its text.
+const MOST_TEXT: usize = 16 << 20;
+/// What a guard without a policy counts as.
+const LEAST_TEXT: usize = 256;
 
 #[derive(Debug, Default)]
 pub(crate) struct Guards {
     /// Of buckets on which nothing was ever set: most of them.
     none: Arc<Guard>,
-    kept: Mutex<BTreeMap<BucketId, Arc<Guard>>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    guards: BTreeMap<BucketId, Arc<Guard>>,
+    text: usize,
+}
+
+impl Kept {
+    fn keep(&mut self, bucket: BucketId, guard: Arc<Guard>) {
+        let room = |guard: &Guard| guard.text_length() + LEAST_TEXT;
+        if self.text + room(&guard) > MOST_TEXT {
+            *self = Self::default();
+        }
+        self.text += room(&guard);
+        if let Some(old) = self.guards.insert(bucket, guard) {
+            self.text -= room(&old);
+        }
+    }
 }
 
 impl Guards {
@@ -27,15 +48,14 @@ impl Guards {
         if bucket.guarded.is_none() {
             return Ok(Arc::clone(&self.none));
         }
-        if let Some(guard) = self.kept.lock().get(&bucket.id).filter(|guard| guard.is_of(bucket)) {
+        if let Some(guard) = self.kept.lock().guards.get(&bucket.id).filter(|guard| guard.is_of(bucket)) {
             return Ok(Arc::clone(guard));
         }
         let guard = Arc::new(Guard::load(tables, bucket)?);
-        let mut kept = self.kept.lock();
-        if kept.len() >= MOST_KEPT {
-            kept.clear();
+        if let Some(error) = guard.unreadable() {
+            tracing::error!(bucket = %bucket.name, %error, "the bucket's policy cannot be read: nobody is let in until it is replaced");
         }
-        kept.insert(bucket.id, Arc::clone(&guard));
+        self.kept.lock().keep(bucket.id, Arc::clone(&guard));
         Ok(guard)
     }
 }

@@ -4,6 +4,7 @@ import json
 
 import botocore
 import pytest
+import urllib3
 from conftest import keys_of, new_name
 from harness.clients import boto
 from harness.server import ALICE, BOB
@@ -441,10 +442,15 @@ def test_a_bucket_made_again_has_no_policy_and_no_acl(bobs, s3, bucket):
     assert grants(s3.get_bucket_acl(Bucket=bucket)) == [(ALICE.id, "FULL_CONTROL")]
 
 
-def test_a_presigned_url_ends_with_the_right_of_its_signer(server, bobs, s3, bucket):
+@pytest.fixture(scope="session")
+def bobs_v4(server):
+    """boto3 presigns by Version 2 unless told otherwise."""
+    return boto(server.endpoint, keys_of(BOB), signature_version="s3v4")
+
+
+def test_a_presigned_url_ends_with_the_right_of_its_signer(server, bobs_v4, s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
-    signer = boto(server.endpoint, keys_of(BOB), signature_version="s3v4")
-    url = signer.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}).removeprefix(server.endpoint)
+    url = bobs_v4.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}).removeprefix(server.endpoint)
     path, query = url.split("?", 1)
     get = lambda: exchange(server.endpoint, Request("GET", path, query, [("Host", server.endpoint.removeprefix("http://"))]))  # noqa: E731
     assert get().status == 403
@@ -452,6 +458,24 @@ def test_a_presigned_url_ends_with_the_right_of_its_signer(server, bobs, s3, buc
     assert (get().status, get().body) == (200, b"x")
     s3.delete_bucket_policy(Bucket=bucket)
     assert get().status == 403
+
+
+def test_a_form_says_who_and_what_by_its_fields(server, bobs_v4, nobody, s3, bucket):
+    def post(fields):
+        made = bobs_v4.generate_presigned_post(bucket, "in/k", Fields=fields, Conditions=[{name: value} for name, value in fields.items()])
+        return urllib3.request("POST", made["url"], fields={**made["fields"], "file": ("k", b"from a form")}, retries=False).status
+    public = {"acl": "public-read", "Content-Type": "text/plain"}
+    assert post(public) == 403
+    asked = {"StringEquals": {"s3:authType": "POST", "s3:x-amz-acl": "public-read", "s3:signatureversion": "AWS4-HMAC-SHA256"}}
+    set_policy(s3, bucket, statement(bucket, ["s3:PutObject"], condition=asked))
+    assert post({"acl": "private"}) == 403
+    assert post(public) == 204
+    assert body_of(nobody, bucket, "in/k") == b"from a form"
+    unsigned = {"key": "in/n", "acl": "public-read", "file": ("n", b"nobody's")}
+    assert urllib3.request("POST", f"{server.endpoint}/{bucket}", fields=unsigned, retries=False).status == 403
+    set_policy(s3, bucket, statement(bucket, ["s3:PutObject"], condition={"StringEquals": {"s3:x-amz-acl": "public-read"}}))
+    assert urllib3.request("POST", f"{server.endpoint}/{bucket}", fields=unsigned, retries=False).status == 204
+    assert body_of(nobody, bucket, "in/n") == b"nobody's"
 
 
 # --- the block on public access ---

@@ -7,6 +7,7 @@ its request was taken for another one: an unknown name in a query must not make 
 import botocore.session
 import pytest
 
+from harness.server import ALICE
 from harness.sigv4 import content_md5
 from harness.wire import Request, path_of
 from support import body_of
@@ -31,6 +32,7 @@ BUILT_SUBRESOURCES = {
     "DeleteBucketEncryption",
     "DeleteBucketLifecycle",
     "DeleteBucketOwnershipControls",
+    "DeleteBucketPolicy",
     "DeleteBucketTagging",
     "DeleteBucketWebsite",
     "DeleteObjectTagging",
@@ -61,6 +63,7 @@ BUILT_SUBRESOURCES = {
     "GetBucketTagging",
     "GetBucketVersioning",
     "GetBucketWebsite",
+    "GetObjectAcl",
     "GetObjectAttributes",
     "GetObjectLegalHold",
     "GetObjectLockConfiguration",
@@ -76,6 +79,7 @@ BUILT_SUBRESOURCES = {
     "ListObjectVersions",
     "ListObjectsV2",
     "PutBucketAccelerateConfiguration",
+    "PutBucketAcl",
     "PutBucketCors",
     "PutBucketEncryption",
     "PutBucketLifecycle",
@@ -83,14 +87,18 @@ BUILT_SUBRESOURCES = {
     "PutBucketLogging",
     "PutBucketNotification",
     "PutBucketNotificationConfiguration",
+    "PutBucketOwnershipControls",
+    "PutBucketPolicy",
     "PutBucketRequestPayment",
     "PutBucketTagging",
     "PutBucketVersioning",
     "PutBucketWebsite",
+    "PutObjectAcl",
     "PutObjectLegalHold",
     "PutObjectLockConfiguration",
     "PutObjectRetention",
     "PutObjectTagging",
+    "PutPublicAccessBlock",
     "RenameObject",
 }
 
@@ -156,6 +164,8 @@ BUILT = {
     "GetBucketLocation": ("GET", None, "location"), "GetObject": ("GET", "k", ""), "HeadBucket": ("HEAD", None, ""), "HeadObject": ("HEAD", "k", ""),
     "ListBuckets": ("GET", None, ""), "ListMultipartUploads": ("GET", None, "uploads"), "ListObjectVersions": ("GET", None, "versions"),
     "ListObjects": ("GET", None, ""), "ListObjectsV2": ("GET", None, "list-type=2"), "ListParts": ("GET", "k", "uploadId={upload}"),
+    "GetBucketAcl": ("GET", None, "acl"), "GetObjectAcl": ("GET", "k", "acl"), "PutBucketAcl": ("PUT", None, "acl"), "PutObjectAcl": ("PUT", "k", "acl"),
+    "PutBucketPolicy": ("PUT", None, "policy"), "DeleteBucketPolicy": ("DELETE", None, "policy"),
     "PutBucketLifecycleConfiguration": ("PUT", None, "lifecycle"), "PutBucketNotificationConfiguration": ("PUT", None, "notification"),
     "PutObject": ("PUT", "k", ""), "UploadPart": ("PUT", "k", "uploadId={upload}&partNumber=1"),
     "UploadPartCopy": ("PUT", "k", "uploadId={upload}&partNumber=1"),
@@ -174,6 +184,7 @@ OBEYED = {
     "x-amz-checksum-sha1",
     "x-amz-checksum-sha256",
     "x-amz-checksum-type",
+    "x-amz-confirm-remove-self-bucket-access",
     "x-amz-copy-source",
     "x-amz-copy-source-if-match",
     "x-amz-copy-source-if-modified-since",
@@ -184,6 +195,11 @@ OBEYED = {
     "x-amz-copy-source-server-side-encryption-customer-key",
     "x-amz-copy-source-server-side-encryption-customer-key-md5",
     "x-amz-expected-bucket-owner",
+    "x-amz-grant-full-control",
+    "x-amz-grant-read",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write",
+    "x-amz-grant-write-acp",
     "x-amz-if-match-last-modified-time",
     "x-amz-if-match-size",
     "x-amz-metadata-directive",
@@ -191,6 +207,7 @@ OBEYED = {
     "x-amz-object-lock-legal-hold",
     "x-amz-object-lock-mode",
     "x-amz-object-lock-retain-until-date",
+    "x-amz-object-ownership",
     "x-amz-sdk-checksum-algorithm",
     "x-amz-server-side-encryption",
     "x-amz-server-side-encryption-aws-kms-key-id",
@@ -227,12 +244,16 @@ def ask(send, s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"untouched")
     upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
     etag = s3.upload_part(Bucket=bucket, Key="k", UploadId=upload, PartNumber=1, Body=b"other")["ETag"]
+    acl = f"<AccessControlPolicy><Owner><ID>{ALICE.id}</ID></Owner><AccessControlList/></AccessControlPolicy>".encode()
     bodies = {
         "PutObject": b"other", "UploadPart": b"other", "DeleteObjects": b"<Delete><Object><Key>k</Key></Object></Delete>",
         "CompleteMultipartUpload": f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>".encode(),
         "PutBucketLifecycleConfiguration": b"<LifecycleConfiguration><Rule><Prefix/><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule>"
                                            b"</LifecycleConfiguration>",
         "PutBucketNotificationConfiguration": b"<NotificationConfiguration/>",
+        "PutBucketAcl": acl, "PutObjectAcl": acl,
+        "PutBucketPolicy": f"""{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Principal": {{"AWS": "{ALICE.id}"}},
+                               "Action": "s3:*", "Resource": "arn:aws:s3:::{bucket}"}}]}}""".encode(),
     }
 
     def ask(name, *headers):

@@ -11,7 +11,7 @@ use bucket_config::service::Payer;
 use bucket_config::tagging::Tag;
 use bucket_config::website::*;
 use bucket_config::*;
-use types::{Acl, BucketName, Timestamp};
+use types::{Acl, AclGroup, AclPermission, BucketName, Grant, Grantee, Timestamp};
 
 const DOCUMENTS: &str = include_str!("../testdata/documents.hex");
 
@@ -122,7 +122,19 @@ fn documents() -> Vec<BucketDocument> {
         Acceleration { is_enabled: false }.into(),
         BucketPolicy { text: "{}".into(), binds_owner: true }.into(),
         BucketAcl { acl: Acl::private("ada") }.into(),
+        BucketPolicy { text: "{}".into(), binds_owner: false }.into(),
+        acl().into(),
     ]
+}
+
+fn acl() -> BucketAcl {
+    let grant = |grantee, permission| Grant { grantee, permission };
+    let groups = [AclGroup::AllUsers, AclGroup::AuthenticatedUsers, AclGroup::LogDelivery].map(Grantee::Group);
+    let permissions = [AclPermission::Read, AclPermission::Write, AclPermission::ReadAcp];
+    let mut grants: Vec<Grant> =
+        groups.into_iter().zip(permissions).map(|(group, permission)| grant(group, permission)).collect();
+    grants.extend([AclPermission::WriteAcp, AclPermission::FullControl].map(|more| grant(Grantee::User("u".into()), more)));
+    BucketAcl { acl: Acl { grants } }
 }
 
 fn lines() -> Vec<&'static str> {

@@ -24,6 +24,11 @@ pub struct KeyDeletion {
 }
 
 impl KeyDeletion {
+    /// As [`WriteCondition::probes`].
+    pub fn probes(&self) -> bool {
+        self.condition.probes() || self.if_modified.is_some() || self.if_size.is_some()
+    }
+
     /// Of the current version, whatever it is.
     pub fn of(key: ObjectKey) -> Self {
         Self { key, version: None, condition: WriteCondition::Always, if_modified: None, if_size: None, bypass: Bypass::No }

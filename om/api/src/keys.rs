@@ -73,6 +73,13 @@ pub enum WriteCondition {
     IfNoneMatch(#[n(0)] ETag),
 }
 
+impl WriteCondition {
+    /// Its answer says something of what the object is, beyond whether it is there.
+    pub fn probes(&self) -> bool {
+        matches!(self, Self::IfMatch(_) | Self::IfNoneMatch(_))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct OpenKey {
     #[n(0)]

@@ -27,7 +27,7 @@ impl OmService {
                     Ok(_) | Err(Stop::Rejected(Rejected::NoSuchBucket)) => return Ok(None),
                     Err(stop) => return Err(stop),
                 };
-                entry.allow_write(&request.key)?;
+                entry.allow_write_if(tables, &request.key, &request.condition)?;
                 Ok(Some(self.lifecycles.of(tables, &entry.bucket)?))
             })
             .await?;

@@ -63,7 +63,7 @@ impl OmService {
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
-                entry.allow_write(&request.key)?;
+                entry.allow_write_if(tables, &request.key, &request.condition)?;
                 let from = (&request.source_bucket, &request.source_key, request.source_version);
                 let source = self.enter_source::<Rejected>(tables, &request.by, from)?;
                 allow_tags(&entry, &source, &request)?;

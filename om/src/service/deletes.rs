@@ -3,9 +3,10 @@
 use om_api as api;
 use om_core::authorise::{Action, Target};
 use rpc::{CallContext, CallError};
+use tables::StorageFault;
 
 use super::OmService;
-use super::calls::{Kind, scoped};
+use super::calls::{Kind, denied, scoped};
 use super::versions::granted;
 use crate::convert::{IntoApi, IntoCore};
 
@@ -20,6 +21,9 @@ impl OmService {
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.enter(tables, &request.by, &request.bucket, Some(&deletion.key), action(&deletion))?;
+                if deletion.probes() {
+                    entry.may_probe(tables, &deletion.key, deletion.version)?.map_err(denied)?;
+                }
                 deletion.bypass = granted(deletion.bypass, &entry, &deletion.key);
                 Ok((entry.bucket.id, entry.identity.user_id().cloned()))
             })
@@ -48,9 +52,13 @@ impl OmService {
                 let entry = self.open::<api::DeleteKeysRejected>(tables, &request.by, &request.bucket)?;
                 let may_delete = |deletion: &mut api::KeyDeletion| {
                     deletion.bypass = granted(deletion.bypass, &entry, &deletion.key);
-                    entry.scene().allow(action(deletion), Target::Key(&deletion.key)).err()
+                    let mut allowed = entry.scene().allow(action(deletion), Target::Key(&deletion.key));
+                    if allowed.is_ok() && deletion.probes() {
+                        allowed = entry.may_probe(tables, &deletion.key, deletion.version)?;
+                    }
+                    Ok::<_, StorageFault>(allowed.err())
                 };
-                let refused: Vec<_> = deletions.iter_mut().map(may_delete).collect();
+                let refused = deletions.iter_mut().map(may_delete).collect::<Result<Vec<_>, _>>()?;
                 Ok((entry.bucket.id, entry.identity.user_id().cloned(), refused))
             })
             .await?;

@@ -6,7 +6,7 @@ use om_api as api;
 use om_core::authorise::{Action, AuthType, Denied, Facts, Guard, Identity, Scene, Target, Written};
 use om_core::namespace::{self, Missing};
 use om_core::rows::{BucketRow, KeyRow};
-use tables::ReadTables;
+use tables::{ReadTables, StorageFault};
 use types::{BucketName, ObjectKey, Timestamp, VersionId};
 
 use super::OmService;
@@ -39,6 +39,29 @@ impl Entry<'_> {
             tracing::debug!(caller = self.identity.caller(), bucket = %self.bucket.name, why = explanation, "refused");
             denied(why)
         })
+    }
+
+    /// For a condition on what an object is: whoever may try until it holds learns that, which is to read.
+    pub(super) fn may_probe(
+        &self,
+        tables: &dyn ReadTables,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<Result<(), Denied>, StorageFault> {
+        let read = if version.is_some() { Action::GetObjectVersion } else { Action::GetObject };
+        let found = namespace::version(tables, self.bucket.id, key, version)?;
+        Ok(found.map_or(Ok(()), |row| self.scene().allow(read, Target::Object(key, &row))))
+    }
+
+    /// A write to the key, under a condition if it has one.
+    pub(super) fn allow_write_if<R: Refusal>(
+        &self,
+        tables: &dyn ReadTables,
+        key: &ObjectKey,
+        condition: &api::WriteCondition,
+    ) -> Result<(), Stop<R>> {
+        self.allow_write(key)?;
+        if condition.probes() { self.may_probe(tables, key, None)?.map_err(denied) } else { Ok(()) }
     }
 
     /// Whose what the request writes becomes, and with which ACL.

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use types::{BucketId, RequestId};
 
 use super::OmService;
-use super::calls::{Kind, scoped};
+use super::calls::{Kind, denied, scoped};
 use crate::convert::{IntoApi, IntoCore};
 
 impl OmService {
@@ -23,6 +23,9 @@ impl OmService {
                 let entry =
                     self.enter::<Rejected>(tables, &request.by, &request.bucket, Some(&request.key), Action::PutObject)?;
                 entry.allow::<Rejected>(Action::DeleteObject, Target::Key(&request.source))?;
+                if request.condition.probes() || request.conditions != api::ReadConditions::default() {
+                    entry.may_probe(tables, &request.key, None)?.map_err(denied)?;
+                }
                 // That it is not there the command finds out, and says.
                 let _ = entry.object::<Rejected>(tables, Action::GetObject, &request.source, None)?;
                 Ok((entry.bucket.id, entry.identity.user_id().cloned()))

@@ -11,7 +11,7 @@ use types::{BucketName, ObjectKey, UploadId};
 
 use super::OmService;
 use super::buckets::Names;
-use super::calls::{BucketRefusal, Kind, Stop, scoped};
+use super::calls::{BucketRefusal, Kind, Stop, denied, scoped};
 use super::entry::Entry;
 use super::lists::{delimiter, page_size};
 use super::writes::NoSession;
@@ -250,6 +250,9 @@ impl OmService {
             .read(cx.deadline, |tables| {
                 let named = (&request.bucket, &request.key, request.upload);
                 let (entry, at, _) = self.enter_upload(tables, &request.by, named, Action::PutObject)?;
+                if request.condition.probes() {
+                    entry.may_probe(tables, &request.key, None)?.map_err(denied)?;
+                }
                 Ok((at, self.lifecycles.of(tables, &entry.bucket)?))
             })
             .await?;

@@ -43,12 +43,12 @@ impl OmService {
         request: api::OpenKey,
     ) -> Result<api::OpenedKey, CallError<api::OpenKeyRejected>> {
         type Rejected = api::OpenKeyRejected;
-        let condition = request.condition.into_core();
+        let condition = request.condition.clone().into_core();
         let (caller, bucket, wanted) = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
-                entry.allow_write(&request.key)?;
+                entry.allow_write_if(tables, &request.key, &request.condition)?;
                 // An ACL that cannot be had is refused before the bytes come; it is made when they are there.
                 entry.written::<Rejected>(tables)?;
                 let Entry { identity, bucket, .. } = entry;
@@ -179,7 +179,7 @@ impl OmService {
                     Ok(_) | Err(Stop::Rejected(Rejected::NoSuchBucket)) => return Ok(None),
                     Err(stop) => return Err(stop),
                 };
-                entry.allow_write(&request.key)?;
+                entry.allow_write_if(tables, &request.key, &request.condition)?;
                 Ok(Some((entry.written(tables)?, self.lifecycles.of(tables, &entry.bucket)?)))
             })
             .await?;

@@ -48,6 +48,8 @@ fn resolve(
                     Err(denied) => return Ok(Err(denied)),
                 }
             }
+            // As S3's own ACLs stand; else in the order in which they were asked for.
+            grants.sort_by_key(|grant: &Grant| matches!(grant.grantee, Grantee::User(_)));
             Acl { grants }
         }
     };

@@ -6,7 +6,7 @@ use tables::{ReadTables, StorageFault};
 use types::{Acl, LogIndex};
 
 use crate::namespace;
-use crate::policy::{Policy, PolicyKind};
+use crate::policy::{MalformedPolicy, Policy, PolicyKind};
 use crate::rows::BucketRow;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,29 +25,44 @@ pub struct Guard {
     pub(super) block: PublicAccessBlock,
     pub(super) ownership: Option<ObjectOwnership>,
     pub(super) acl: Option<Acl>,
+    unreadable: Option<MalformedPolicy>,
+    text: usize,
 }
 
 impl Guard {
-    /// A policy that cannot be read stops every request to its bucket: what it denied would otherwise be open.
     pub fn load(tables: &dyn ReadTables, bucket: &BucketRow) -> Result<Self, StorageFault> {
         if bucket.guarded.is_none() {
             return Ok(Self::default());
         }
-        let policy = match namespace::bucket_document::<BucketPolicy>(tables, bucket.id)? {
-            Some(BucketPolicy { text, binds_owner }) => {
-                let policy = Policy::parse(&text, PolicyKind::Bucket)
-                    .map_err(|error| StorageFault(format!("the policy of {} cannot be read: {error}", bucket.name)))?;
-                Some(KeptPolicy { is_public: policy.is_public(), policy, binds_owner })
-            }
-            None => None,
-        };
-        Ok(Self {
+        let mut guard = Self {
             at: bucket.guarded,
-            policy,
             block: namespace::bucket_document(tables, bucket.id)?.unwrap_or_default(),
             ownership: namespace::bucket_document::<OwnershipControls>(tables, bucket.id)?.map(|controls| controls.ownership),
             acl: namespace::bucket_document::<BucketAcl>(tables, bucket.id)?.map(|acl| acl.acl),
-        })
+            ..Self::default()
+        };
+        if let Some(BucketPolicy { text, binds_owner }) = namespace::bucket_document(tables, bucket.id)? {
+            guard.text = text.len();
+            guard.policy = Some(match Policy::parse(&text, PolicyKind::Bucket) {
+                Ok(policy) => KeptPolicy { is_public: policy.is_public(), policy, binds_owner },
+                // What it denied must not be open. Its owner can still replace it.
+                Err(why) => {
+                    guard.unreadable = Some(why);
+                    KeptPolicy { is_public: false, policy: Policy::shut(), binds_owner: false }
+                }
+            });
+        }
+        Ok(guard)
+    }
+
+    /// Why the bucket's policy lets nobody in: it was taken once, and can no longer be read.
+    pub fn unreadable(&self) -> Option<&MalformedPolicy> {
+        self.unreadable.as_ref()
+    }
+
+    /// Bytes of the policy's text, to which the room that a guard takes is in proportion.
+    pub fn text_length(&self) -> usize {
+        self.text
     }
 
     pub fn is_of(&self, bucket: &BucketRow) -> bool {

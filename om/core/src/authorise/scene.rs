@@ -86,7 +86,7 @@ impl Scene<'_> {
         let target = Target::Key(key);
         self.allow(Permission::PutObject, target)?;
         if !self.facts.tags.is_empty() {
-            self.allow(Permission::PutObjectTagging, target)?;
+            self.allow_tags(target)?;
         }
         if self.facts.header("x-amz-object-lock-mode").is_some() {
             self.allow(Permission::PutObjectRetention, target)?;
@@ -99,6 +99,14 @@ impl Scene<'_> {
             return Err(Denied::AccessDenied);
         }
         Ok(())
+    }
+
+    /// Tags of what is written. An ACL that lets somebody write knows no tags: it lets them come along.
+    fn allow_tags(&self, target: Target<'_>) -> Result<(), Denied> {
+        let caller = self.identity.principal();
+        let come_along = self.is_given_by_acl(Permission::PutObject, target, &caller)
+            && !self.is_explicitly_denied(Permission::PutObjectTagging, target);
+        if come_along { Ok(()) } else { self.allow(Permission::PutObjectTagging, target) }
     }
 
     /// Whether to say that a key is not there: only to those who could see it in a listing, if it were.

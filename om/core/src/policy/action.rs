@@ -27,6 +27,11 @@ pub(super) struct Actions {
 }
 
 impl Actions {
+    /// All but none.
+    pub(super) fn all() -> Self {
+        Self { s3: PermissionSet::default(), others: Vec::new(), is_negated: true }
+    }
+
     pub(super) fn parse(names: &[String], is_negated: bool, kind: PolicyKind) -> Result<Self, MalformedPolicy> {
         if names.is_empty() {
             return Err(MalformedPolicy::Missing("Action"));

@@ -171,6 +171,19 @@ impl Policy {
         }
     }
 
+    /// Denies everything to everybody.
+    pub fn shut() -> Self {
+        let everything = Statement {
+            sid: None,
+            effect: Effect::Deny,
+            principals: Some(Principals::everybody()),
+            actions: Actions::all(),
+            resources: Resources::all(),
+            conditions: Vec::new(),
+        };
+        Self { id: None, statements: vec![everything] }
+    }
+
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }

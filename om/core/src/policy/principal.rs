@@ -94,6 +94,10 @@ pub(super) struct Principals {
 }
 
 impl Principals {
+    pub(super) fn everybody() -> Self {
+        Self { named: vec![Principal::Everybody], is_negated: false }
+    }
+
     pub(super) fn parse(value: &Json, is_negated: bool) -> Result<Self, MalformedPolicy> {
         let named = match value {
             Json::Text(text) if text == "*" => vec![Principal::Everybody],
