@@ -141,8 +141,6 @@ pub enum BucketPurpose {
     Versioning,
     #[n(3)]
     ObjectLock,
-    #[n(4)]
-    Acl,
 }
 
 /// There is no way back to a bucket without versions.

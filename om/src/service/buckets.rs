@@ -169,7 +169,6 @@ impl OmService {
                     api::BucketPurpose::Head => Action::ListBucket,
                     api::BucketPurpose::Location => Action::GetBucketLocation,
                     api::BucketPurpose::Versioning => Action::GetBucketVersioning,
-                    api::BucketPurpose::Acl => Action::GetBucketAcl,
                     api::BucketPurpose::ObjectLock => Action::GetBucketObjectLockConfiguration,
                 };
                 let entry = self.enter(tables, &request.by, &request.bucket, None, action)?;
