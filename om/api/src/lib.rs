@@ -9,6 +9,7 @@ mod bucket_configs;
 mod buckets;
 mod changes;
 mod context;
+mod copies;
 mod encryption;
 mod identity;
 mod keys;
@@ -28,6 +29,7 @@ pub use buckets::{
 };
 pub use changes::{AppendBase, AppendKey, AppendRejected, RenameKey, RenameRejected};
 pub use context::{AuthType, RequestContext};
+pub use copies::{CopyAttributes, CopyKey, CopyRejected, KeyCopied};
 pub use encryption::{
     ChangeKmsKey, CreateKmsKey, DataKey, EncryptionInfo, EncryptionRejected, EncryptionScheme, EncryptionWanted, KeyCheck,
     KmsKeyChange, KmsKeyId, KmsKeyInfo, KmsRejected, ListKmsKeys, OpenWith, SealWith,
@@ -39,10 +41,10 @@ pub use identity::{
 };
 pub use keys::{
     AbandonKey, AllocateBlocks, AllocateRejected, BlockPiece, BlocksWanted, ByteRange, CommitKey, CommitRejected, CommittedBlock,
-    CopyAttributes, CopyKey, CopyRejected, DeleteKey, DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey,
-    KeyCommitted, KeyCopied, KeyDeletion, LifecycleEnd, LookupKey, LookupPurpose, LookupRejected, ObjectAttributes,
-    ObjectChecksum, ObjectInfo, ObjectRead, OpenKey, OpenKeyRejected, OpenedKey, PartInfo, ReadConditions, SystemHeader,
-    UpdateVersion, UpdateVersionRejected, VersionChange, VersionUpdated, WriteCondition, WriteSession,
+    DeleteKey, DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey, KeyCommitted, KeyDeletion, LifecycleEnd, LookupKey,
+    LookupPurpose, LookupRejected, ObjectAttributes, ObjectChecksum, ObjectInfo, ObjectRead, OpenKey, OpenKeyRejected, OpenedKey,
+    PartInfo, ReadConditions, SystemHeader, UpdateVersion, UpdateVersionRejected, VersionChange, VersionUpdated, WriteCondition,
+    WriteSession,
 };
 pub use listing::{
     KeyPage, KeySummary, ListEntry, ListKeys, ListRejected, ListStart, ListVersions, MarkerSummary, VersionEntry, VersionPage,
