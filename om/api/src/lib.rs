@@ -9,6 +9,7 @@ mod bucket_configs;
 mod buckets;
 mod changes;
 mod context;
+mod copies;
 mod deletes;
 mod encryption;
 mod identity;
@@ -29,6 +30,7 @@ pub use buckets::{
 };
 pub use changes::{AppendBase, AppendKey, AppendRejected, RenameKey, RenameRejected};
 pub use context::{AuthType, RequestContext};
+pub use copies::{CopyAttributes, CopyKey, CopyRejected, KeyCopied};
 pub use deletes::{DeleteKey, DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey, KeyDeletion};
 pub use encryption::{
     ChangeKmsKey, CreateKmsKey, DataKey, EncryptionInfo, EncryptionRejected, EncryptionScheme, EncryptionWanted, KeyCheck,
@@ -41,9 +43,9 @@ pub use identity::{
 };
 pub use keys::{
     AbandonKey, AllocateBlocks, AllocateRejected, BlockPiece, BlocksWanted, ByteRange, CommitKey, CommitRejected, CommittedBlock,
-    CopyAttributes, CopyKey, CopyRejected, KeyCommitted, KeyCopied, LifecycleEnd, LookupKey, LookupPurpose, LookupRejected,
-    ObjectAttributes, ObjectChecksum, ObjectInfo, ObjectRead, OpenKey, OpenKeyRejected, OpenedKey, PartInfo, ReadConditions,
-    SystemHeader, UpdateVersion, UpdateVersionRejected, VersionChange, VersionUpdated, WriteCondition, WriteSession,
+    KeyCommitted, LifecycleEnd, LookupKey, LookupPurpose, LookupRejected, ObjectAttributes, ObjectChecksum, ObjectInfo,
+    ObjectRead, OpenKey, OpenKeyRejected, OpenedKey, PartInfo, ReadConditions, SystemHeader, UpdateVersion,
+    UpdateVersionRejected, VersionChange, VersionUpdated, WriteCondition, WriteSession,
 };
 pub use listing::{
     KeyPage, KeySummary, ListEntry, ListKeys, ListRejected, ListStart, ListVersions, MarkerSummary, VersionEntry, VersionPage,
