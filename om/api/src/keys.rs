@@ -6,9 +6,7 @@ use types::{
     PipelineId, Retention, Timestamp, VersionId,
 };
 
-use crate::{
-    Denied, DisplayUser, EncryptionInfo, EncryptionRejected, EncryptionScheme, EncryptionWanted, OpenWith, Requester, SealWith,
-};
+use crate::{Denied, DisplayUser, EncryptionInfo, EncryptionRejected, EncryptionWanted, OpenWith, Requester, SealWith};
 
 /// Headers that S3 keeps with an object and gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]

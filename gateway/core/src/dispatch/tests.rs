@@ -128,6 +128,7 @@ fn two_sub_resources_or_one_sent_twice_are_refused() {
 fn the_table_reaches_every_operation_and_no_request_has_two_rows() {
     let mut reached: BTreeSet<S3Operation> = TABLE.iter().map(|row| row.operation).collect();
     reached.extend([
+        S3Operation::AppendObject,
         S3Operation::CorsPreflight,
         S3Operation::CopyObject,
         S3Operation::UploadPartCopy,
