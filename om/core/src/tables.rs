@@ -55,15 +55,15 @@ tables! {
     USER_ACCESS_KEYS = 18 "user access keys";
     /// `address in lower case` → user.
     EMAILS = 19 "e-mail addresses";
-    /// `group`. Reserved.
+    /// `account \0 name in lower case` → [`IamGroupRow`](crate::rows::IamGroupRow).
     GROUPS = 20 "groups";
-    /// `role`. Reserved.
+    /// `account \0 name in lower case` → [`RoleRow`](crate::rows::RoleRow).
     ROLES = 21 "roles";
-    /// `kind of holder · holder \0 policy`. Reserved.
+    /// `account \0 name in lower case` → [`ManagedPolicyRow`](crate::rows::ManagedPolicyRow).
     POLICIES = 22 "policies";
     /// `sequence be64`. Reserved.
     DELEGATION_TOKENS = 23 "delegation tokens";
-    /// `access key of a temporary credential`. Reserved.
+    /// `access key of a temporary credential` → [`CredentialRow`](crate::rows::CredentialRow).
     SESSIONS = 24 "sessions";
     /// `name` → single values: the seal check, later the cluster's version.
     META = 25 "meta";
@@ -83,6 +83,20 @@ tables! {
     LIFECYCLE_BUCKETS = 32 "buckets with a lifecycle";
     /// `name` → [`KmsKeyRow`](crate::rows::KmsKeyRow): the keys of the built-in key service.
     KMS_KEYS = 40 "kms keys";
+    /// `account \0 name in lower case` → [`IamUserRow`](crate::rows::IamUserRow).
+    IAM_USERS = 50 "iam users";
+    /// `account \0 name in lower case \0 access key` → nothing: the access keys of an account's users.
+    IAM_ACCESS_KEYS = 51 "access keys of iam users";
+    /// `number be64` → account.
+    ACCOUNT_NUMBERS = 52 "account numbers";
+    /// `account` → [`AccountRow`](crate::rows::AccountRow): what of IAM is set on the account as a whole.
+    IAM_ACCOUNTS = 53 "iam accounts";
+    /// `account \0 host and path` → [`OidcProviderRow`](crate::rows::OidcProviderRow).
+    OIDC_PROVIDERS = 54 "oidc providers";
+    /// `expiry be64 · access key` → nothing: which temporary credentials end first.
+    SESSIONS_BY_EXPIRY = 55 "sessions by expiry";
+    /// `access key` → [`KeyUseRow`](crate::rows::KeyUseRow).
+    KEY_USES = 56 "uses of access keys";
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// `1994-11-06T08:49:37Z`.
-pub(super) fn format(at: Timestamp) -> String {
+pub(crate) fn format(at: Timestamp) -> String {
     let seconds = i64::try_from(at.seconds()).unwrap_or(i64::MAX);
     let (days, clock) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let shifted = days + 719_468;

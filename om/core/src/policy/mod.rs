@@ -26,7 +26,7 @@ mod template;
 
 pub use action::Action;
 pub use context::{Context, Fact, Facts};
-pub(crate) use dates::parse as parse_date;
+pub(crate) use dates::{format as format_date, parse as parse_date};
 pub use decide::{Decision, Grants, Layer, Place, Policies, Reason, Source, decide};
 pub use json::NotJson;
 pub use key::{Key, KeyName};

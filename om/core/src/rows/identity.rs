@@ -5,6 +5,8 @@ use std::fmt;
 use minicbor::{Decode, Encode};
 use types::Timestamp;
 
+use super::AccountNumber;
+
 /// A user's identity: S3's canonical id. Without NUL, so that it ends where a key says.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]
@@ -42,6 +44,16 @@ pub struct UserRow {
     pub is_admin: bool,
     #[n(4)]
     pub created: Timestamp,
+    /// As ARNs name the account. `None` in rows of releases that gave none.
+    #[n(5)]
+    pub number: Option<AccountNumber>,
+}
+
+impl UserRow {
+    /// What ARNs name the account by.
+    pub fn account_id(&self) -> String {
+        self.number.map_or_else(|| self.id.0.clone(), |number| number.to_string())
+    }
 }
 
 /// ```text
@@ -64,6 +76,18 @@ pub struct AccessKeyRow {
     /// `None` also in rows of releases that did not keep it.
     #[n(4)]
     pub origin: Option<PairOrigin>,
+    /// The account's user whose key it is, by name in lower case; `None` for the account's own.
+    #[n(5)]
+    pub holder: Option<String>,
+    /// It signs nothing until it is active again. `None` is no.
+    #[n(6)]
+    pub is_inactive: Option<bool>,
+}
+
+impl AccessKeyRow {
+    pub fn is_active(&self) -> bool {
+        self.is_inactive != Some(true)
+    }
 }
 
 /// Who gave a pair, if not the namespace itself at a user's request.

@@ -4,7 +4,9 @@
 
 mod bucket;
 mod bucket_config;
+mod credential;
 mod encryption;
+mod iam;
 mod identity;
 mod key;
 mod meta;
@@ -15,8 +17,13 @@ mod version;
 
 pub use bucket::{BucketLayout, BucketRow, Versioning, VolumeRow};
 pub use bucket_config::BucketConfigRow;
+pub use credential::{CredentialHolder, CredentialRow, TokenDigest};
 pub use encryption::{
     Encryption, KeyCheck, KmsKeyId, KmsKeyRow, KmsKeyState, KmsKeyVersion, KmsSealed, Scheme, SealedKey, SessionEncryption,
+};
+pub use iam::{
+    AccountNumber, AccountRow, Holding, IamGroupRow, IamId, IamUserRow, InlinePolicy, KeyUseRow, ManagedPolicyRow,
+    OidcProviderRow, PolicyVersion, RoleRow, Tags,
 };
 pub use identity::{AccessKeyId, AccessKeyRow, PairOrigin, RevokedKeyRow, UserId, UserRow};
 pub use key::{Attributes, KeyBody, KeyHead, KeyRow, ObjectChecksum, PartEntry, Piece, Sequence, SystemHeader};
@@ -28,6 +35,8 @@ pub use version::{DeleteMarker, VersionHead, VersionRow};
 
 pub(crate) use bucket::{bucket_key, name_key, user_bucket_key, user_bucket_prefix};
 pub(crate) use bucket_config::config_key;
+pub(crate) use credential::expiry_key;
+pub(crate) use iam::{iam_access_key, iam_access_key_prefix, in_account, named};
 pub(crate) use identity::{access_key_of_user, access_key_prefix, email_key};
 pub(crate) use key::{key_key, key_prefix};
 pub(crate) use meta::{LOCK_CLOCK, SEAL_CHECK};
