@@ -30,7 +30,7 @@ pub(crate) use bucket::{bucket_key, name_key, user_bucket_key, user_bucket_prefi
 pub(crate) use bucket_config::config_key;
 pub(crate) use identity::{access_key_of_user, access_key_prefix, email_key};
 pub(crate) use key::{key_key, key_prefix};
-pub(crate) use meta::{LOCK_CLOCK, SEAL_CHECK};
+pub(crate) use meta::{LOCK_CLOCK, LOGS_CHANGED, SEAL_CHECK};
 pub(crate) use reclaim::block_key;
 pub(crate) use session::session_key;
 pub(crate) use upload::{completed_time_key, part_key, parts_prefix, upload_key};
