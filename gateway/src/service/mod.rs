@@ -30,7 +30,7 @@ use crate::audit::AuditRecord;
 use crate::authenticator::Authentication;
 use crate::context::{CallIds, OpContext, Shared};
 use crate::data::RequestBody;
-use crate::facts;
+use crate::facts::{self, Signing};
 use crate::front::{CountedBody, DoublyFramed};
 use crate::operation::S3Request;
 use crate::ops;
@@ -197,14 +197,15 @@ async fn admit(
         shared.authenticator.authenticate(&head, ids.next()).await?
     };
     name_requester(records, &who);
+    let is_signed = !who.is_anonymous();
+    let signing = if is_signed { Signing::of(&head) } else { None };
     head.adopt_headers_of_query()?;
     let operation = dispatch(&head)?;
     records.audit.operation = Some(operation.name());
     if let Some(entry) = &mut records.access {
         entry.set_operation(&head, operation);
     }
-    let is_signed = !who.is_anonymous();
-    let mut facts = facts::of(&head, source, &shared.config.region, is_signed, shared.clock.now())?;
+    let mut facts = facts::of(&head, source, &shared.config.region, signing, shared.clock.now())?;
     facts.is_logged = records.access.as_ref().is_some_and(|entry| entry.asks_for_acl());
     if let Some(entry) = &mut records.access {
         entry.set_signing(&facts);
