@@ -5,6 +5,8 @@ use std::time::Duration;
 use datanode_api::ClientConfig;
 use gateway_core::auth::Accepts;
 
+use crate::access_log::AccessLogConfig;
+
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The one region whose signatures are accepted, and the default of new buckets.
@@ -26,6 +28,7 @@ pub struct Config {
     /// Bytes that all uploads together may hold. One that would exceed it waits, and is told to slow down in the end.
     pub upload_memory: usize,
     pub blocks: ClientConfig,
+    pub access_logs: AccessLogConfig,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +51,7 @@ impl Default for Config {
             om_timeout: Duration::from_secs(15),
             upload_memory: 128 << 20,
             // Half of what the client would take by itself: many uploads share the memory here.
+            access_logs: AccessLogConfig::default(),
             blocks: ClientConfig { lane_bytes: 2 << 20, replay_bytes: 4 << 20, ..ClientConfig::default() },
         }
     }
@@ -68,9 +72,13 @@ impl Config {
         if self.upload_memory < self.one_upload() {
             return refuse("upload_memory", "must hold one upload at least: blocks.lane_bytes and blocks.replay_bytes");
         }
-        for (field, span) in
-            [("header_timeout", self.header_timeout), ("idle_timeout", self.idle_timeout), ("om_timeout", self.om_timeout)]
-        {
+        for (field, span) in [
+            ("header_timeout", self.header_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("om_timeout", self.om_timeout),
+            ("access_log_roll", self.access_logs.roll_after),
+            ("access_log_refresh", self.access_logs.refresh_every),
+        ] {
             if span.is_zero() {
                 return refuse(field, "must be longer than nothing");
             }

@@ -7,11 +7,13 @@ use datanode_api::BlockClient;
 use gateway_core::payload::{BodyDecoder, EtagDigest, PayloadPlan};
 use gateway_core::{S3Error, S3ErrorCode};
 use om_api::{Denied, DisplayUser, Om, Requester};
+use parking_lot::Mutex;
 use rpc::CallContext;
 use runtime::{Clock, Entropy};
 use tokio::sync::OwnedSemaphorePermit;
 use types::{ObjectKey, RequestId};
 
+use crate::access_log::{AccessLogs, Told};
 use crate::audit::AuditSink;
 use crate::authenticator::{Authentication, Authenticator};
 use crate::config::Config;
@@ -29,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) upload_memory: UploadMemory,
     pub(crate) uploads: UploadCache,
     pub(crate) audit: Arc<dyn AuditSink>,
+    pub(crate) access_logs: Arc<AccessLogs>,
     /// Names this gateway in `x-amz-id-2`.
     pub(crate) host_id: String,
 }
@@ -72,6 +75,8 @@ pub(crate) struct OpContext {
     pub(crate) body: RequestBody,
     /// Where it is the body that names it.
     pub(crate) key: Option<ObjectKey>,
+    /// Of a request that goes into an access log.
+    pub(crate) told: Option<Mutex<Told>>,
 }
 
 impl OpContext {
@@ -81,6 +86,13 @@ impl OpContext {
 
     pub(crate) fn by(&self) -> Requester {
         self.who.by.clone()
+    }
+
+    /// Tells the access log, if there is one.
+    pub(crate) fn tell(&self, tell: impl FnOnce(&mut Told)) {
+        if let Some(told) = &self.told {
+            tell(&mut told.lock());
+        }
     }
 
     pub(crate) fn region(&self) -> &str {
@@ -101,7 +113,7 @@ impl OpContext {
     pub(crate) fn denied(&self, why: Denied) -> S3Error {
         let access_key = match &self.who.by {
             Requester::Signed { access_key, .. } => Some(access_key),
-            Requester::Anonymous { .. } | Requester::System => None,
+            Requester::Anonymous { .. } | Requester::System | Requester::LogDelivery { .. } => None,
         };
         match (why, access_key) {
             (Denied::AclNotSupported, _) => S3ErrorCode::AccessControlListNotSupported.into(),

@@ -13,7 +13,7 @@ use types::Timestamp;
 
 /// How a request that is known to be signed was signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Signing {
+pub(crate) struct Signing {
     auth_type: AuthType,
     version: &'static str,
     at: Option<Timestamp>,
@@ -23,7 +23,8 @@ const V4: &str = "AWS4-HMAC-SHA256";
 const V2: &str = "AWS";
 
 impl Signing {
-    fn of(head: &RequestHead) -> Option<Self> {
+    /// Of a head as it came: what a presigned URL carries may stand elsewhere afterwards.
+    pub(crate) fn of(head: &RequestHead) -> Option<Self> {
         let query = head.query();
         if query.has("X-Amz-Signature") {
             let at = query.get("X-Amz-Date").and_then(parse_iso_basic);
@@ -51,10 +52,9 @@ pub(crate) fn of(
     head: &RequestHead,
     source: IpAddr,
     region: &str,
-    is_signed: bool,
+    signing: Option<Signing>,
     now: Timestamp,
 ) -> Result<RequestContext, S3Error> {
-    let signing = if is_signed { Signing::of(head) } else { None };
     let context = RequestContext { source: Some(source), region: Some(region.to_owned()), ..asked(head)? };
     Ok(signed(context, signing, now))
 }
@@ -132,7 +132,8 @@ mod tests {
         let uri = target.parse().expect("a target");
         let head = RequestHead::parse(Method::GET, &uri, map, &Addressing::default()).expect("well formed");
         let now = parse_iso_basic("20261105T123010Z").expect("a date");
-        of(&head, IpAddr::from([203, 0, 113, 7]), "eu-1", is_signed, now).expect("legal")
+        let signing = is_signed.then(|| Signing::of(&head)).flatten();
+        of(&head, IpAddr::from([203, 0, 113, 7]), "eu-1", signing, now).expect("legal")
     }
 
     fn value<'f>(pairs: &'f [(String, String)], name: &str) -> Option<&'f str> {

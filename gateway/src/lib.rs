@@ -8,6 +8,7 @@
 //! What always holds: no operation runs before authentication; no byte of a body is read before the OM allowed the write; an
 //! object becomes visible only after its body was whole and right; memory is bounded by settings and not by sizes or clients.
 
+mod access_log;
 mod audit;
 mod authenticator;
 mod config;
@@ -21,9 +22,11 @@ mod rejections;
 mod reply;
 mod service;
 
+pub use access_log::AccessLogConfig;
 pub use audit::{AuditLog, AuditRecord, AuditSink, NoAudit};
 pub use authenticator::{Authenticator, Signer};
 pub use config::{Config, InvalidConfig};
 pub use front::{Answers, Gateway, Limits, Refusal, serve};
+pub use gateway_core::access_log::OperationNames;
 pub use gateway_core::auth::Accepts;
 pub use gateway_core::{S3Error, S3ErrorCode};

@@ -41,6 +41,9 @@ def server_config(more="", lc_day=None):
     """The declarative bootstrap: every user and key of the suite exists after the start. Its forms, and some of its headers, are signed by
     Version 2."""
     more = with_setting(more, "gateway", "sigv2 = true")
+    # The suite's own roll time, and the names that it looks for.
+    more = with_setting(more, "gateway", 'access_log_roll = "5s"')
+    more = with_setting(more, "gateway", 'access_log_names = "rgw"')
     if lc_day is not None:
         more = with_setting(more, "om", f'lifecycle_day = "{lc_day}s"')
     lines = ["[kms]", f"keys = {json.dumps(KMS_KEYS)}", ""]

@@ -91,9 +91,11 @@ def test_acceleration_can_be_off(s3, bucket):
     assert s3.get_bucket_accelerate_configuration(Bucket=bucket)["Status"] == "Suspended"
 
 
-def test_a_log_goes_to_another_bucket_of_the_owner(s3, bobs, bucket):
+def test_a_log_goes_to_another_bucket_that_lets_the_service_in(s3, bobs, bucket):
     target, foreign = new_name("logs"), new_name("logs-of-bob")
     s3.create_bucket(Bucket=target)
+    for one in (target, bucket):
+        s3.put_bucket_acl(Bucket=one, ACL="log-delivery-write")
     bobs.create_bucket(Bucket=foreign)
 
     def set_to(to, of=bucket, **more):
@@ -132,6 +134,8 @@ def test_a_bucket_that_is_encrypted_or_lets_others_pay_takes_no_log(s3, bucket):
     encrypted, paid = new_name("encrypted"), new_name("paid")
     s3.create_bucket(Bucket=encrypted)
     s3.create_bucket(Bucket=paid)
+    for one in (encrypted, paid):
+        s3.put_bucket_acl(Bucket=one, ACL="log-delivery-write")
     s3.put_bucket_encryption(Bucket=encrypted, ServerSideEncryptionConfiguration=encryption("AES256"))
     s3.put_bucket_request_payment(Bucket=paid, RequestPaymentConfiguration={"Payer": "Requester"})
     refuses(encrypted)

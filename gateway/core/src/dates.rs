@@ -36,6 +36,20 @@ pub fn format_iso_basic(at: Timestamp) -> String {
     format!("{}T{:02}{:02}{:02}Z", format_scope_date(at), t.hour(), t.minute(), t.second())
 }
 
+/// `06/Nov/1994:08:49:37 +0000`, as in access logs.
+pub fn format_log_time(at: Timestamp) -> String {
+    let t = utc(at);
+    let month = MONTHS[usize::from(u8::from(t.month()) - 1)];
+    format!("{:02}/{month}/{:04}:{:02}:{:02}:{:02} +0000", t.day(), t.year(), t.hour(), t.minute(), t.second())
+}
+
+/// Year, month, day, hour, minute, second.
+pub(crate) fn civil(at: Timestamp) -> [u32; 6] {
+    let t = utc(at);
+    let (year, small) = (u32::try_from(t.year()).unwrap_or(0), |n: u8| u32::from(n));
+    [year, small(u8::from(t.month())), small(t.day()), small(t.hour()), small(t.minute()), small(t.second())]
+}
+
 /// `19941106`, as a credential scope names it.
 pub fn format_scope_date(at: Timestamp) -> String {
     let t = utc(at);

@@ -11,6 +11,7 @@
 //! The other modules are the vocabulary of single operations. Parsers take what a stranger sends: they bound what they
 //! hold and never panic.
 
+pub mod access_log;
 pub mod acl;
 pub mod auth;
 pub mod checksum;

@@ -22,17 +22,32 @@ pub(crate) struct RequestBody {
     /// The client waits for us to ask for the body.
     expects_continue: bool,
     polled: bool,
+    /// When its end came.
+    ended: Option<std::time::Instant>,
     /// Inside a form.
     file: Option<FormFile>,
 }
 
 impl RequestBody {
     pub(crate) fn new(body: Incoming, idle: Duration, expects_continue: bool) -> Self {
-        Self { body: Some(body), idle, received: 0, waited: Duration::ZERO, expects_continue, polled: false, file: None }
+        Self {
+            body: Some(body),
+            idle,
+            received: 0,
+            waited: Duration::ZERO,
+            expects_continue,
+            polled: false,
+            ended: None,
+            file: None,
+        }
     }
 
     pub(crate) fn received(&self) -> u64 {
         self.received
+    }
+
+    pub(crate) fn ended(&self) -> Option<std::time::Instant> {
+        self.ended
     }
 
     /// From here on nothing is read but a form's file.
@@ -71,6 +86,7 @@ impl RequestBody {
                 Err(_) => return Err(S3ErrorCode::RequestTimeout.into()),
                 Ok(None) => {
                     self.body = None;
+                    self.ended = Some(std::time::Instant::now());
                     return Ok(None);
                 }
                 // The client went away, or its framing is wrong.

@@ -44,10 +44,14 @@ pub(crate) struct BlockSink {
 
 impl BlockSink {
     pub(crate) fn new(cx: &OpContext, opened: OpenedKey) -> Self {
+        Self::of(Arc::clone(&cx.shared), cx.by(), cx.ids.clone(), opened)
+    }
+
+    pub(crate) fn of(shared: Arc<Shared>, by: Requester, ids: CallIds, opened: OpenedKey) -> Self {
         Self {
-            shared: Arc::clone(&cx.shared),
-            by: cx.by(),
-            ids: cx.ids.clone(),
+            shared,
+            by,
+            ids,
             session: opened.session,
             waiting: opened.blocks.into(),
             writer: None,

@@ -9,19 +9,28 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::access_log::Entry;
 use crate::audit::{AuditRecord, AuditSink};
 use crate::reply::ReplyBody;
 
 pub(crate) struct CountedBody {
     body: ReplyBody,
     record: AuditRecord,
+    /// Of a request that goes into an access log.
+    entry: Option<Box<Entry>>,
     began: Instant,
     audit: Arc<dyn AuditSink>,
 }
 
 impl CountedBody {
-    pub(crate) fn new(body: ReplyBody, record: AuditRecord, began: Instant, audit: Arc<dyn AuditSink>) -> Self {
-        Self { body, record, began, audit }
+    pub(crate) fn new(
+        body: ReplyBody,
+        record: AuditRecord,
+        entry: Option<Box<Entry>>,
+        began: Instant,
+        audit: Arc<dyn AuditSink>,
+    ) -> Self {
+        Self { body, record, entry, began, audit }
     }
 }
 
@@ -58,6 +67,9 @@ impl Drop for CountedBody {
         let outcome = record.error.unwrap_or("ok");
         metrics::counter!("gateway_requests_total", "operation" => operation, "outcome" => outcome).increment(1);
         metrics::histogram!("gateway_request_seconds", "operation" => operation).record(spent.as_secs_f64());
+        if let Some(entry) = self.entry.take() {
+            entry.finish(record.bytes_out);
+        }
         self.audit.record(record.to_line());
     }
 }

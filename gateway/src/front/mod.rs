@@ -15,8 +15,10 @@ use hyper::body::Incoming;
 use om_api::Om;
 use runtime::{Clock, Entropy, Shutdown};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
+use crate::access_log::{AccessLogs, deliver_until};
 use crate::audit::{AuditLog, AuditSink};
 use crate::authenticator::Authenticator;
 use crate::config::Config;
@@ -77,6 +79,7 @@ impl Gateway {
             entropy,
             authenticator,
             audit,
+            access_logs: Arc::new(AccessLogs::new(config.access_logs.clone())),
             config,
         };
         Self { shared: Arc::new(shared), shutdown }
@@ -104,7 +107,12 @@ impl Gateway {
             idle_timeout: config.idle_timeout,
             drain_timeout: config.drain_timeout,
         };
+        let (ended, end) = oneshot::channel::<()>();
+        let delivery = tokio::spawn(deliver_until(Arc::clone(&self.shared), async { drop(end.await) }));
         connections::serve(listener, limits, &self.shutdown, Arc::new(S3(Arc::clone(&self.shared)))).await;
+        // Nobody adds to the logs any more.
+        drop(ended);
+        let _ = delivery.await;
         let audit = Arc::clone(&self.shared.audit);
         // It waits for a thread, which ours must not.
         let _ = tokio::task::spawn_blocking(move || audit.flush()).await;

@@ -12,6 +12,7 @@ use types::{BucketName, Bypass};
 use super::attributes::write_condition;
 use super::delete_object::bypass;
 use super::versions::locked;
+use crate::access_log::Deletion;
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
 use crate::rejections::{call_failed, no_such_bucket};
@@ -69,6 +70,7 @@ impl Operation for DeleteObjects {
                 Err(DeleteKeyRejected::Locked) => result.failed.push(failed(object, locked())),
             }
         }
+        cx.tell(|told| told.deletions = for_the_log(&result));
         Ok(Outcome { result, quiet })
     }
 
@@ -102,6 +104,21 @@ fn to_deletion(object: &ObjectToDelete, bypass: Bypass) -> Result<KeyDeletion, S
 fn to_deleted(object: ObjectToDelete, outcome: &DeletedKey) -> Deleted {
     let asked = object.version_id.as_deref().and_then(types::VersionId::parse);
     Deleted { key: object.key, version_id: asked, delete_marker: outcome.version.filter(|_| outcome.delete_marker) }
+}
+
+fn for_the_log(result: &DeleteResult) -> Vec<Deletion> {
+    let version = |version: Option<types::VersionId>| version.map(|version| version.to_string());
+    let deleted = result.deleted.iter().map(|deleted| Deletion {
+        key: deleted.key.clone(),
+        version: version(deleted.version_id),
+        error: None,
+    });
+    let failed = result.failed.iter().map(|failed| Deletion {
+        key: failed.key.clone(),
+        version: failed.version_id.clone(),
+        error: Some((failed.error.code().as_str(), failed.error.status().as_u16())),
+    });
+    deleted.chain(failed).collect()
 }
 
 fn failed(object: ObjectToDelete, error: S3Error) -> DeleteFailed {

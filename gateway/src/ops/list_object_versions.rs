@@ -64,7 +64,7 @@ impl ListObjectVersions {
         if scope.max_keys == 0 {
             // Asked for nothing, there is nothing more either; the bucket must be there all the same.
             get_bucket(cx, &self.bucket, BucketPurpose::Head).await?;
-            return Ok(VersionPage { entries: Vec::new(), more: false, seeks: 0 });
+            return Ok(VersionPage { entries: Vec::new(), more: false, seeks: 0, needed_acl: false });
         }
         let request = ListVersions {
             by: cx.by(),
@@ -75,7 +75,10 @@ impl ListObjectVersions {
             limit: scope.max_keys,
         };
         match cx.om().list_versions(cx.call(), request).await {
-            Ok(page) => Ok(page),
+            Ok(page) => {
+                cx.tell(|told| told.needed_acl = page.needed_acl);
+                Ok(page)
+            }
             Err(CallError::Rejected(ListRejected::Denied(why))) => Err(cx.denied(why)),
             Err(CallError::Rejected(ListRejected::NoSuchBucket)) => Err(no_such_bucket(&self.bucket)),
             Err(failure) => Err(call_failed(&failure)),

@@ -34,6 +34,7 @@ mod list_object_versions;
 mod list_objects;
 mod list_objects_v2;
 mod list_parts;
+mod log_object;
 mod object_reading;
 mod page;
 mod post_object;
@@ -52,13 +53,15 @@ mod upload_part_copy;
 mod versions;
 
 use ::bucket_config::{
-    Acceleration, BucketTags, CorsConfiguration, EncryptionConfiguration, LifecycleConfiguration, LoggingConfiguration,
-    NotificationConfiguration, OwnershipControls, PublicAccessBlock, RequestPayment, WebsiteConfiguration,
+    Acceleration, BucketTags, CorsConfiguration, EncryptionConfiguration, LifecycleConfiguration, NotificationConfiguration,
+    OwnershipControls, PublicAccessBlock, RequestPayment, WebsiteConfiguration,
 };
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gateway_core::dispatch::S3Operation;
 use gateway_core::{S3Error, S3ErrorCode};
+
+pub(crate) use log_object::{LogObject, NotWritten, write_log_object};
 
 use crate::context::OpContext;
 use crate::operation::{S3Request, perform as run};
@@ -138,7 +141,7 @@ pub(crate) fn perform<'a>(
         S3Operation::GetBucketIntelligentTieringConfiguration => run::<bucket_config::GetIntelligentTiering>(request, cx).boxed(),
         S3Operation::GetBucketInventoryConfiguration => run::<bucket_config::GetInventory>(request, cx).boxed(),
         S3Operation::GetBucketLifecycleConfiguration => run::<bucket_config::GetLifecycle>(request, cx).boxed(),
-        S3Operation::GetBucketLogging => run::<bucket_config::GetConfig<LoggingConfiguration>>(request, cx).boxed(),
+        S3Operation::GetBucketLogging => run::<bucket_config::GetLogging>(request, cx).boxed(),
         S3Operation::GetBucketMetadataConfiguration => run::<bucket_config::GetMetadata>(request, cx).boxed(),
         S3Operation::GetBucketMetadataTableConfiguration => run::<bucket_config::GetMetadata>(request, cx).boxed(),
         S3Operation::GetBucketMetricsConfiguration => run::<bucket_config::GetMetrics>(request, cx).boxed(),

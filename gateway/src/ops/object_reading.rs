@@ -111,7 +111,13 @@ impl Reading {
         let purpose = LookupPurpose::Object;
         let request = LookupKey { by: cx.by(), bucket, key, version, wanted, pinned: None, refresh: false, purpose };
         match cx.om().lookup_key(cx.call(), request).await {
-            Ok(read) => Ok(read),
+            Ok(read) => {
+                cx.tell(|told| {
+                    told.needed_acl = read.needed_acl;
+                    told.object_size = Some(read.info.size);
+                });
+                Ok(read)
+            }
             Err(CallError::Rejected(rejection)) => Err(self.rejected(cx, rejection)),
             Err(failure) => Err(call_failed(&failure)),
         }

@@ -39,7 +39,10 @@ pub(super) async fn list(cx: &OpContext, bucket: &BucketName, scope: &ListScope,
         limit: scope.max_keys,
     };
     match cx.om().list_keys(cx.call(), request).await {
-        Ok(page) => Ok(to_page(page)),
+        Ok(page) => {
+            cx.tell(|told| told.needed_acl = page.needed_acl);
+            Ok(to_page(page))
+        }
         Err(CallError::Rejected(ListRejected::Denied(why))) => Err(cx.denied(why)),
         Err(CallError::Rejected(ListRejected::NoSuchBucket)) => Err(no_such_bucket(bucket)),
         Err(failure) => Err(call_failed(&failure)),

@@ -69,6 +69,7 @@ impl Operation for PutObject {
         }
         let decoder = cx.decoder(self.plan.clone(), EtagDigest::Wanted, MAX_PUT)?;
         let (summary, blocks) = receive(&mut cx.body, decoder, &mut sink).await?;
+        cx.tell(|told| told.object_size = Some(summary.length));
         let md5 = summary.md5.ok_or_else(|| S3Error::new(S3ErrorCode::InternalError))?;
         let etag = Sealing::etag(sealing.as_ref(), md5)?;
         let commit = CommitKey {
@@ -128,7 +129,10 @@ impl PutObject {
 pub(super) async fn open_key(cx: &OpContext, request: OpenKey, encryption: &Asked) -> Result<OpenedKey, S3Error> {
     let (bucket, key) = (request.bucket.clone(), request.key.clone());
     match cx.om().open_key(cx.call(), request).await {
-        Ok(opened) => Ok(opened),
+        Ok(opened) => {
+            cx.tell(|told| told.needed_acl = opened.needed_acl);
+            Ok(opened)
+        }
         Err(CallError::Rejected(OpenKeyRejected::Denied(why))) => Err(cx.denied(why)),
         Err(CallError::Rejected(OpenKeyRejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
         Err(CallError::Rejected(OpenKeyRejected::PreconditionFailed)) => Err(S3ErrorCode::PreconditionFailed.into()),

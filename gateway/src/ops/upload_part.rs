@@ -74,6 +74,7 @@ impl Operation for UploadPart {
         let (mut sink, sealing) = open(cx, &self.target, self.plan.length(), self.customer.as_ref()).await?;
         let decoder = cx.decoder(self.plan, EtagDigest::Wanted, MAX_PUT)?;
         let (summary, blocks) = receive(&mut cx.body, decoder, &mut sink).await?;
+        cx.tell(|told| told.object_size = Some(summary.length));
         let md5 = summary.md5.ok_or_else(|| S3Error::new(S3ErrorCode::InternalError))?;
         let checksum = summary.checksum;
         let PartTarget { bucket, key, upload, part } = self.target.clone();

@@ -22,13 +22,15 @@ use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
 use om_api::Requester;
+use parking_lot::Mutex;
 use tracing::{Instrument, error, info_span};
 
+use crate::access_log::Entry;
 use crate::audit::AuditRecord;
 use crate::authenticator::Authentication;
 use crate::context::{CallIds, OpContext, Shared};
 use crate::data::RequestBody;
-use crate::facts;
+use crate::facts::{self, Signing};
 use crate::front::{CountedBody, DoublyFramed};
 use crate::operation::S3Request;
 use crate::ops;
@@ -54,7 +56,7 @@ pub(crate) async fn handle(
     let began = Instant::now();
     let ids = CallIds::new(shared.entropy.u128());
     let request_id = ids.request().to_string();
-    let mut record = AuditRecord {
+    let record = AuditRecord {
         time: gateway_core::dates::format_iso8601(shared.clock.now()),
         request_id: request_id.clone(),
         remote: remote.to_string(),
@@ -62,17 +64,19 @@ pub(crate) async fn handle(
         user_agent: request.headers().get(header::USER_AGENT).map(|value| from_latin1(value.as_bytes()).into_owned()),
         ..AuditRecord::default()
     };
+    let mut records = Records { audit: record, access: None, began };
     let is_head = request.method() == Method::HEAD;
     let resource = request.uri().path().to_owned();
     let span = info_span!("request", id = %request_id);
-    let answer = AssertUnwindSafe(respond(&shared, ids, request, remote.ip(), &mut record).instrument(span)).catch_unwind().await;
+    let answer =
+        AssertUnwindSafe(respond(&shared, ids, request, remote.ip(), &mut records).instrument(span)).catch_unwind().await;
     let outcome = answer.unwrap_or_else(|_| {
         error!(request_id, "a request panicked");
         metrics::counter!("gateway_panics_total").increment(1);
         Outcome { result: Err(S3ErrorCode::InternalError.into()), cross_origin: HeaderMap::new(), reusable: false }
     });
     let mut reply = outcome.result.unwrap_or_else(|error| {
-        record.error = Some(error.code().as_str());
+        records.audit.error = Some(error.code().as_str());
         let answering = Answering { resource: &resource, request_id: &request_id, host_id: &shared.host_id };
         error_reply(&error, answering, is_head)
     });
@@ -84,8 +88,20 @@ pub(crate) async fn handle(
     if !outcome.reusable {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    let Records { audit: mut record, access: mut entry, .. } = records;
     record.status = reply.status().as_u16();
-    reply.map(|body| CountedBody::new(body, record, began, Arc::clone(&shared.audit)))
+    if let Some(entry) = &mut entry {
+        entry.set_answer(record.status, record.error, &request_id, &shared.host_id);
+    }
+    reply.map(|body| CountedBody::new(body, record, entry, began, Arc::clone(&shared.audit)))
+}
+
+/// What is written down of a request.
+struct Records {
+    audit: AuditRecord,
+    /// If it goes into an access log.
+    access: Option<Box<Entry>>,
+    began: Instant,
 }
 
 struct Outcome {
@@ -101,7 +117,7 @@ async fn respond(
     ids: CallIds,
     request: http::Request<Incoming>,
     source: IpAddr,
-    record: &mut AuditRecord,
+    records: &mut Records,
 ) -> Outcome {
     let (head, body) = request.into_parts();
     let expects_continue =
@@ -115,24 +131,34 @@ async fn respond(
     let call_ids = ids.clone();
     let drain = if matches!(head.method, Method::PUT | Method::POST) { DRAIN_UPLOAD } else { DRAIN };
     let mut body = RequestBody::new(body, shared.config.idle_timeout, expects_continue);
-    let result = match admit(shared, &ids, head, source, record).await {
+    let result = match admit(shared, &ids, head, source, records).await {
         Err(error) => Err(error),
         Ok((operation, request, who)) => {
-            let mut cx = OpContext { shared: Arc::clone(shared), who, ids, body, key: None };
+            let told = records.access.as_ref().map(|_| Mutex::default());
+            let mut cx = OpContext { shared: Arc::clone(shared), who, ids, body, key: None, told };
             let result = serve(operation, &request, &mut cx).await;
             if let Some(key) = cx.key {
-                record.key = Some(key.as_str().to_owned());
-                name_requester(record, &cx.who);
+                records.audit.key = Some(key.as_str().to_owned());
+                if let Some(entry) = &mut records.access {
+                    entry.set_key(&key);
+                }
+                name_requester(records, &cx.who);
+            }
+            if let Some((entry, told)) = records.access.as_mut().zip(cx.told) {
+                entry.set_told(told.into_inner());
             }
             body = cx.body;
             result
         }
     };
-    let cross_origin = match (&from, &record.bucket) {
+    let cross_origin = match (&from, &records.audit.bucket) {
         (Some(from), Some(bucket)) => cors::headers(shared, &call_ids, bucket, from).await,
         (Some(_), None) | (None, _) => HeaderMap::new(),
     };
-    record.bytes_in = body.received();
+    records.audit.bytes_in = body.received();
+    if let Some(entry) = &mut records.access {
+        entry.set_received(body.ended());
+    }
     body.drain(drain, DRAIN_TIME).await;
     Outcome { result, cross_origin, reusable: body.is_reusable() }
 }
@@ -154,35 +180,48 @@ async fn admit(
     ids: &CallIds,
     head: http::request::Parts,
     source: IpAddr,
-    record: &mut AuditRecord,
+    records: &mut Records,
 ) -> Result<(S3Operation, S3Request, Authentication), S3Error> {
     let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size > MAX_HEADERS {
         return Err(S3Error::new(S3ErrorCode::RequestHeaderSectionTooLarge).field("MaxSizeAllowed", MAX_HEADERS.to_string()));
     }
     let mut head = RequestHead::parse(head.method, &head.uri, head.headers, &shared.addressing)?;
+    let record = &mut records.audit;
     record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
     record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
+    records.access = Entry::of(&shared.access_logs, &head, source, shared.clock.now(), records.began);
     let who = if head.method == Method::OPTIONS {
         Authentication::of_nobody()
     } else {
         shared.authenticator.authenticate(&head, ids.next()).await?
     };
-    name_requester(record, &who);
+    name_requester(records, &who);
+    let is_signed = !who.is_anonymous();
+    let signing = if is_signed { Signing::of(&head) } else { None };
     head.adopt_headers_of_query()?;
     let operation = dispatch(&head)?;
-    record.operation = Some(operation.name());
-    let is_signed = !who.is_anonymous();
-    let facts = facts::of(&head, source, &shared.config.region, is_signed, shared.clock.now())?;
+    records.audit.operation = Some(operation.name());
+    if let Some(entry) = &mut records.access {
+        entry.set_operation(&head, operation);
+    }
+    let mut facts = facts::of(&head, source, &shared.config.region, signing, shared.clock.now())?;
+    facts.is_logged = records.access.as_ref().is_some_and(|entry| entry.asks_for_acl());
+    if let Some(entry) = &mut records.access {
+        entry.set_signing(&facts);
+    }
     let who = Authentication { by: who.by.with_context(facts), ..who };
     let request = S3Request { head, payload: who.payload, is_anonymous: !is_signed };
     Ok((operation, request, who))
 }
 
-fn name_requester(record: &mut AuditRecord, who: &Authentication) {
+fn name_requester(records: &mut Records, who: &Authentication) {
     if let Requester::Signed { access_key, .. } = &who.by {
-        record.access_key = Some(access_key.0.clone());
-        record.user = who.user.as_ref().map(|user| user.id.0.clone());
+        records.audit.access_key = Some(access_key.0.clone());
+        records.audit.user = who.user.as_ref().map(|user| user.id.0.clone());
+    }
+    if let Some(entry) = &mut records.access {
+        entry.set_requester(who.user.as_ref().map(|user| &user.id));
     }
 }
 

@@ -100,7 +100,7 @@ impl MemoryOm {
                 if *secret_version == state.secret.1 { Ok(state) } else { Err(Denied::StaleCredential) }
             }
             Requester::Signed { .. } => Err(Denied::NoSuchAccessKey),
-            Requester::Anonymous { .. } | Requester::System => Err(Denied::AccessDenied),
+            Requester::Anonymous { .. } | Requester::System | Requester::LogDelivery { .. } => Err(Denied::AccessDenied),
         }
     }
 }
@@ -127,7 +127,7 @@ impl State {
         self.sessions.insert(object, Session { blocks: Vec::new(), sealed: sealed.clone() });
         let blocks = self.hand_out(object, u64::from(size != Some(0)));
         let session = WriteSession { object, bucket: BucketId(1), opened: AT };
-        OpenedKey { session, blocks, block_size: BLOCK, encryption: sealed }
+        OpenedKey { session, blocks, block_size: BLOCK, encryption: sealed, needed_acl: false }
     }
 
     /// How its bytes were sealed.
@@ -289,7 +289,7 @@ impl Om for MemoryOm {
     ) -> Result<BucketConfig, CallError<BucketRejected>> {
         let state = self.checked(&cx, &request.by).map_err(refused(BucketRejected::Denied))?;
         let Some(bucket) = state.buckets.get(request.bucket.as_str()) else { return reject(BucketRejected::NoSuchBucket) };
-        Ok(BucketConfig { document: bucket.configs.get(&request.kind).cloned(), is_public: None })
+        Ok(BucketConfig { document: bucket.configs.get(&request.kind).cloned(), is_public: None, changed: None })
     }
 
     async fn set_bucket_config(
@@ -306,6 +306,10 @@ impl Om for MemoryOm {
             ConfigChange::Delete(kind) => bucket.configs.remove(&kind),
         };
         Ok(())
+    }
+
+    async fn logged_buckets(&self, _: CallContext, _: GetLoggedBuckets) -> Result<LoggedBuckets, CallError<Never>> {
+        Ok(LoggedBuckets::Page { state: None, buckets: Vec::new(), more: false })
     }
 
     async fn bucket_conduct(
@@ -431,7 +435,7 @@ impl Om for MemoryOm {
             (Some(streams), Some(info)) => sealing::open_with(info, streams, (first, end), &pieces),
             (_, _) => None,
         };
-        Ok(ObjectRead { info, pieces, more, parts: Vec::new(), open_with })
+        Ok(ObjectRead { info, pieces, more, parts: Vec::new(), open_with, needed_acl: false })
     }
 
     async fn delete_key(&self, cx: CallContext, request: DeleteKey) -> Result<DeletedKey, CallError<DeleteKeyRejected>> {
@@ -506,7 +510,7 @@ impl Om for MemoryOm {
                 continue;
             }
             if entries.len() == request.limit as usize {
-                return Ok(KeyPage { entries, next: Some(ListStart::At(name.to_owned())), seeks: 1 });
+                return Ok(KeyPage { entries, next: Some(ListStart::At(name.to_owned())), seeks: 1, needed_acl: false });
             }
             entries.push(match rolled {
                 Some(prefix) => ListEntry::CommonPrefix(prefix.to_owned()),
@@ -521,7 +525,7 @@ impl Om for MemoryOm {
                 }),
             });
         }
-        Ok(KeyPage { entries, next: None, seeks: 1 })
+        Ok(KeyPage { entries, next: None, seeks: 1, needed_acl: false })
     }
 
     async fn create_upload(

@@ -1,8 +1,8 @@
 //! What is set on a bucket. The documents are S3's own (`bucket-config`).
 
-use bucket_config::{BucketDocument, ConfigKind, Invalid};
+use bucket_config::{BucketDocument, ConfigKind, Invalid, LoggingConfiguration};
 use minicbor::{Decode, Encode};
-use types::{BucketId, BucketName};
+use types::{BucketId, BucketName, LogIndex, Timestamp};
 
 use crate::{Denied, Requester, UserId};
 
@@ -24,6 +24,9 @@ pub struct BucketConfig {
     /// What was asked for was the bucket's policy status.
     #[n(1)]
     pub is_public: Option<bool>,
+    /// When the document was set.
+    #[n(2)]
+    pub changed: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -79,9 +82,49 @@ pub enum UnfitLogTarget {
     IsEncrypted,
     #[n(3)]
     RequesterPays,
-    /// Another user's.
+}
+
+/// Which buckets have an access log, for the gateways, which write it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct GetLoggedBuckets {
+    /// The state that the gateway knows already.
+    #[n(0)]
+    pub known: Option<LogIndex>,
+    /// Of a further page, the last bucket of the one before.
+    #[n(1)]
+    pub after: Option<BucketId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum LoggedBuckets {
+    /// Since the state that is known.
+    #[n(0)]
+    Unchanged,
+    #[n(1)]
+    Page {
+        /// Of another page than the first another state is another list: begin anew.
+        #[n(0)]
+        state: Option<LogIndex>,
+        #[n(1)]
+        buckets: Vec<LoggedBucket>,
+        #[n(2)]
+        more: bool,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LoggedBucket {
+    #[n(0)]
+    pub id: BucketId,
+    #[n(1)]
+    pub name: BucketName,
+    #[n(2)]
+    pub owner: UserId,
+    /// The LocationConstraint as given.
+    #[n(3)]
+    pub location: Option<String>,
     #[n(4)]
-    Foreign,
+    pub logging: LoggingConfiguration,
 }
 
 /// What the gateway itself acts on when it serves the bucket: asked on nobody's behalf, and never shown to anybody.

@@ -58,6 +58,9 @@ pub struct RequestContext {
     /// The ACL of what the request makes, or the one that it sets.
     #[n(12)]
     pub acl: Option<AclRequest>,
+    /// The request goes into an access log, which tells whether it needed an ACL.
+    #[n(13)]
+    pub is_logged: bool,
 }
 
 impl RequestContext {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
+use types::BucketId;
 
 use crate::RequestContext;
 
@@ -74,6 +75,12 @@ pub enum Requester {
     /// Trioxide itself: the bootstrap of users and buckets that a configuration names.
     #[n(2)]
     System,
+    /// A gateway that delivers the access log of these buckets: it writes where each of their logs goes, and nothing else.
+    #[n(3)]
+    LogDelivery {
+        #[n(0)]
+        of: Vec<BucketId>,
+    },
 }
 
 impl Requester {
@@ -88,7 +95,7 @@ impl Requester {
     pub fn context(&self) -> Option<&RequestContext> {
         match self {
             Self::Anonymous { context } | Self::Signed { context, .. } => context.as_deref(),
-            Self::System => None,
+            Self::System | Self::LogDelivery { .. } => None,
         }
     }
 
@@ -96,7 +103,7 @@ impl Requester {
     pub fn with_context(mut self, known: RequestContext) -> Self {
         match &mut self {
             Self::Anonymous { context } | Self::Signed { context, .. } => *context = Some(Box::new(known)),
-            Self::System => {}
+            Self::System | Self::LogDelivery { .. } => {}
         }
         self
     }

@@ -124,6 +124,9 @@ pub struct OpenedKey {
     /// None if the bytes are stored as they are.
     #[n(3)]
     pub encryption: Option<SealWith>,
+    /// Told of a request that is logged: nothing but an ACL let it in.
+    #[n(4)]
+    pub needed_acl: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -451,6 +454,9 @@ pub struct ObjectRead {
     /// If the object is encrypted and bytes are wanted that it has.
     #[n(4)]
     pub open_with: Option<OpenWith>,
+    /// Told of a request that is logged: nothing but an ACL let it in.
+    #[n(5)]
+    pub needed_acl: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]

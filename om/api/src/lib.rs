@@ -20,8 +20,8 @@ mod uploads;
 pub use acls::{AclOf, AclRejected, AclSet, GetAcl, SetAcl, ShownAcl, ShownGrant, ShownGrantee};
 pub use admin::{BackgroundStatus, OmOverview, TransferLeadership, TransferRejected};
 pub use bucket_configs::{
-    BucketConduct, BucketConductRejected, BucketConfig, ConfigChange, GetBucketConduct, GetBucketConfig, SetBucketConfig,
-    SetBucketConfigRejected, UnfitLogTarget,
+    BucketConduct, BucketConductRejected, BucketConfig, ConfigChange, GetBucketConduct, GetBucketConfig, GetLoggedBuckets,
+    LoggedBucket, LoggedBuckets, SetBucketConfig, SetBucketConfigRejected, UnfitLogTarget,
 };
 pub use buckets::{
     BucketInfo, BucketLayout, BucketPage, BucketPurpose, BucketRejected, CreateBucket, CreateBucketRejected, DeleteBucket,
@@ -80,6 +80,8 @@ rpc::service! {
         17 set_bucket_config(SetBucketConfig) -> (), rejects SetBucketConfigRejected, from [Gateway];
         /// What the gateway acts on itself when it serves the bucket, whoever asks.
         18 bucket_conduct(GetBucketConduct) -> BucketConduct, rejects BucketConductRejected, from [Gateway];
+        /// Which buckets have an access log. Asked every few seconds, so that requests to all others cost nothing for it.
+        19 logged_buckets(GetLoggedBuckets) -> LoggedBuckets, rejects Never, from [Gateway];
 
         /// Authorises a write and hands out its first blocks. Not durable by itself: the commit stands behind it in the log.
         20 open_key(OpenKey) -> OpenedKey, rejects OpenKeyRejected, from [Gateway];

@@ -75,6 +75,9 @@ pub struct KeyPage {
     /// Positions looked up in the tables for this page: the cost apart from the rows returned.
     #[n(2)]
     pub seeks: u64,
+    /// Told of a request that is logged: nothing but an ACL let it in.
+    #[n(3)]
+    pub needed_acl: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -164,4 +167,7 @@ pub struct VersionPage {
     /// Positions looked up in the tables for this page.
     #[n(2)]
     pub seeks: u64,
+    /// Told of a request that is logged: nothing but an ACL let it in.
+    #[n(3)]
+    pub needed_acl: bool,
 }

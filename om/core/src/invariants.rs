@@ -26,6 +26,7 @@ pub fn violations(tables: &dyn ReadTables) -> Result<Vec<String>, StorageFault> 
     buckets_and_their_indexes_agree(tables, &mut found)?;
     configurations_lie_under_their_kind(tables, &mut found)?;
     buckets_know_whether_they_have_a_lifecycle(tables, &mut found)?;
+    logged_buckets_are_those_with_a_document(tables, &mut found)?;
     nothing_lies_in_a_bucket_that_is_gone(tables, &mut found)?;
     parts_have_their_upload(tables, &mut found)?;
     completions_and_their_times_agree(tables, &mut found)?;
@@ -253,6 +254,24 @@ fn buckets_know_whether_they_have_a_lifecycle(tables: &dyn ReadTables, found: &m
     })?;
     if known != index || !known.keys().eq(&documents) {
         found.push("buckets, lifecycle documents and their index do not agree".to_owned());
+    }
+    Ok(())
+}
+
+fn logged_buckets_are_those_with_a_document(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    let (mut documents, mut index) = (BTreeSet::new(), BTreeSet::new());
+    each_row(tables, tables::BUCKET_CONFIGS, |key, row: BucketConfigRow| {
+        if row.document.kind() == ConfigKind::Logging {
+            documents.insert(be64(tables::BUCKET_CONFIGS, key, 0)?);
+        }
+        Ok(())
+    })?;
+    each(tables, tables::LOGGED_BUCKETS, |key, _| {
+        index.insert(be64(tables::LOGGED_BUCKETS, key, 0)?);
+        Ok(())
+    })?;
+    if documents != index {
+        found.push("documents of access logs and their index do not agree".to_owned());
     }
     Ok(())
 }

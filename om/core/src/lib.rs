@@ -9,6 +9,7 @@
 //! - Whatever a key, a part or a session loses stands in the deleted table in the same entry.
 //! - A bucket's contents are keyed by its id, which is never used again.
 
+pub mod access_logs;
 pub mod accounts;
 pub mod authorise;
 mod blocks;

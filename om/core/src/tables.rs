@@ -81,6 +81,8 @@ tables! {
     BUCKET_CONFIGS = 31 "bucket configurations";
     /// `bucket id be64` → the entry that set its lifecycle rules: the buckets that have some.
     LIFECYCLE_BUCKETS = 32 "buckets with a lifecycle";
+    /// `bucket id be64` → nothing: the buckets that have an access log.
+    LOGGED_BUCKETS = 33 "logged buckets";
     /// `name` → [`KmsKeyRow`](crate::rows::KmsKeyRow): the keys of the built-in key service.
     KMS_KEYS = 40 "kms keys";
     /// `account \0 name in lower case` → [`IamUserRow`](crate::rows::IamUserRow).

@@ -80,6 +80,7 @@ impl IntoCore for api::Requester {
                 Requester::Signed { access_key: access_key.into_core(), secret_version }
             }
             Self::System => Requester::System,
+            Self::LogDelivery { of } => Requester::LogDelivery { of },
         }
     }
 }
@@ -290,7 +291,6 @@ impl IntoApi for core::SetBucketConfigRejected {
                 core::UnfitLogTarget::HasLog => api::UnfitLogTarget::HasLog,
                 core::UnfitLogTarget::IsEncrypted => api::UnfitLogTarget::IsEncrypted,
                 core::UnfitLogTarget::RequesterPays => api::UnfitLogTarget::RequesterPays,
-                core::UnfitLogTarget::Foreign => api::UnfitLogTarget::Foreign,
             }),
         }
     }

@@ -7,10 +7,17 @@ use rpc::{CallContext, NotApplied, Peer};
 pub(super) trait Asks {
     /// None where a request is made on nobody's behalf: the caller's certificate is then all there is to it.
     fn by(&self) -> Option<&api::Requester>;
+
+    /// A step of writing an object: all that whoever delivers access logs asks for.
+    const WRITES: bool = false;
 }
 
 macro_rules! asks {
-    (by: $($named:ident),* $(,)?; nobody: $($nobody:ty),* $(,)?) => {
+    (writes: $($write:ident),* $(,)?; by: $($named:ident),* $(,)?; nobody: $($nobody:ty),* $(,)?) => {
+        $(impl Asks for api::$write {
+            fn by(&self) -> Option<&api::Requester> { Some(&self.by) }
+            const WRITES: bool = true;
+        })*
         $(impl Asks for api::$named {
             fn by(&self) -> Option<&api::Requester> { Some(&self.by) }
         })*
@@ -21,11 +28,12 @@ macro_rules! asks {
 }
 
 asks! {
-    by: CreateBucket, DeleteBucket, GetBucket, ListBuckets, OpenKey, AllocateBlocks, CommitKey, LookupKey, DeleteKey, DeleteKeys,
+    writes: OpenKey, AllocateBlocks, CommitKey;
+    by: CreateBucket, DeleteBucket, GetBucket, ListBuckets, LookupKey, DeleteKey, DeleteKeys,
         CopyKey, ListKeys, CreateUpload, OpenPart, CommitPart, CopyPart, ListParts, CompleteUpload, AbortUpload, ListUploads,
         CreateSecret, RevokeSecret, ListUsers, SetVersioning, SetBucketLock, ListVersions, UpdateVersion, RenameKey, AppendKey, GetBucketConfig,
         SetBucketConfig, CreateKmsKey, ListKmsKeys, ChangeKmsKey, GetAcl, SetAcl;
-    nobody: (), api::SigningKeyRequest, api::SignatureV2, api::AbandonKey, api::GetBucketConduct, api::EnsureUser, api::TransferLeadership
+    nobody: (), api::SigningKeyRequest, api::SignatureV2, api::AbandonKey, api::GetBucketConduct, api::GetLoggedBuckets, api::EnsureUser, api::TransferLeadership
 }
 
 impl Asks for api::Requester {
@@ -35,8 +43,11 @@ impl Asks for api::Requester {
 }
 
 /// Trioxide itself asks within this process alone: whoever calls from outside speaks for a client, whatever the message says.
-pub(super) fn check(cx: &CallContext, request: &impl Asks) -> Result<(), NotApplied> {
+pub(super) fn check<R: Asks>(cx: &CallContext, request: &R) -> Result<(), NotApplied> {
     match (&cx.peer, request.by()) {
+        (_, Some(api::Requester::LogDelivery { .. })) if !R::WRITES => {
+            Err(NotApplied::Refused("who delivers an access log writes, and does nothing else".to_owned()))
+        }
         (Peer::Node { .. }, Some(api::Requester::System)) => {
             Err(NotApplied::Refused(format!("{:?} may not ask as the system", cx.peer)))
         }
@@ -59,5 +70,17 @@ mod tests {
         assert_eq!(check(&local, &api::Requester::System), Ok(()));
         assert!(matches!(check(&remote, &api::Requester::System), Err(NotApplied::Refused(_))));
         assert_eq!(check(&remote, &api::Requester::anonymous()), Ok(()));
+    }
+
+    #[test]
+    fn who_delivers_a_log_writes_and_does_nothing_else() {
+        let cx = CallContext::local(RequestId::from_u128(1), Duration::from_secs(1));
+        let by = || api::Requester::LogDelivery { of: vec![types::BucketId(7)] };
+        let session = api::WriteSession { object: types::ObjectId(1), bucket: types::BucketId(7), opened: types::Timestamp(1) };
+        assert_eq!(check(&cx, &api::AllocateBlocks { by: by(), session, count: 1, exclude: Vec::new() }), Ok(()));
+        let bucket = types::BucketName::parse("logs").expect("legal");
+        let refused = check(&cx, &api::DeleteBucket { by: by(), bucket });
+        assert!(matches!(refused, Err(NotApplied::Refused(_))));
+        assert!(matches!(check(&cx, &by()), Err(NotApplied::Refused(_))));
     }
 }

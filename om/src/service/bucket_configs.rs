@@ -9,6 +9,7 @@ use om_core::policy::Policy;
 use rpc::{CallContext, CallError};
 
 use super::OmService;
+use super::access_logs::only_the_owner;
 use super::calls::{Kind, Stop, denied, find_bucket, scoped};
 use super::entry::Entry;
 use crate::convert::{IntoApi, IntoCore};
@@ -25,7 +26,8 @@ impl OmService {
                 let entry = self.enter(tables, &request.by, &request.bucket, None, action)?;
                 let row = namespace::bucket_config(tables, entry.bucket.id, request.kind)?;
                 let is_public = (request.kind == ConfigKind::PolicyStatus).then(|| entry.guard.is_public());
-                Ok(api::BucketConfig { document: row.map(|row| row.document), is_public })
+                let (document, changed) = row.map(|row| (row.document, row.changed)).unzip();
+                Ok(api::BucketConfig { document, is_public, changed })
             })
             .await
     }
@@ -43,8 +45,20 @@ impl OmService {
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.enter(tables, &request.by, &request.bucket, None, action)?;
+                let kind = match &request.change {
+                    api::ConfigChange::Put(document) => document.kind(),
+                    api::ConfigChange::Delete(kind) => *kind,
+                };
+                if kind == ConfigKind::Logging {
+                    only_the_owner(&entry)?;
+                }
                 match &request.change {
-                    api::ConfigChange::Put(document) => check(document, &entry)?,
+                    api::ConfigChange::Put(document) => {
+                        check(document, &entry)?;
+                        if let BucketDocument::Logging(logging) = document.as_ref() {
+                            self.check_log_target(tables, &entry, logging)?;
+                        }
+                    }
                     api::ConfigChange::Delete(ConfigKind::Acl) => return Err(invalid(Invalid::Schema)),
                     api::ConfigChange::Delete(_) => {}
                 }

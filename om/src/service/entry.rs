@@ -19,6 +19,7 @@ pub(super) struct Entry<'r> {
     pub(super) bucket: BucketRow,
     pub(super) guard: Arc<Guard>,
     pub(super) facts: Facts<'r>,
+    is_logged: bool,
 }
 
 impl Entry<'_> {
@@ -62,6 +63,11 @@ impl Entry<'_> {
     ) -> Result<(), Stop<R>> {
         self.allow_write(key)?;
         if condition.probes() { self.may_probe(tables, key, None)?.map_err(denied) } else { Ok(()) }
+    }
+
+    /// For the access log, if the request goes into one.
+    pub(super) fn needed_acl(&self, action: Action, target: Target<'_>) -> bool {
+        self.is_logged && self.scene().needs_acl(action, target)
     }
 
     /// Whose what the request writes becomes, and with which ACL.
@@ -114,7 +120,8 @@ impl OmService {
         };
         let expected_owner = by.context().and_then(expected_owner);
         let facts = Facts { expected_owner, ..facts(by, self.clock.now()) };
-        let entry = Entry { identity, guard: self.guards.of(tables, &bucket)?, bucket, facts };
+        let is_logged = by.context().is_some_and(|context| context.is_logged);
+        let entry = Entry { identity, guard: self.guards.of(tables, &bucket)?, bucket, facts, is_logged };
         if entry.scene().is_expected() { Ok(entry) } else { Err(denied(Denied::AccessDenied)) }
     }
 

@@ -1,7 +1,7 @@
 //! Pages of keys and of versions.
 
 use om_api as api;
-use om_core::authorise::Action;
+use om_core::authorise::{Action, Target};
 use om_core::listing::{self, ListEntry, ListStart, VersionEntry, VersionStart};
 use om_core::rows::{KeyHead, VersionHead};
 use rpc::{CallContext, CallError};
@@ -36,7 +36,9 @@ impl OmService {
         };
         self.log
             .read(cx.deadline, |tables| {
-                let bucket = self.enter(tables, &request.by, &request.bucket, None, Action::ListBucket)?.bucket;
+                let entry = self.enter(tables, &request.by, &request.bucket, None, Action::ListBucket)?;
+                let needed_acl = entry.needed_acl(Action::ListBucket, Target::Bucket);
+                let bucket = entry.bucket;
                 let delimiter = delimiter(request.delimiter.as_ref());
                 let limit = page_size(request.limit);
                 let page = listing::list_keys(tables, bucket.id, &request.prefix, delimiter, &start, limit)?;
@@ -47,7 +49,7 @@ impl OmService {
                     ListStart::After(text) => api::ListStart::After(text),
                     ListStart::At(text) => api::ListStart::At(text),
                 });
-                Ok(api::KeyPage { entries: entries.collect::<Result<_, _>>()?, next, seeks: page.seeks })
+                Ok(api::KeyPage { entries: entries.collect::<Result<_, _>>()?, next, seeks: page.seeks, needed_acl })
             })
             .await
     }
@@ -64,13 +66,20 @@ impl OmService {
         };
         self.log
             .read(cx.deadline, |tables| {
-                let bucket = self.enter(tables, &request.by, &request.bucket, None, Action::ListBucketVersions)?.bucket;
+                let entry = self.enter(tables, &request.by, &request.bucket, None, Action::ListBucketVersions)?;
+                let needed_acl = entry.needed_acl(Action::ListBucketVersions, Target::Bucket);
+                let bucket = entry.bucket;
                 let delimiter = delimiter(request.delimiter.as_ref());
                 let limit = page_size(request.limit);
                 let page = listing::list_versions(tables, bucket.id, &request.prefix, delimiter, &start, limit)?;
                 let mut names = Names::new(tables);
                 let entries = page.entries.into_iter().map(|entry| show_version(entry, &mut names));
-                Ok(api::VersionPage { entries: entries.collect::<Result<_, _>>()?, more: page.more, seeks: page.seeks })
+                Ok(api::VersionPage {
+                    entries: entries.collect::<Result<_, _>>()?,
+                    more: page.more,
+                    seeks: page.seeks,
+                    needed_acl,
+                })
             })
             .await
     }

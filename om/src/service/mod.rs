@@ -1,5 +1,6 @@
 //! The service: each call authorised, read from or proposed to the replicated namespace.
 
+mod access_logs;
 mod acls;
 mod admin;
 mod appends;
@@ -170,6 +171,7 @@ methods! {
     get_bucket_config(api::GetBucketConfig) -> api::BucketConfig, rejects api::BucketRejected;
     set_bucket_config(api::SetBucketConfig) -> (), rejects api::SetBucketConfigRejected;
     bucket_conduct(api::GetBucketConduct) -> api::BucketConduct, rejects api::BucketConductRejected;
+    logged_buckets(api::GetLoggedBuckets) -> api::LoggedBuckets, rejects Never;
     open_key(api::OpenKey) -> api::OpenedKey, rejects api::OpenKeyRejected;
     allocate_blocks(api::AllocateBlocks) -> Vec<BlockLocation>, rejects api::AllocateRejected;
     commit_key(api::CommitKey) -> api::KeyCommitted, rejects api::CommitRejected;

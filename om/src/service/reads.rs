@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use om_api as api;
-use om_core::authorise::Action;
+use om_core::authorise::{Action, Target};
 use om_core::namespace::{self, Missing, PlacedPiece, Span, pieces_under};
 use om_core::rows::{KeyBody, KeyHead, KeyRow, PartEntry};
 use om_core::sealed::Sealed;
@@ -28,6 +28,7 @@ struct Found {
     more: bool,
     parts: Vec<api::PartInfo>,
     opening: Option<Opening>,
+    needed_acl: bool,
     caller: String,
 }
 
@@ -76,6 +77,7 @@ impl OmService {
                     return Err(Stop::Rejected(api::LookupRejected::NoObjectLock));
                 }
                 let row = wanted_row(found, &request)?;
+                let needed_acl = entry.needed_acl(action, Target::Object(&request.key, &row));
                 let span = wanted(&row, request.wanted).map_err(Stop::Rejected)?;
                 let sealed = Sealed::of(&row).filter(|_| span.is_some());
                 // From here on bytes as they are stored.
@@ -89,16 +91,16 @@ impl OmService {
                 let parts = part_list(&row.body, request.wanted);
                 let ends = self.lifecycles.of(tables, &entry.bucket)?.and_then(|rules| rules.end_of_object(&request.key, &row));
                 let info = api::ObjectInfo { ends, ..info(row, request.wanted, &mut Names::new(tables))? };
-                Ok(Found { info, pieces, more, parts, opening, caller: entry.identity.caller().to_owned() })
+                Ok(Found { info, pieces, more, parts, opening, needed_acl, caller: entry.identity.caller().to_owned() })
             })
             .await?;
-        let Found { info, pieces, more, parts, opening, caller } = found;
+        let Found { info, pieces, more, parts, opening, needed_acl, caller } = found;
         let pieces = self.locate(pieces, &caller, request.refresh, &cx).await?;
         let open_with = match opening {
             Some(opening) => Some(opening.open_with(self).await?),
             None => None,
         };
-        Ok(api::ObjectRead { info, pieces, more, parts, open_with })
+        Ok(api::ObjectRead { info, pieces, more, parts, open_with, needed_acl })
     }
 
     /// Where the pieces are now, with the tokens that let them be read.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use om_api as api;
+use om_core::authorise::{Action, Target};
 use om_core::rows::{BucketRow, Session};
 use om_core::{ConditionFailed, ExtendSession, OpenSession, namespace};
 use rpc::{CallContext, CallError, Never};
@@ -44,13 +45,14 @@ impl OmService {
     ) -> Result<api::OpenedKey, CallError<api::OpenKeyRejected>> {
         type Rejected = api::OpenKeyRejected;
         let condition = request.condition.clone().into_core();
-        let (caller, bucket, wanted) = self
+        let (caller, bucket, wanted, needed_acl) = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
                 entry.allow_write_if(tables, &request.key, &request.condition)?;
                 // An ACL that cannot be had is refused before the bytes come; it is made when they are there.
                 entry.written::<Rejected>(tables)?;
+                let needed_acl = entry.needed_acl(Action::PutObject, Target::Key(&request.key));
                 let Entry { identity, bucket, .. } = entry;
                 if request.size.is_some_and(|size| size > self.config.max_put) {
                     return Err(Stop::Rejected(Rejected::TooLarge));
@@ -69,12 +71,13 @@ impl OmService {
                     })
                 })?;
                 let wanted = self.wanted_encryption(tables, &identity, &bucket, request.encryption.as_ref())?;
-                Ok((identity.caller().to_owned(), bucket, wanted))
+                Ok((identity.caller().to_owned(), bucket, wanted, needed_acl))
             })
             .await?;
         let sealing = self.object_sealing(wanted, &cx).await?;
         let opened = self.open_session(&bucket, request.size, sealing, &caller, cx.deadline).await;
-        opened.map_err(|error| error.into_call(Rejected::NoBlocks))
+        let opened = opened.map_err(|error| error.into_call(Rejected::NoBlocks))?;
+        Ok(api::OpenedKey { needed_acl, ..opened })
     }
 
     /// Gives a write its id and its first blocks, and notes them in the log.
@@ -101,7 +104,13 @@ impl OmService {
             _ => self.log.propose(None, noted, deadline).await.map_err(|error| error.map_rejection(|never| match never {})),
         };
         noted.map_err(NoSession::Call)?;
-        Ok(api::OpenedKey { session: session.into_api(), blocks, block_size: self.config.block_size, encryption: seal_with })
+        Ok(api::OpenedKey {
+            session: session.into_api(),
+            blocks,
+            block_size: self.config.block_size,
+            encryption: seal_with,
+            needed_acl: false,
+        })
     }
 
     /// Blocks from the pool, with the tokens that let them be written.

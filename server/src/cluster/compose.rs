@@ -22,7 +22,7 @@ use types::{Endpoint, GroupId, Replication, RequestId};
 
 use super::formation::Roster;
 use crate::admin::Readiness;
-use crate::config::Config;
+use crate::config::{AccessLogNames, Config};
 use crate::process::Failed;
 
 /// Far above the pipelines, whose groups have their pipeline's number.
@@ -97,6 +97,14 @@ pub(crate) fn gateway_config(config: &Config) -> Result<gateway::Config, gateway
         domains: config.gateway.domains.clone(),
         max_connections: config.gateway.max_connections,
         idle_timeout: config.gateway.idle_timeout.0,
+        access_logs: gateway::AccessLogConfig {
+            roll_after: config.gateway.access_log_roll.0,
+            names: match config.gateway.access_log_names {
+                AccessLogNames::S3 => gateway::OperationNames::S3,
+                AccessLogNames::Rgw => gateway::OperationNames::Rgw,
+            },
+            ..gateway::AccessLogConfig::default()
+        },
         ..gateway::Config::default()
     };
     settings.validate()?;

@@ -32,6 +32,8 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "gateway.sigv2",
     "gateway.max_connections",
     "gateway.idle_timeout",
+    "gateway.access_log_roll",
+    "gateway.access_log_names",
     "admin.addr",
     "om.session_lifetime",
     "om.delete_grace",

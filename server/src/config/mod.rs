@@ -74,6 +74,18 @@ pub(crate) struct GatewaySection {
     pub(crate) max_connections: usize,
     /// How long an upload or download may stand still.
     pub(crate) idle_timeout: Span,
+    /// How long records of access logs wait for others to go with them.
+    pub(crate) access_log_roll: Span,
+    /// What access logs call operations.
+    pub(crate) access_log_names: AccessLogNames,
+}
+
+/// Whose names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AccessLogNames {
+    S3,
+    Rgw,
 }
 
 impl Default for GatewaySection {
@@ -85,6 +97,8 @@ impl Default for GatewaySection {
             sigv2: false,
             max_connections: 10_000,
             idle_timeout: Span(std::time::Duration::from_secs(60)),
+            access_log_roll: Span(std::time::Duration::from_secs(300)),
+            access_log_names: AccessLogNames::S3,
         }
     }
 }

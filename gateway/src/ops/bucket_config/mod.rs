@@ -33,7 +33,7 @@ use crate::reply::{self, Reply};
 
 pub(super) use acceleration::PutAcceleration;
 pub(super) use lifecycle::{GetLifecycle, PutLifecycle};
-pub(super) use logging::PutLogging;
+pub(super) use logging::{GetLogging, PutLogging};
 pub(super) use notification::PutNotification;
 pub(super) use policy::{DeletePolicy, GetPolicy, GetPolicyStatus, PutPolicy};
 pub(super) use unset::{
@@ -176,7 +176,6 @@ async fn set(cx: &OpContext, bucket: BucketName, change: ConfigChange) -> Result
 
 fn unfit_log_target(why: UnfitLogTarget) -> S3Error {
     let text = match why {
-        UnfitLogTarget::Foreign => return S3ErrorCode::AccessDenied.into(),
         UnfitLogTarget::Itself => "A bucket cannot take its own log",
         UnfitLogTarget::HasLog => "The target bucket for logging has logging itself",
         UnfitLogTarget::IsEncrypted => "The target bucket for logging has default encryption",

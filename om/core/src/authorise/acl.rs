@@ -10,7 +10,7 @@ use crate::rows::{self, UserId, email_key};
 use crate::tables::EMAILS;
 
 /// Who delivers access logs.
-const LOG_DELIVERY: &str = "logging.s3.amazonaws.com";
+pub(super) const LOG_DELIVERY: &str = "logging.s3.amazonaws.com";
 
 /// The ACL of a bucket of `owner`'s, its grantees found. None: the one that every bucket has.
 pub fn bucket_acl(

@@ -178,4 +178,10 @@ fn set_caller<'c>(context: &mut Context<'c>, identity: &'c Identity, caller: &'c
         }
         Caller::Service(name) => context.set(KeyName::PrincipalServiceName, name.as_str()),
     }
+    if let Identity::LogDelivery(sources) = identity
+        && let [source] = sources.as_slice()
+    {
+        context.set(KeyName::SourceArn, source.arn.as_str());
+        context.set(KeyName::SourceAccount, source.owner.0.as_str());
+    }
 }

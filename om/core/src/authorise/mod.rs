@@ -19,12 +19,15 @@ mod scene;
 #[cfg(test)]
 mod tests;
 
+use acl::LOG_DELIVERY;
+use bucket_config::LoggingConfiguration;
 use minicbor::{Decode, Encode};
 use tables::{ReadTables, StorageFault};
+use types::{BucketId, BucketName};
 
 use crate::namespace;
 use crate::policy::{Account, Caller};
-use crate::rows::{AccessKeyId, UserId, UserRow};
+use crate::rows::{AccessKeyId, BucketRow, UserId, UserRow};
 
 pub use acl::{bucket_acl, object_acl};
 pub use facts::{AuthType, Facts, PASSED_HEADERS};
@@ -38,8 +41,15 @@ pub use crate::policy::Permission as Action;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requester {
     Anonymous,
-    Signed { access_key: AccessKeyId, secret_version: u64 },
+    Signed {
+        access_key: AccessKeyId,
+        secret_version: u64,
+    },
     System,
+    /// Whoever writes the access log of some buckets: records of several may stand in one object.
+    LogDelivery {
+        of: Vec<BucketId>,
+    },
 }
 
 /// Why somebody may not.
@@ -69,13 +79,35 @@ pub enum Identity {
     User(UserRow),
     /// Trioxide itself.
     System,
+    /// Trioxide where it delivers access logs: it may what the target lets S3's own service do for each of them, and in one place.
+    LogDelivery(Vec<LogSource>),
+}
+
+/// A bucket with an access log, and where that goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSource {
+    pub(super) owner: UserId,
+    pub(super) arn: String,
+    pub(super) target: BucketName,
+    pub(super) prefix: String,
+}
+
+impl LogSource {
+    pub fn new(bucket: &BucketRow, logging: &LoggingConfiguration) -> Self {
+        Self {
+            owner: bucket.owner.clone(),
+            arn: format!("arn:aws:s3:::{}", bucket.name),
+            target: logging.target.clone(),
+            prefix: logging.prefix.clone(),
+        }
+    }
 }
 
 impl Identity {
     pub fn user_id(&self) -> Option<&UserId> {
         match self {
             Self::User(user) => Some(&user.id),
-            Self::Anonymous | Self::System => None,
+            Self::Anonymous | Self::System | Self::LogDelivery(_) => None,
         }
     }
 
@@ -84,6 +116,7 @@ impl Identity {
         match self {
             Self::User(user) => Caller::Root(Account { id: user.id.0.clone(), canonical: user.id.0.clone() }),
             Self::Anonymous | Self::System => Caller::Anonymous,
+            Self::LogDelivery(_) => Caller::Service(LOG_DELIVERY.to_owned()),
         }
     }
 
@@ -97,6 +130,7 @@ impl Identity {
             Self::User(user) => &user.id.0,
             Self::Anonymous => "anonymous",
             Self::System => "system",
+            Self::LogDelivery(_) => "log-delivery",
         }
     }
 }
@@ -106,6 +140,7 @@ pub fn identify(tables: &dyn ReadTables, requester: &Requester) -> Result<Result
     let (access_key, secret_version) = match requester {
         Requester::Anonymous => return Ok(Ok(Identity::Anonymous)),
         Requester::System => return Ok(Ok(Identity::System)),
+        Requester::LogDelivery { of } => return log_sources(tables, of),
         Requester::Signed { access_key, secret_version } => (access_key, *secret_version),
     };
     let Some(row) = namespace::access_key(tables, access_key)? else {
@@ -118,6 +153,18 @@ pub fn identify(tables: &dyn ReadTables, requester: &Requester) -> Result<Result
         Some(user) => Ok(Ok(Identity::User(user))),
         None => Err(StorageFault(format!("{access_key:?} belongs to {:?}, who does not exist", row.user))),
     }
+}
+
+/// The buckets and their logs as they are now: a log that was taken away is delivered no more.
+fn log_sources(tables: &dyn ReadTables, of: &[BucketId]) -> Result<Result<Identity, Denied>, StorageFault> {
+    let mut sources = Vec::with_capacity(of.len());
+    for id in of {
+        let Some((bucket, logging)) = namespace::bucket(tables, *id)?.zip(namespace::bucket_document(tables, *id)?) else {
+            return Ok(Err(Denied::AccessDenied));
+        };
+        sources.push(LogSource::new(&bucket, &logging));
+    }
+    Ok(Ok(Identity::LogDelivery(sources)))
 }
 
 /// What is about no bucket, or about buckets as such.
@@ -141,7 +188,7 @@ pub fn administer(identity: &Identity, action: AdminAction, of: Option<&UserId>)
         Identity::System => return Ok(()),
         // Anybody may ask which buckets are theirs; a nobody has none.
         Identity::Anonymous if action == AdminAction::ListBuckets => return Ok(()),
-        Identity::Anonymous => return Err(Denied::AccessDenied),
+        Identity::Anonymous | Identity::LogDelivery(_) => return Err(Denied::AccessDenied),
         Identity::User(user) if user.is_admin => return Ok(()),
         Identity::User(user) => user,
     };

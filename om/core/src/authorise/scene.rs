@@ -7,8 +7,8 @@ use types::{Acl, AclRequest, CannedAcl, ObjectKey};
 use super::acl::{gives, object_acl, says_what_is_enforced};
 use super::actions::{ByAcl, by_acl};
 use super::guard::KeptPolicy;
-use super::{Denied, Facts, Guard, Identity};
-use crate::policy::{Caller, Grants, Layer, Permission, Policies, Reason, Request, Resource, Source, decide};
+use super::{Denied, Facts, Guard, Identity, LogSource};
+use crate::policy::{Answer, Caller, Grants, Layer, Meant, Permission, Policies, Reason, Request, Resource, Source, decide};
 use crate::rows::{BucketRow, KeyRow, UploadRow, UserId};
 
 /// What in the bucket an action is about.
@@ -17,6 +17,8 @@ pub enum Target<'a> {
     Bucket,
     /// A key, whatever lies under it: to write and to delete are rights in the bucket.
     Key(&'a ObjectKey),
+    /// Keys that begin so, as whoever names them in a policy may have named them: without a wildcard behind it.
+    KeysUnder(&'a str),
     /// An object that is there: what is done to it is its owner's to allow.
     Object(&'a ObjectKey, &'a KeyRow),
     Upload(&'a ObjectKey, &'a UploadRow),
@@ -27,7 +29,7 @@ pub enum Target<'a> {
 impl<'a> Target<'a> {
     fn key(self) -> Option<&'a ObjectKey> {
         match self {
-            Self::Bucket | Self::ListingOf(_) => None,
+            Self::Bucket | Self::ListingOf(_) | Self::KeysUnder(_) => None,
             Self::Key(key) | Self::Object(key, _) | Self::Upload(key, _) => Some(key),
         }
     }
@@ -35,7 +37,7 @@ impl<'a> Target<'a> {
     fn object(self) -> Option<&'a KeyRow> {
         match self {
             Self::Object(_, row) => Some(row),
-            Self::Bucket | Self::ListingOf(_) | Self::Key(_) | Self::Upload(..) => None,
+            Self::Bucket | Self::ListingOf(_) | Self::Key(_) | Self::KeysUnder(_) | Self::Upload(..) => None,
         }
     }
 }
@@ -68,8 +70,55 @@ impl Scene<'_> {
             // Most requests are an owner's own, to a bucket without a policy: there is nothing to weigh.
             Identity::User(user) if self.guard.policy.is_none() && (user.is_admin || user.id == *self.owner_of(target)) => true,
             Identity::User(_) | Identity::Anonymous => self.weigh(action, target, |is_allowed, _| is_allowed),
+            Identity::LogDelivery(_) => match target {
+                Target::Key(key) => {
+                    action == Permission::PutObject && self.each_log(|scene, source| scene.takes_log(source, key))
+                }
+                _ => false,
+            },
         };
         if is_allowed { Ok(()) } else { Err(Denied::AccessDenied) }
+    }
+
+    /// Whether access logs may be delivered here: asked when that is set up, when there is no key yet.
+    pub fn takes_logs(&self) -> bool {
+        self.each_log(|scene, source| scene.takes_log_of(source))
+    }
+
+    /// Asks for each log as if it came alone: what is let in for one bucket is not let in for another beside it.
+    fn each_log(&self, takes: impl Fn(&Scene<'_>, &LogSource) -> bool) -> bool {
+        let Identity::LogDelivery(sources) = self.identity else { return false };
+        !sources.is_empty()
+            && sources.iter().all(|source| {
+                let identity = Identity::LogDelivery(vec![source.clone()]);
+                takes(&Scene { identity: &identity, ..*self }, source)
+            })
+    }
+
+    fn takes_log_of(&self, source: &LogSource) -> bool {
+        let target = Target::KeysUnder(&source.prefix);
+        self.bucket.name == source.target && self.weigh(Permission::PutObject, target, |is_allowed, _| is_allowed)
+    }
+
+    /// What a policy says of that very key comes first.
+    fn takes_log(&self, source: &LogSource, key: &ObjectKey) -> bool {
+        let is_its_place = self.bucket.name == source.target && key.as_str().starts_with(&source.prefix);
+        let by_key = self.weigh(Permission::PutObject, Target::Key(key), |is_allowed, reason| match reason {
+            Reason::Denied(_) => Some(false),
+            _ => is_allowed.then_some(true),
+        });
+        is_its_place && by_key.unwrap_or_else(|| self.takes_log_of(source))
+    }
+
+    /// Whether nothing but an ACL lets the requester do it: what an access log tells, so that its readers can do without ACLs.
+    pub fn needs_acl(&self, action: Permission, target: Target<'_>) -> bool {
+        match self.identity {
+            Identity::System | Identity::LogDelivery(_) => false,
+            Identity::User(user) if user.is_admin || user.id == *self.owner_of(target) => false,
+            Identity::User(_) | Identity::Anonymous => {
+                self.weigh(action, target, |is_allowed, reason| is_allowed && reason == Reason::Granted)
+            }
+        }
     }
 
     /// What decided, in words for an administrator.
@@ -135,9 +184,10 @@ impl Scene<'_> {
             _ => None,
         };
         let context = self.facts.context(self.identity, &caller, self.bucket, target.object(), listed);
-        let resource = match target.key() {
-            Some(key) => Resource::object(&self.bucket.name, key),
-            None => Resource::bucket(&self.bucket.name),
+        let resource = match (target.key(), target) {
+            (Some(key), _) => Resource::object(&self.bucket.name, key),
+            (None, Target::KeysUnder(prefix)) => Resource::objects_under(&self.bucket.name, prefix),
+            (None, _) => Resource::bucket(&self.bucket.name),
         };
         let owner = self.owner_of(target);
         let source = policy.map(|kept| Source { name: self.bucket.name.as_str(), policy: &kept.policy });
@@ -147,7 +197,7 @@ impl Scene<'_> {
             resource_only_denies: *owner != self.bucket.owner,
             grants: match self.identity {
                 Identity::User(_) => Grants::Everything,
-                Identity::Anonymous | Identity::System => Grants::None,
+                Identity::Anonymous | Identity::System | Identity::LogDelivery(_) => Grants::None,
             },
             boundary: None,
             session: &[],
@@ -160,7 +210,11 @@ impl Scene<'_> {
         };
         let request = Request { caller: &caller, action: action.into(), resource: &resource, context: &context };
         let decision = decide(&request, &policies);
-        tell(decision.is_allowed, decision.reason)
+        // A service acts for whoever asks it to: what everybody may is meant for clients, and it is let in by its name.
+        let is_meant =
+            || policy.is_some_and(|kept| matches!(kept.policy.ask(&request), Answer::Allowed { meant: Meant::AsItself, .. }));
+        let is_allowed = decision.is_allowed && (!is_service || decision.reason == Reason::Granted || is_meant());
+        tell(is_allowed, decision.reason)
     }
 
     fn is_given_by_acl(&self, action: Permission, target: Target<'_>, caller: &Caller) -> bool {

@@ -6,10 +6,10 @@ use types::{BucketId, LogIndex};
 
 use super::Outcome;
 use crate::namespace;
-use crate::rows::{bucket_key, is_empty_under, keys_under, name_key, user_bucket_key};
+use crate::rows::{self, LOGS_CHANGED, bucket_key, is_empty_under, keys_under, name_key, user_bucket_key};
 use crate::tables::{
-    BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, ENDING_BUCKETS, KEYS, LIFECYCLE_BUCKETS, UPLOADS, USER_BUCKETS,
-    VERSIONS,
+    BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, ENDING_BUCKETS, KEYS, LIFECYCLE_BUCKETS, LOGGED_BUCKETS, META,
+    UPLOADS, USER_BUCKETS, VERSIONS,
 };
 
 /// Its name is free at once. Uploads in flight cannot be reached any more and are freed piece by piece behind it
@@ -29,7 +29,7 @@ pub enum DeleteBucketRejected {
 }
 
 impl DeleteBucket {
-    pub(super) fn apply(self, _: LogIndex, tables: &mut dyn WriteTables) -> Outcome<(), DeleteBucketRejected> {
+    pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<(), DeleteBucketRejected> {
         let Some(row) = namespace::bucket(tables, self.bucket)? else {
             return Ok(Err(DeleteBucketRejected::NoSuchBucket));
         };
@@ -45,6 +45,10 @@ impl DeleteBucket {
             tables.delete(BUCKET_CONFIGS, &key);
         }
         tables.delete(LIFECYCLE_BUCKETS, &inside);
+        if tables.get(LOGGED_BUCKETS, &inside)?.is_some() {
+            tables.delete(LOGGED_BUCKETS, &inside);
+            rows::put(tables, META, LOGS_CHANGED, &log);
+        }
         // Parts without their upload do not occur.
         if !is_empty_under(tables, UPLOADS, &inside)? || !is_empty_under(tables, COMPLETED_UPLOADS, &inside)? {
             tables.put(ENDING_BUCKETS, &inside, Vec::new());

@@ -8,10 +8,10 @@ use types::{BucketId, LogIndex, Timestamp};
 
 use super::Outcome;
 use crate::namespace;
-use crate::rows::{self, BucketConfigRow, BucketRow, bucket_key, config_key};
-use crate::tables::{BUCKET_CONFIGS, BUCKETS, LIFECYCLE_BUCKETS};
+use crate::rows::{self, BucketConfigRow, BucketRow, LOGS_CHANGED, bucket_key, config_key};
+use crate::tables::{BUCKET_CONFIGS, BUCKETS, LIFECYCLE_BUCKETS, LOGGED_BUCKETS, META};
 
-/// The last one set is the one that counts; taking away what is not there succeeds.
+/// The last one set is the one that counts; setting what is set already changes nothing, and taking away what is not there succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct SetBucketConfig {
     #[n(0)]
@@ -63,8 +63,6 @@ pub enum UnfitLogTarget {
     IsEncrypted,
     #[n(3)]
     RequesterPays,
-    #[n(4)]
-    Foreign,
 }
 
 impl SetBucketConfig {
@@ -78,13 +76,23 @@ impl SetBucketConfig {
         {
             return Ok(Err(rejected));
         }
+        let is_put = matches!(self.change, ConfigChange::Put(_));
+        if let ConfigChange::Put(document) = &self.change
+            && namespace::bucket_config(tables, bucket.id, document.kind())?.is_some_and(|row| row.document == **document)
+        {
+            return Ok(Ok(()));
+        }
         if self.change.kind().guards() {
             bucket.guarded = Some(log);
             rows::put(tables, BUCKETS, &bucket_key(bucket.id), &bucket);
         }
-        if self.change.kind() == ConfigKind::Lifecycle {
-            bucket.lifecycle = matches!(self.change, ConfigChange::Put(_)).then_some(log);
-            note_lifecycle(tables, &bucket);
+        match self.change.kind() {
+            ConfigKind::Lifecycle => {
+                bucket.lifecycle = is_put.then_some(log);
+                note_lifecycle(tables, &bucket);
+            }
+            ConfigKind::Logging => note_logging(tables, &bucket, is_put, log),
+            _ => {}
         }
         match self.change {
             ConfigChange::Put(document) => {
@@ -107,6 +115,17 @@ fn note_lifecycle(tables: &mut dyn WriteTables, bucket: &BucketRow) {
     }
 }
 
+/// So that gateways know which buckets have a log, and whether they know it still.
+fn note_logging(tables: &mut dyn WriteTables, bucket: &BucketRow, has_log: bool, log: LogIndex) {
+    let key = bucket_key(bucket.id);
+    if has_log {
+        tables.put(LOGGED_BUCKETS, &key, Vec::new());
+    } else {
+        tables.delete(LOGGED_BUCKETS, &key);
+    }
+    rows::put(tables, META, LOGS_CHANGED, &log);
+}
+
 fn check_log_target(
     tables: &dyn WriteTables,
     source: &BucketRow,
@@ -119,8 +138,6 @@ fn check_log_target(
     let payment: Option<RequestPayment> = namespace::bucket_document(tables, target.id)?;
     let unfit = if target.id == source.id {
         UnfitLogTarget::Itself
-    } else if target.owner != source.owner {
-        UnfitLogTarget::Foreign
     } else if has(ConfigKind::Logging)? {
         UnfitLogTarget::HasLog
     } else if has(ConfigKind::Encryption)? {
@@ -193,6 +210,37 @@ mod tests {
     }
 
     #[test]
+    fn who_writes_access_logs_sees_which_there_are_and_when_that_changes() {
+        let mut om = Namespace::with_users(["ada"]);
+        let [first, second, _] = ["photos", "films", "logs"].map(|name| om.create_bucket("ada", name));
+        let to = |prefix: &str| {
+            let target = BucketName::parse("logs").expect("legal");
+            put(LoggingConfiguration { target, prefix: prefix.into(), key_format: LogKeyFormat::Simple })
+        };
+        let seen = |om: &Namespace, after, limit| -> Vec<(BucketId, String)> {
+            let found = crate::access_logs::logged_buckets(&om.tables, after, limit).expect("memory");
+            found.into_iter().map(|logged| (logged.bucket.id, logged.logging.prefix)).collect()
+        };
+        let changed = |om: &Namespace| crate::access_logs::changed(&om.tables).expect("memory");
+        assert_eq!((seen(&om, None, 9), changed(&om)), (vec![], None));
+        set(&mut om, first, to("a/")).expect("a fit target");
+        set(&mut om, second, to("b/")).expect("a fit target");
+        let both = changed(&om);
+        assert_eq!(seen(&om, None, 9), [(first, "a/".into()), (second, "b/".into())]);
+        assert_eq!(seen(&om, None, 1), [(first, "a/".into())]);
+        assert_eq!(seen(&om, Some(first), 9), [(second, "b/".into())]);
+        set(&mut om, second, to("b/")).expect("a fit target");
+        assert_eq!(changed(&om), both);
+        set(&mut om, second, ConfigChange::Delete(ConfigKind::Logging)).expect("the bucket exists");
+        assert!(changed(&om) > both);
+        let one = changed(&om);
+        om.apply(crate::DeleteBucket { bucket: first }).expect("it is empty");
+        assert!(changed(&om) > one);
+        assert_eq!(seen(&om, None, 9), []);
+        om.check();
+    }
+
+    #[test]
     fn a_bucket_with_lifecycle_rules_is_known_by_the_entry_that_set_them() {
         let mut om = Namespace::with_users(["ada"]);
         let bucket = om.create_bucket("ada", "photos");
@@ -206,6 +254,8 @@ mod tests {
         set(&mut om, bucket, put(bucket_config::LifecycleConfiguration::default())).expect("the bucket exists");
         let first = rules(&om);
         set(&mut om, bucket, put(bucket_config::LifecycleConfiguration::default())).expect("the bucket exists");
+        assert_eq!(first, rules(&om), "the same rules are no new ones");
+        om.set_lifecycle(bucket, [crate::testing::lifecycle_rule("")]);
         assert!(first < rules(&om));
         om.check();
         set(&mut om, bucket, ConfigChange::Delete(ConfigKind::Lifecycle)).expect("the bucket exists");
@@ -218,12 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn a_log_goes_to_another_bucket_of_the_owner_that_has_none_itself() {
-        let mut om = Namespace::with_users(["ada", "bob"]);
+    fn a_log_goes_to_another_bucket_that_has_none_itself() {
+        let mut om = Namespace::with_users(["ada"]);
         let source = om.create_bucket("ada", "photos");
         let logs = om.create_bucket("ada", "logs");
         let second = om.create_bucket("ada", "logs-2");
-        let foreign = om.create_bucket("bob", "logs-of-bob");
         let to = |name: &str| {
             let target = BucketName::parse(name).expect("legal");
             put(LoggingConfiguration { target, prefix: "log/".into(), key_format: LogKeyFormat::Simple })
@@ -231,8 +280,6 @@ mod tests {
         let unfit = |why| Err(SetBucketConfigRejected::UnfitLogTarget(why));
         assert_eq!(set(&mut om, source, to("nowhere")), Err(SetBucketConfigRejected::NoSuchLogTarget));
         assert_eq!(set(&mut om, source, to("photos")), unfit(UnfitLogTarget::Itself));
-        assert_eq!(set(&mut om, source, to("logs-of-bob")), unfit(UnfitLogTarget::Foreign));
-        assert_eq!(set(&mut om, foreign, to("logs")), unfit(UnfitLogTarget::Foreign));
         assert_eq!(set(&mut om, source, to("logs")), Ok(()));
         assert_eq!(set(&mut om, second, to("photos")), unfit(UnfitLogTarget::HasLog));
         let encryption = EncryptionConfiguration { algorithm: SseAlgorithm::Aes256, kms_key: None, bucket_key: false };

@@ -39,6 +39,11 @@ impl<'a> Resource<'a> {
         Self::s3(Cow::Owned(format!("{}/{}", bucket.as_str(), key.as_str())))
     }
 
+    /// What every key that begins so begins with.
+    pub fn objects_under(bucket: &BucketName, prefix: &str) -> Self {
+        Self::s3(Cow::Owned(format!("{}/{prefix}", bucket.as_str())))
+    }
+
     /// Of another service. None: it is no ARN.
     pub fn arn(text: &'a str) -> Option<Self> {
         let mut fields = text.splitn(6, ':').map(Cow::Borrowed);

@@ -5,6 +5,8 @@ use std::fmt;
 use minicbor::{Decode, Encode};
 
 pub(crate) const SEAL_CHECK: &[u8] = b"seal check";
+/// The last entry that changed where access logs go.
+pub(crate) const LOGS_CHANGED: &[u8] = b"access logs changed";
 /// The latest time that a default retention was counted from.
 pub(crate) const LOCK_CLOCK: &[u8] = b"lock clock";
 

@@ -39,7 +39,7 @@ pub(crate) use credential::expiry_key;
 pub(crate) use iam::{iam_access_key, iam_access_key_prefix, in_account, named};
 pub(crate) use identity::{access_key_of_user, access_key_prefix, email_key};
 pub(crate) use key::{key_key, key_prefix};
-pub(crate) use meta::{LOCK_CLOCK, SEAL_CHECK};
+pub(crate) use meta::{LOCK_CLOCK, LOGS_CHANGED, SEAL_CHECK};
 pub(crate) use reclaim::block_key;
 pub(crate) use session::session_key;
 pub(crate) use upload::{completed_time_key, part_key, parts_prefix, upload_key};

@@ -100,7 +100,7 @@ impl Answers for AdminListener {
                 record.user = Some(user.0.clone());
                 record.access_key = match by {
                     Requester::Signed { access_key, .. } => Some(access_key.0.clone()),
-                    Requester::Anonymous { .. } | Requester::System => None,
+                    Requester::Anonymous { .. } | Requester::System | Requester::LogDelivery { .. } => None,
                 };
             }
             record.path = Some(percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned());

@@ -1,3 +1,5 @@
+mod logs;
+
 use std::net::IpAddr;
 
 use bucket_config::access::ObjectOwnership;
@@ -84,9 +86,13 @@ impl Photos {
     }
 
     fn ask<T>(&self, id: &str, facts: &Facts<'_>, question: impl FnOnce(&Scene<'_>) -> T) -> T {
-        let (bucket, identity) = (self.row(), who(id));
+        self.scene(&who(id), facts, question)
+    }
+
+    fn scene<T>(&self, identity: &Identity, facts: &Facts<'_>, question: impl FnOnce(&Scene<'_>) -> T) -> T {
+        let bucket = self.row();
         let guard = Guard::load(&self.om.tables, &bucket).expect("it can be read");
-        question(&Scene { identity: &identity, facts, bucket: &bucket, guard: &guard })
+        question(&Scene { identity, facts, bucket: &bucket, guard: &guard })
     }
 
     fn may(&self, id: &str, action: Permission) -> bool {
