@@ -3,6 +3,7 @@
 //! A line names who asked, for what, and what came of it. It never holds a query (presigned signatures stand there), a
 //! header's value but the user agent's, or anything of a body; JSON escapes what a name may contain.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
@@ -112,7 +113,7 @@ pub struct AuditRecord {
     pub access_key: Option<String>,
     pub user: Option<String>,
     pub method: String,
-    pub operation: Option<&'static str>,
+    pub operation: Option<Cow<'static, str>>,
     pub bucket: Option<String>,
     pub key: Option<String>,
     /// Of an administrator's request, whose object stands there.

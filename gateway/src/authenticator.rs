@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use gateway_core::auth::{self, Accepts, AuthRequest, AuthSource, PayloadMode, Scope, SignedV2, SigningKey, Verified};
 use gateway_core::form::{Form, FormSignature};
+use gateway_core::iam::Service;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::{HeaderMap, Method, Uri};
 use om_api::{
@@ -18,6 +20,7 @@ use om_api::{
 use parking_lot::Mutex;
 use rpc::{CallContext, CallError};
 use runtime::Clock;
+use subtle::ConstantTimeEq;
 use types::{Millis, RequestId, Timestamp};
 
 use crate::config::Config;
@@ -62,6 +65,8 @@ struct KeptKey {
     key: SigningKey,
     secret_version: u64,
     user: DisplayUser,
+    /// Of a temporary credential: SHA-256 of the token that has to come along.
+    token: Option<[u8; 32]>,
     fetched: Timestamp,
 }
 
@@ -70,6 +75,7 @@ struct KeptKey {
 struct Asked<'a> {
     access_key: &'a str,
     scope: &'a Scope,
+    token: Option<&'a str>,
     now: Timestamp,
     request: RequestId,
 }
@@ -82,7 +88,7 @@ pub struct Authenticator {
     om: Arc<dyn Om>,
     om_timeout: Duration,
     clock: Arc<dyn Clock>,
-    /// By access key and day.
+    /// By access key and scope.
     kept: Mutex<BTreeMap<(String, String), KeptKey>>,
 }
 
@@ -112,6 +118,21 @@ impl Authenticator {
         }
     }
 
+    /// Who signed a call of IAM's or STS's, and of which of them; nobody signs for none.
+    pub(crate) async fn authenticate_iam(
+        &self,
+        head: &RequestHead,
+        request: RequestId,
+    ) -> Result<(Authentication, Option<Service>), S3Error> {
+        let parsed = auth::parse(head, Accepts::Iam)?;
+        let service = match &parsed {
+            AuthRequest::Signed(signed) if signed.source != AuthSource::Header => return Err(S3ErrorCode::AccessDenied.into()),
+            AuthRequest::Signed(signed) => Service::parse(&signed.scope.service),
+            AuthRequest::Anonymous(_) | AuthRequest::SignedV2(_) => None,
+        };
+        Ok((self.judge(head, parsed, request).await?, service))
+    }
+
     pub(crate) async fn authenticate(&self, head: &RequestHead, request: RequestId) -> Result<Authentication, S3Error> {
         self.judge(head, auth::parse(head, self.accepts)?, request).await
     }
@@ -125,9 +146,11 @@ impl Authenticator {
             AuthRequest::Signed(signed) => signed,
         };
         let now = self.clock.now();
-        signed.check(head, now, &self.region)?;
-        refuse_token(signed.session_token.as_deref())?;
-        let asked = Asked { access_key: &signed.access_key, scope: &signed.scope, now, request };
+        // Clients of IAM and STS know no regions, or their own: a key of another region is another key.
+        let is_s3 = signed.scope.service == auth::SERVICE;
+        signed.check(head, now, if is_s3 { &self.region } else { &signed.scope.region })?;
+        let token = signed.session_token.as_deref();
+        let asked = Asked { access_key: &signed.access_key, scope: &signed.scope, token, now, request };
         let (key, verified) = self.verify(asked, |key| signed.verify(head, key)).await?;
         let access_key = AccessKeyId(signed.access_key.clone());
         Ok(Authentication {
@@ -140,11 +163,12 @@ impl Authenticator {
 
     async fn judge_v2(&self, head: &RequestHead, signed: &SignedV2, request: RequestId) -> Result<Authentication, S3Error> {
         signed.check(self.clock.now())?;
-        refuse_token(signed.session_token.as_deref())?;
         let texts = signed.strings_to_sign(head)?;
         let signature = signed.signature.ok_or_else(|| signed.mismatch(head))?;
-        let (by, user) =
-            self.signer_v2(&signed.access_key, texts, &signature, request).await?.ok_or_else(|| signed.mismatch(head))?;
+        let (by, user) = self
+            .signer_v2(&signed.access_key, texts, &signature, signed.session_token.as_deref(), request)
+            .await?
+            .ok_or_else(|| signed.mismatch(head))?;
         Ok(Authentication { by, user: Some(user), payload: signed.payload, verified: None })
     }
 
@@ -154,6 +178,7 @@ impl Authenticator {
         access_key: &str,
         texts: Vec<Vec<u8>>,
         signature: &auth::SignatureV2,
+        token: Option<&str>,
         request: RequestId,
     ) -> Result<Option<(Requester, DisplayUser)>, S3Error> {
         let cx = CallContext::local(request, self.om_timeout);
@@ -161,7 +186,10 @@ impl Authenticator {
         let texts = texts.into_iter().map(Into::into).collect();
         let asked = SignatureV2 { access_key: access_key.clone(), texts, signature: *signature.as_bytes() };
         match self.om.verify_v2(cx, asked).await {
-            Ok(SignerV2 { secret_version, user }) => Ok(Some((Requester::signed(access_key, secret_version), user))),
+            Ok(SignerV2 { secret_version, user, token: expected }) => {
+                check_token(expected.as_ref(), token)?;
+                Ok(Some((Requester::signed(access_key, secret_version), user)))
+            }
             Err(CallError::Rejected(SignatureV2Rejected::Mismatch)) => Ok(None),
             Err(CallError::Rejected(SignatureV2Rejected::NoSuchAccessKey)) => Err(no_such_access_key(&access_key.0)),
             Err(failure) => Err(call_failed(&failure)),
@@ -180,17 +208,17 @@ impl Authenticator {
             FormSignature::V4(signed) => {
                 let now = self.clock.now();
                 signed.check(now, &self.region)?;
-                refuse_token(signed.session_token.as_deref())?;
-                let asked = Asked { access_key: &signed.access_key, scope: &signed.scope, now, request };
+                let token = signed.session_token.as_deref();
+                let asked = Asked { access_key: &signed.access_key, scope: &signed.scope, token, now, request };
                 let (key, ()) = self.verify(asked, |key| signed.verify(key)).await?;
                 let access_key = AccessKeyId(signed.access_key.clone());
                 (Requester::signed(access_key, key.secret_version), Some(key.user))
             }
             FormSignature::V2(signed) => {
-                refuse_token(signed.session_token.as_deref())?;
                 let signature = signed.signature.ok_or_else(|| signed.mismatch())?;
                 let texts = vec![signed.policy.clone().into_bytes()];
-                let signer = self.signer_v2(&signed.access_key, texts, &signature, request).await?;
+                let token = signed.session_token.as_deref();
+                let signer = self.signer_v2(&signed.access_key, texts, &signature, token, request).await?;
                 let (by, user) = signer.ok_or_else(|| signed.mismatch())?;
                 (by, Some(user))
             }
@@ -204,11 +232,14 @@ impl Authenticator {
         asked: Asked<'_>,
         judge: impl Fn(&SigningKey) -> Result<V, S3Error>,
     ) -> Result<(KeptKey, V), S3Error> {
-        let place = (asked.access_key.to_owned(), asked.scope.date.clone());
+        let place = (asked.access_key.to_owned(), asked.scope.to_string());
         let kept = self.kept.lock().get(&place).cloned();
         if let Some(kept) = kept {
             match judge(&kept.key) {
-                Ok(verified) => return Ok((kept, verified)),
+                Ok(verified) => {
+                    check_token(kept.token.as_ref(), asked.token)?;
+                    return Ok((kept, verified));
+                }
                 Err(mismatch) if asked.now.since(kept.fetched) < REFRESH_EVERY => return Err(mismatch),
                 Err(_) => {}
             }
@@ -223,6 +254,7 @@ impl Authenticator {
         };
         self.keep(place, fresh.clone());
         let verified = judge(&fresh.key)?;
+        check_token(fresh.token.as_ref(), asked.token)?;
         Ok((fresh, verified))
     }
 
@@ -240,8 +272,8 @@ impl Authenticator {
         let Scope { date, region, service } = asked.scope.clone();
         let question = SigningKeyRequest { access_key: access_key.clone(), date, region, service };
         match self.om.signing_key(cx, question).await {
-            Ok(om_api::SigningKey { key, secret_version, user }) => {
-                Ok(Some(KeptKey { key: SigningKey::from_bytes(key), secret_version, user, fetched: asked.now }))
+            Ok(om_api::SigningKey { key, secret_version, user, token }) => {
+                Ok(Some(KeptKey { key: SigningKey::from_bytes(key), secret_version, user, token, fetched: asked.now }))
             }
             Err(CallError::Rejected(SigningKeyRejected::NoSuchAccessKey)) => {
                 self.forget(&access_key);
@@ -253,12 +285,14 @@ impl Authenticator {
     }
 }
 
-/// Only temporary credentials have a token, and none are issued: it belongs to no key of ours.
-fn refuse_token(token: Option<&str>) -> Result<(), S3Error> {
-    match token {
-        Some(_) => Err(S3ErrorCode::InvalidToken.into()),
-        None => Ok(()),
-    }
+/// A temporary credential's token comes along with every request, another credential's with none.
+fn check_token(expected: Option<&[u8; 32]>, sent: Option<&str>) -> Result<(), S3Error> {
+    let is_right = match (expected, sent) {
+        (None, None) => true,
+        (Some(expected), Some(sent)) => digest(&SHA256, sent.as_bytes()).as_ref().ct_eq(expected).into(),
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    if is_right { Ok(()) } else { Err(S3ErrorCode::InvalidToken.into()) }
 }
 
 fn no_such_access_key(access_key: &str) -> S3Error {

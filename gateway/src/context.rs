@@ -18,6 +18,7 @@ use crate::audit::AuditSink;
 use crate::authenticator::{Authentication, Authenticator};
 use crate::config::Config;
 use crate::data::{RequestBody, UploadCache, UploadMemory};
+use crate::iam::IamEndpoint;
 
 /// What all requests share.
 pub(crate) struct Shared {
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) iam: IamEndpoint,
     pub(crate) addressing: gateway_core::request::Addressing,
     pub(crate) upload_memory: UploadMemory,
     pub(crate) uploads: UploadCache,
@@ -119,6 +121,7 @@ impl OpContext {
             (Denied::AclNotSupported, _) => S3ErrorCode::AccessControlListNotSupported.into(),
             (Denied::UnknownGrantee, _) => S3Error::with_message(S3ErrorCode::InvalidArgument, "Invalid id"),
             (Denied::UnknownEmail, _) => S3ErrorCode::UnresolvableGrantByEmailAddress.into(),
+            (Denied::ExpiredToken, _) => S3ErrorCode::ExpiredToken.into(),
             (Denied::AccessDenied, _) | (_, None) => S3ErrorCode::AccessDenied.into(),
             (Denied::NoSuchAccessKey, Some(key)) => {
                 self.shared.authenticator.forget(key);

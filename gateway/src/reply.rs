@@ -25,6 +25,10 @@ impl ReplyBody {
     pub(crate) fn empty() -> Self {
         Self::Whole(Bytes::new())
     }
+
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self::Whole(bytes)
+    }
 }
 
 impl Body for ReplyBody {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use types::{Millis, Replication};
 use zeroize::Zeroizing;
 
+use crate::oidc::OidcConfig;
+
 /// The key that seals secrets at rest: the same on every member, kept apart from what it seals.
 #[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; 32]>);
@@ -39,6 +41,7 @@ pub struct Config {
     pub master_key: MasterKey,
     /// The key behind SSE-KMS where a request or a bucket names none; without it they must.
     pub default_kms_key: Option<String>,
+    pub oidc: OidcConfig,
     /// Of new buckets.
     pub replication: Replication,
     /// The most that one block takes. Large enough for an object of ordinary size to need one, small enough for a failed write
@@ -93,6 +96,7 @@ impl Config {
         Self {
             master_key,
             default_kms_key: None,
+            oidc: OidcConfig::default(),
             replication,
             block_size: 128 * MIB,
             small_write: 64 * KIB,

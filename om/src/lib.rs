@@ -13,12 +13,17 @@ mod config;
 mod convert;
 mod guards;
 mod ids;
+mod key_uses;
 mod keys;
 mod lifecycles;
 mod machine;
+mod oidc;
+mod powers;
+mod refusals;
 mod secrets;
 mod service;
 
 pub use config::{Config, ConfigError, MasterKey};
 pub use machine::{OmCore, OmMachine, open_machine};
+pub use oidc::OidcConfig;
 pub use service::{OmService, StartError};

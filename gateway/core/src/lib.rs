@@ -23,6 +23,7 @@ pub mod encoding;
 pub mod encryption;
 pub mod error;
 pub mod form;
+pub mod iam;
 pub mod lifecycle;
 pub mod listing;
 pub mod lock;

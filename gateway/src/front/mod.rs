@@ -24,6 +24,7 @@ use crate::authenticator::Authenticator;
 use crate::config::Config;
 use crate::context::Shared;
 use crate::data::{UploadCache, UploadMemory};
+use crate::iam::IamEndpoint;
 use crate::service;
 
 pub(crate) use connections::MAX_HEADERS;
@@ -68,7 +69,9 @@ impl Gateway {
         audit: Arc<dyn AuditSink>,
     ) -> Self {
         let authenticator = Arc::new(Authenticator::new(&config, Arc::clone(&om), Arc::clone(&clock)));
+        let iam = IamEndpoint::new(Arc::clone(&om), Arc::clone(&authenticator));
         let shared = Shared {
+            iam,
             blocks: BlockClient::new(datanodes, config.blocks.clone()),
             addressing: Addressing::new(&config.domains),
             upload_memory: UploadMemory::new(&config),
@@ -83,6 +86,11 @@ impl Gateway {
             config,
         };
         Self { shared: Arc::new(shared), shutdown }
+    }
+
+    /// For other listeners of this process that serve IAM, too.
+    pub fn iam(&self) -> IamEndpoint {
+        self.shared.iam.clone()
     }
 
     /// For other listeners of this process that verify the same signatures.

@@ -32,6 +32,7 @@ use crate::context::{CallIds, OpContext, Shared};
 use crate::data::RequestBody;
 use crate::facts::{self, Signing};
 use crate::front::{CountedBody, DoublyFramed};
+use crate::iam::{IamIds, MOST_BYTES, is_call as is_iam_call};
 use crate::operation::S3Request;
 use crate::ops;
 use crate::reply::{self, Reply, ReplyBody};
@@ -127,6 +128,10 @@ async fn respond(
         let result = Err(S3Error::invalid_request("The framing of the request is not valid."));
         return Outcome { result, cross_origin: HeaderMap::new(), reusable: false };
     }
+    if is_iam_call(&head.method, head.uri.path(), &head.headers) {
+        let body = RequestBody::new(body, shared.config.idle_timeout, expects_continue);
+        return respond_iam(shared, &ids, head, body, source, records).await;
+    }
     let from = CrossOrigin::of(&head.method, &head.headers).filter(|_| head.method != Method::OPTIONS);
     let call_ids = ids.clone();
     let drain = if matches!(head.method, Method::PUT | Method::POST) { DRAIN_UPLOAD } else { DRAIN };
@@ -161,6 +166,41 @@ async fn respond(
     }
     body.drain(drain, DRAIN_TIME).await;
     Outcome { result, cross_origin, reusable: body.is_reusable() }
+}
+
+/// A call of IAM's or STS's, whose clients take this endpoint for theirs.
+async fn respond_iam(
+    shared: &Arc<Shared>,
+    ids: &CallIds,
+    head: http::request::Parts,
+    mut body: RequestBody,
+    source: IpAddr,
+    records: &mut Records,
+) -> Outcome {
+    let mut read = Vec::new();
+    let refused = loop {
+        match body.next().await {
+            Ok(Some(bytes)) if read.len() + bytes.len() <= MOST_BYTES => read.extend_from_slice(&bytes),
+            Ok(Some(_)) => break Some(S3ErrorCode::EntityTooLarge.into()),
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        }
+    };
+    let result = match refused {
+        Some(error) => Err(error),
+        None => {
+            let ids = IamIds { request: ids.request(), first_call: ids.next(), second_call: ids.next() };
+            let (answer, record) = shared.iam.answer(&head, &read, ids, source).await;
+            let audit = &mut records.audit;
+            audit.operation = record.action.map(Into::into);
+            audit.user = record.user.map(|user| user.0);
+            (audit.access_key, audit.error) = (record.access_key, record.error);
+            Ok(answer.map(ReplyBody::whole))
+        }
+    };
+    records.audit.bytes_in = body.received();
+    body.drain(DRAIN, DRAIN_TIME).await;
+    Outcome { result, cross_origin: HeaderMap::new(), reusable: body.is_reusable() }
 }
 
 /// One way to tell where the body ends, in the one form that everybody reads alike. A length beside it is not left in the
@@ -201,11 +241,12 @@ async fn admit(
     let signing = if is_signed { Signing::of(&head) } else { None };
     head.adopt_headers_of_query()?;
     let operation = dispatch(&head)?;
-    records.audit.operation = Some(operation.name());
+    records.audit.operation = Some(operation.name().into());
     if let Some(entry) = &mut records.access {
         entry.set_operation(&head, operation);
     }
     let mut facts = facts::of(&head, source, &shared.config.region, signing, shared.clock.now())?;
+    facts.request = Some(ids.request());
     facts.is_logged = records.access.as_ref().is_some_and(|entry| entry.asks_for_acl());
     if let Some(entry) = &mut records.access {
         entry.set_signing(&facts);

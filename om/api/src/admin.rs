@@ -1,7 +1,9 @@
 //! What an operator sees of the OM.
 
 use minicbor::{Decode, Encode};
-use types::MemberId;
+use types::{MemberId, RequestId, Timestamp};
+
+use crate::Requester;
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct BackgroundStatus {
@@ -47,4 +49,28 @@ pub enum TransferRejected {
     #[n(0)]
     #[error("not a voting member")]
     NotAVoter,
+}
+
+/// Asked by an administrator of one request.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Explain {
+    #[n(0)]
+    pub by: Requester,
+    #[n(1)]
+    pub request: RequestId,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Explanation {
+    #[n(0)]
+    pub at: Timestamp,
+    /// As policies name them.
+    #[n(1)]
+    pub caller: String,
+    #[n(2)]
+    pub bucket: Option<String>,
+    /// What was asked for, and which statement or which lack of one decided.
+    #[n(3)]
+    pub why: String,
 }

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use minicbor::{Decode, Encode};
-use types::{AclRequest, Millis};
+use types::{AclRequest, Millis, RequestId};
 
 /// How a request was signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -61,6 +61,9 @@ pub struct RequestContext {
     /// The request goes into an access log, which tells whether it needed an ACL.
     #[n(13)]
     pub is_logged: bool,
+    /// As the client is told it.
+    #[n(15)]
+    pub request: Option<RequestId>,
 }
 
 impl RequestContext {

@@ -135,6 +135,10 @@ pub enum Denied {
     #[n(5)]
     #[error("no user has this e-mail address")]
     UnknownEmail,
+    /// The temporary credential is over.
+    #[n(6)]
+    #[error("the session is over")]
+    ExpiredToken,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -161,6 +165,10 @@ pub struct SigningKey {
     pub secret_version: u64,
     #[n(2)]
     pub user: DisplayUser,
+    /// Of a temporary credential: SHA-256 of the token that has to come along.
+    #[n(3)]
+    #[cbor(with = "minicbor::bytes")]
+    pub token: Option<[u8; 32]>,
 }
 
 impl fmt::Debug for SigningKey {
@@ -203,6 +211,10 @@ pub struct SignerV2 {
     pub secret_version: u64,
     #[n(1)]
     pub user: DisplayUser,
+    /// As [`SigningKey::token`].
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub token: Option<[u8; 32]>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]

@@ -12,13 +12,14 @@ mod context;
 mod copies;
 mod deletes;
 mod encryption;
+mod iam;
 mod identity;
 mod keys;
 mod listing;
 mod uploads;
 
 pub use acls::{AclOf, AclRejected, AclSet, GetAcl, SetAcl, ShownAcl, ShownGrant, ShownGrantee};
-pub use admin::{BackgroundStatus, OmOverview, TransferLeadership, TransferRejected};
+pub use admin::{BackgroundStatus, Explain, Explanation, OmOverview, TransferLeadership, TransferRejected};
 pub use bucket_configs::{
     BucketConduct, BucketConductRejected, BucketConfig, ConfigChange, GetBucketConduct, GetBucketConfig, GetLoggedBuckets,
     LoggedBucket, LoggedBuckets, SetBucketConfig, SetBucketConfigRejected, UnfitLogTarget,
@@ -36,6 +37,7 @@ pub use encryption::{
     ChangeKmsKey, CreateKmsKey, DataKey, EncryptionInfo, EncryptionRejected, EncryptionScheme, EncryptionWanted, KeyCheck,
     KmsKeyChange, KmsKeyId, KmsKeyInfo, KmsRejected, ListKmsKeys, OpenWith, SealWith,
 };
+pub use iam::{IamCall, IamRejected, IamService};
 pub use identity::{
     AccessKeyId, CreateSecret, Denied, DisplayUser, EnsureUser, EnsureUserRejected, IssuedSecret, KeyPair, ListUsers, Requester,
     RevokeSecret, SecretKey, SecretRejected, SignatureV2, SignatureV2Rejected, SignerV2, SigningKey, SigningKeyRejected,
@@ -128,6 +130,11 @@ rpc::service! {
         /// Whether the requester is an administrator: what every other administrative listener asks first.
         64 authorise_admin(Requester) -> (), rejects Denied, from [Gateway, Admin];
         63 ensure_user(EnsureUser) -> UserInfo, rejects EnsureUserRejected, from [Admin];
+
+        /// A call of IAM's or STS's.
+        65 iam(IamCall) -> types::IamValue, rejects IamRejected, from [Gateway, Admin];
+        /// Why a request was refused, of those that this member refused lately.
+        66 explain(Explain) -> Option<Explanation>, rejects Denied, from [Gateway, Admin];
 
         /// A key of the built-in key service. The configuration's are made at every start and need not be new.
         70 create_kms_key(CreateKmsKey) -> KmsKeyInfo, rejects KmsRejected, from [Gateway, Admin];

@@ -11,8 +11,8 @@ use types::{BlockId, BucketId, LogIndex};
 
 use crate::rows::{
     AccessKeyRow, BucketConfigRow, BucketRow, CompletedRow, KeyRow, PartRow, Piece, ReclaimRow, Sequence, SessionRow, UserId,
-    UserRow, VersionRow, access_key_of_user, be64, block_key, completed_time_key, decode_version_key, email_key, name_key,
-    user_bucket_key,
+    UserRow, VersionRow, access_key_of_user, be64, block_key, completed_time_key, decode_version_key, email_key, iam_access_key,
+    name_key, named, user_bucket_key,
 };
 use crate::sealed::stored_size;
 use crate::tables;
@@ -328,13 +328,25 @@ fn identities_and_their_indexes_agree(tables: &dyn ReadTables, found: &mut Vec<S
         if !users.contains(&row.user) {
             found.push(format!("an access key belongs to {:?}, who does not exist", row.user));
         }
-        let name = String::from_utf8_lossy(key).into_owned();
-        expected.insert(access_key_of_user(&row.user, &crate::rows::AccessKeyId(name)));
+        let name = crate::rows::AccessKeyId(String::from_utf8_lossy(key).into_owned());
+        expected.insert(match &row.holder {
+            None => (false, access_key_of_user(&row.user, &name)),
+            Some(holder) => (true, iam_access_key(&row.user, holder, &name)),
+        });
+        if let Some(holder) = &row.holder
+            && tables.get(tables::IAM_USERS, &named(&row.user, holder))?.is_none()
+        {
+            found.push(format!("an access key belongs to the user {holder}, who does not exist"));
+        }
         Ok(())
     })?;
     let mut there = BTreeSet::new();
+    each(tables, tables::IAM_ACCESS_KEYS, |key, _| {
+        there.insert((true, key.to_vec()));
+        Ok(())
+    })?;
     each(tables, tables::USER_ACCESS_KEYS, |key, _| {
-        there.insert(key.to_vec());
+        there.insert((false, key.to_vec()));
         Ok(())
     })?;
     if there != expected {

@@ -15,6 +15,7 @@ pub mod authorise;
 mod blocks;
 mod commands;
 mod condition;
+pub mod iam;
 pub mod invariants;
 pub mod kms;
 pub mod lifecycle;
@@ -40,6 +41,7 @@ pub use commands::{
     SetBucketConfigRejected, SetBucketLock, SetBucketLockRejected, SetSealCheck, SetVersioning, SetVersioningRejected,
     UnfitLogTarget, UpdateVersion, UpdateVersionRejected, UserAccount, VersionChange, VersioningStatus,
 };
+pub use commands::{ChangeIam, EndCredentials, OpenCredential, RecordKeyUses};
 pub use commands::{
     ChangeKmsKey, ChangeKmsKeyRejected, CopyEncryption, CopyScheme, CreateKmsKey, CreateKmsKeyRejected, KmsKeyChange,
 };

@@ -5,10 +5,12 @@ use tables::{ReadTables, StorageFault};
 use types::{BucketId, BucketName, ObjectKey, VersionId, VolumeName};
 
 use crate::rows::{
-    self, AccessKeyId, AccessKeyRow, BucketConfigRow, BucketRow, CompletedRow, KeyHead, KeyRow, Piece, UploadKey, UploadRow,
-    UserId, UserRow, VersionRow, bucket_key, config_key, key_key, name_key, upload_key,
+    self, AccessKeyId, AccessKeyRow, BucketConfigRow, BucketRow, CompletedRow, CredentialRow, KeyHead, KeyRow, Piece, UploadKey,
+    UploadRow, UserId, UserRow, VersionRow, bucket_key, config_key, key_key, name_key, upload_key,
 };
-use crate::tables::{ACCESS_KEYS, BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, KEYS, REVOKED_KEYS, UPLOADS, USERS};
+use crate::tables::{
+    ACCESS_KEYS, BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, KEYS, REVOKED_KEYS, SESSIONS, UPLOADS, USERS,
+};
 use crate::versions;
 
 pub fn bucket_by_name(
@@ -100,6 +102,11 @@ pub fn user(tables: &dyn ReadTables, id: &UserId) -> Result<Option<UserRow>, Sto
 /// Whether somebody ended this access key, so that it must not come back by itself.
 pub fn is_revoked(tables: &dyn ReadTables, id: &AccessKeyId) -> Result<bool, StorageFault> {
     Ok(tables.get(REVOKED_KEYS, id.0.as_bytes())?.is_some())
+}
+
+/// A temporary credential.
+pub fn credential(tables: &dyn ReadTables, id: &AccessKeyId) -> Result<Option<CredentialRow>, StorageFault> {
+    rows::get(tables, SESSIONS, id.0.as_bytes())
 }
 
 pub fn access_key(tables: &dyn ReadTables, id: &AccessKeyId) -> Result<Option<AccessKeyRow>, StorageFault> {

@@ -4,7 +4,7 @@ use tables::{ReadTables, StorageFault, Visit};
 use types::{BlockId, BucketId, ObjectId, Timestamp};
 
 use crate::rows::{self, ReclaimKey, ReclaimRow, SessionRow, be64};
-use crate::tables::{COMPLETED_BY_TIME, DELETED, ENDING_BUCKETS, OPEN_KEYS};
+use crate::tables::{COMPLETED_BY_TIME, DELETED, ENDING_BUCKETS, OPEN_KEYS, SESSIONS_BY_EXPIRY};
 
 /// Freed blocks whose grace is over.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -74,6 +74,12 @@ pub fn ending_bucket(tables: &dyn ReadTables) -> Result<Option<BucketId>, Storag
 }
 
 /// When the oldest remembered completion was.
+/// When the first of the temporary credentials ends.
+pub fn first_credential_to_end(tables: &dyn ReadTables) -> Result<Option<Timestamp>, StorageFault> {
+    let (keys, _) = rows::keys_under(tables, SESSIONS_BY_EXPIRY, b"", 1)?;
+    keys.first().map(|key| rows::be64(SESSIONS_BY_EXPIRY, key, 0).map(Timestamp)).transpose()
+}
+
 pub fn oldest_completion(tables: &dyn ReadTables) -> Result<Option<Timestamp>, StorageFault> {
     let (keys, _) = rows::keys_under(tables, COMPLETED_BY_TIME, b"", 1)?;
     keys.first().map(|key| be64(COMPLETED_BY_TIME, key, 0).map(Timestamp)).transpose()

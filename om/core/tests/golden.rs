@@ -491,8 +491,24 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
     let marker =
         DeleteMarker { sequence: Sequence(4096), version: VersionId(4096), modified: NOW, owner: user(), noncurrent: Some(NOW) };
     let part = PartRow { object: ObjectId(9), size: 10, etag: etag(), checksum: None, modified: NOW, pieces, salt: None };
-    let account = UserRow { id: user(), display_name: "Ada".into(), email: None, is_admin: false, created: NOW };
-    let access_key = AccessKeyRow { user: user(), sealed: vec![9, 8, 7], secret_version: 5, created: NOW, origin: None };
+    let account = UserRow {
+        id: user(),
+        display_name: "Ada".into(),
+        email: None,
+        is_admin: false,
+        created: NOW,
+        number: None,
+        is_governed: None,
+    };
+    let access_key = AccessKeyRow {
+        user: user(),
+        sealed: vec![9, 8, 7],
+        secret_version: 5,
+        created: NOW,
+        origin: None,
+        holder: None,
+        is_inactive: None,
+    };
     let configured = AccessKeyRow { origin: Some(PairOrigin::Configuration), ..access_key.clone() };
     let sealed = KeyRow {
         head: head.clone(),

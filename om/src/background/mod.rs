@@ -3,11 +3,13 @@
 //! A pass reads this member's own state while it leads, and proposes commands that look again when they are applied; so a pass
 //! of a leader that has just been replaced changes nothing that is not true.
 
+mod credentials;
 mod key_deletion;
 mod lifecycle;
 mod open_key_cleanup;
 mod upload_cleanup;
 
+pub(crate) use credentials::CredentialCleanup;
 pub(crate) use key_deletion::KeyDeletion;
 pub(crate) use lifecycle::Lifecycle;
 pub(crate) use open_key_cleanup::OpenKeyCleanup;

@@ -95,6 +95,7 @@ impl IntoApi for Denied {
             Self::AclNotSupported => api::Denied::AclNotSupported,
             Self::UnknownGrantee => api::Denied::UnknownGrantee,
             Self::UnknownEmail => api::Denied::UnknownEmail,
+            Self::ExpiredToken => api::Denied::ExpiredToken,
         }
     }
 }

@@ -12,7 +12,7 @@ use runtime::Entropy;
 use zeroize::Zeroizing;
 
 /// Both have a power of two of letters, so that no letter is likelier than another.
-const ACCESS_KEY_LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+pub(crate) const ACCESS_KEY_LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const SECRET_LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// 20 letters, as AWS's are: 100 random bits.
@@ -25,7 +25,7 @@ pub(crate) fn new_secret(entropy: &dyn Entropy) -> Zeroizing<String> {
     Zeroizing::new(letters(entropy, SECRET_LETTERS, 40))
 }
 
-fn letters(entropy: &dyn Entropy, alphabet: &[u8], count: usize) -> String {
+pub(crate) fn letters(entropy: &dyn Entropy, alphabet: &[u8], count: usize) -> String {
     let mut bytes = Zeroizing::new(vec![0; count]);
     entropy.fill(&mut bytes);
     bytes.iter().map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()])).collect()

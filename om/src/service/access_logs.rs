@@ -63,6 +63,9 @@ pub(super) fn only_the_owner(entry: &Entry<'_>) -> Result<(), Stop<api::SetBucke
     match &entry.identity {
         Identity::System => Ok(()),
         Identity::User(user) if user.is_admin || user.id == entry.bucket.owner => Ok(()),
-        Identity::User(_) | Identity::Anonymous | Identity::LogDelivery(_) => Err(denied(Denied::AccessDenied)),
+        Identity::Member(member) if member.account.is_admin || member.account.id == entry.bucket.owner => Ok(()),
+        Identity::User(_) | Identity::Member(_) | Identity::Anonymous | Identity::LogDelivery(_) => {
+            Err(denied(Denied::AccessDenied))
+        }
     }
 }

@@ -14,7 +14,7 @@ use tables::{ReadTables, StorageFault};
 use types::{BucketId, VolumeName};
 
 use super::OmService;
-use super::calls::{Kind, Stop, administer, denied, find_bucket, identity, scoped};
+use super::calls::{Kind, Stop, denied, find_bucket, scoped};
 use crate::convert::{IntoApi, IntoCore};
 
 /// Display names for one answer; each user is looked up once.
@@ -76,10 +76,10 @@ impl OmService {
         let (owner, acl) = self
             .log
             .read(cx.deadline, |tables| {
-                let identity = identity::<Rejected>(tables, &request.by)?;
-                administer(&identity, AdminAction::CreateBucket)?;
+                let action = AdminAction::CreateBucket(&request.bucket);
+                let identity = self.administer::<Rejected>(tables, &request.by, action, None)?;
                 if is_placed {
-                    administer(&identity, AdminAction::PlaceBucket)?;
+                    self.administer::<Rejected>(tables, &request.by, AdminAction::PlaceBucket, None)?;
                 }
                 // Trioxide itself owns nothing; it makes buckets for somebody.
                 let nobody = || denied::<Rejected>(Denied::AccessDenied);
@@ -139,7 +139,7 @@ impl OmService {
         let found = self
             .log
             .read(cx.deadline, |tables| {
-                let identity = identity::<Rejected>(tables, &request.by)?;
+                let identity = self.identity::<Rejected>(tables, &request.by)?;
                 match find_bucket(tables, &request.bucket)? {
                     Some(_) => {
                         let entry = self.enter(tables, &request.by, &request.bucket, None, Action::DeleteBucket)?;
@@ -184,8 +184,7 @@ impl OmService {
     ) -> Result<api::BucketPage, CallError<api::ListBucketsRejected>> {
         self.log
             .read(cx.deadline, |tables| {
-                let identity = identity(tables, &request.by)?;
-                administer(&identity, AdminAction::ListBuckets)?;
+                let identity = self.administer(tables, &request.by, AdminAction::ListBuckets, None)?;
                 let Some(user) = identity.user_id() else {
                     return Ok(api::BucketPage { owner: None, buckets: Vec::new(), more: false });
                 };

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use om_api as api;
-use om_core::authorise::{self, AdminAction, Denied, Identity, identify};
-use om_core::rows::BucketRow;
+use om_core::authorise::{self, AdminAction, AuthType, Denied, Facts, Identity, identify};
+use om_core::rows::{BucketRow, UserId};
 use om_core::{Command, Proposal, namespace};
 use raft_node::Group;
 use rpc::{CallContext, CallError};
 use runtime::PassError;
 use tables::{ReadTables, StorageFault};
-use types::{BucketName, RequestId, VolumeName};
+use types::{BucketName, RequestId, Timestamp, VolumeName};
 
+use super::OmService;
 use crate::convert::{IntoApi, IntoCore};
 use crate::machine::OmMachine;
 
@@ -128,6 +129,7 @@ pub(super) enum Kind {
     CreateKmsKey,
     ChangeKmsKey,
     SetAcl,
+    Iam,
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {
@@ -195,14 +197,64 @@ pub(super) fn denied<R: Refusal>(denied: Denied) -> Stop<R> {
     Stop::Rejected(R::denied(denied.into_api()))
 }
 
-/// Who asks, if their credential is still good.
-pub(super) fn identity<R: Refusal>(tables: &dyn ReadTables, by: &api::Requester) -> Result<Identity, Stop<R>> {
-    identify(tables, &by.clone().into_core())?.map_err(denied)
+impl OmService {
+    /// Who asks, if their credential is still good.
+    pub(super) fn identity<R: Refusal>(&self, tables: &dyn ReadTables, by: &api::Requester) -> Result<Identity, Stop<R>> {
+        let now = self.clock.now();
+        let identity = identify(tables, &by.clone().into_core(), now, &self.powers)?.map_err(denied)?;
+        if let api::Requester::Signed { access_key, .. } = by {
+            self.key_uses.note(access_key, now);
+        }
+        Ok(identity)
+    }
+
+    /// Who asks, if they may do what is about no bucket.
+    pub(super) fn administer<R: Refusal>(
+        &self,
+        tables: &dyn ReadTables,
+        by: &api::Requester,
+        action: AdminAction<'_>,
+        of: Option<&UserId>,
+    ) -> Result<Identity, Stop<R>> {
+        let identity = self.identity(tables, by)?;
+        authorise::administer(&identity, action, of, &facts(by, self.clock.now())).map_err(|why| {
+            self.refused(by, &identity, || format!("{action:?}: no policy allows it, or it is an administrator's"));
+            denied(why)
+        })?;
+        Ok(identity)
+    }
+
+    /// Keeps for administrators why a request about no bucket was refused.
+    pub(super) fn refused(&self, by: &api::Requester, identity: &Identity, why: impl FnOnce() -> String) {
+        let Some(request) = by.context().and_then(|context| context.request) else { return };
+        let caller = identity.caller().to_owned();
+        self.refusals.note(request, api::Explanation { at: self.clock.now(), caller, bucket: None, why: why() });
+    }
 }
 
-/// What is about no bucket.
-pub(super) fn administer<R: Refusal>(identity: &Identity, action: AdminAction) -> Result<(), Stop<R>> {
-    authorise::administer(identity, action, None).map_err(denied)
+/// What the request says of itself, as the core weighs it.
+pub(super) fn facts(by: &api::Requester, now: Timestamp) -> Facts<'_> {
+    let Some(context) = by.context() else { return Facts { now, ..Facts::default() } };
+    Facts {
+        now,
+        source: context.source,
+        is_secure: context.is_secure,
+        tls_version: context.tls_version.as_deref(),
+        region: context.region.as_deref(),
+        auth_type: context.auth_type.map(|auth_type| match auth_type {
+            api::AuthType::Header => AuthType::Header,
+            api::AuthType::Query => AuthType::Query,
+            api::AuthType::Form => AuthType::Form,
+        }),
+        signature_version: context.signature_version.as_deref(),
+        signature_age: context.signature_age,
+        headers: &context.headers,
+        query: &context.query,
+        tags: &context.tags,
+        expected_owner: None,
+        acl: context.acl.as_ref(),
+        more: Vec::new(),
+    }
 }
 
 pub(super) fn find_bucket(tables: &dyn ReadTables, name: &BucketName) -> Result<Option<BucketRow>, StorageFault> {

@@ -59,7 +59,7 @@ fn failed<R>(error: WrapError) -> CallError<R> {
 fn named<R: EncryptionRefusal>(identity: &Identity) -> Result<(), Stop<R>> {
     match identity {
         Identity::Anonymous => Err(refuse(api::EncryptionRejected::Anonymous)),
-        Identity::User(_) | Identity::System | Identity::LogDelivery(_) => Ok(()),
+        Identity::User(_) | Identity::Member(_) | Identity::System | Identity::LogDelivery(_) => Ok(()),
     }
 }
 

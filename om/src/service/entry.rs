@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use om_api as api;
-use om_core::authorise::{Action, AuthType, Denied, Facts, Guard, Identity, Scene, Target, Written};
+use om_core::authorise::{Action, Denied, Facts, Guard, Identity, Scene, Target, Written};
 use om_core::namespace::{self, Missing};
 use om_core::rows::{BucketRow, KeyRow};
 use tables::{ReadTables, StorageFault};
-use types::{BucketName, ObjectKey, Timestamp, VersionId};
+use types::{BucketName, ObjectKey, RequestId, VersionId};
 
 use super::OmService;
-use super::calls::{BucketRefusal, Refusal, Stop, denied, find_bucket, identity};
+use super::calls::{BucketRefusal, Refusal, Stop, denied, facts, find_bucket};
+use crate::refusals::Refusals;
 
 /// A bucket that a request has come to, and all that decides what it may do there.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Entry<'r> {
     pub(super) guard: Arc<Guard>,
     pub(super) facts: Facts<'r>,
     is_logged: bool,
+    request: Option<RequestId>,
+    refusals: Arc<Refusals>,
 }
 
 impl Entry<'_> {
@@ -27,9 +30,17 @@ impl Entry<'_> {
         Scene { identity: &self.identity, facts: &self.facts, bucket: &self.bucket, guard: &self.guard }
     }
 
+    /// Keeps for administrators why the request was refused.
+    fn note_refusal(&self, why: String) {
+        let Some(request) = self.request else { return };
+        let caller = self.scene().caller();
+        let bucket = Some(self.bucket.name.as_str().to_owned());
+        self.refusals.note(request, api::Explanation { at: self.facts.now, caller, bucket, why });
+    }
+
     pub(super) fn allow<R: Refusal>(&self, action: Action, target: Target<'_>) -> Result<(), Stop<R>> {
         self.scene().allow(action, target).map_err(|why| {
-            tracing::debug!(caller = self.identity.caller(), bucket = %self.bucket.name, why = self.scene().explain(action, target), "refused");
+            self.note_refusal(self.scene().explain(action, target));
             denied(why)
         })
     }
@@ -37,7 +48,7 @@ impl Entry<'_> {
     pub(super) fn allow_write<R: Refusal>(&self, key: &ObjectKey) -> Result<(), Stop<R>> {
         self.scene().allow_write(key).map_err(|why| {
             let explanation = self.scene().explain(Action::PutObject, Target::Key(key));
-            tracing::debug!(caller = self.identity.caller(), bucket = %self.bucket.name, why = explanation, "refused");
+            self.note_refusal(explanation);
             denied(why)
         })
     }
@@ -89,7 +100,10 @@ impl Entry<'_> {
                 Ok(Ok(row))
             }
             Err(missing) if self.scene().may_know_absence(action, key) => Ok(Err(missing)),
-            Err(_) => Err(denied(Denied::AccessDenied)),
+            Err(_) => {
+                self.note_refusal(format!("there is no {key}, which only those learn who may list the bucket"));
+                Err(denied(Denied::AccessDenied))
+            }
         }
     }
 }
@@ -114,15 +128,27 @@ impl OmService {
         no_such_bucket: impl FnOnce() -> R,
         expected_owner: impl FnOnce(&'r api::RequestContext) -> Option<&'r str>,
     ) -> Result<Entry<'r>, Stop<R>> {
-        let identity = identity(tables, by)?;
+        let identity = self.identity(tables, by)?;
         let Some(bucket) = find_bucket(tables, bucket)? else {
             return Err(Stop::Rejected(no_such_bucket()));
         };
         let expected_owner = by.context().and_then(expected_owner);
         let facts = Facts { expected_owner, ..facts(by, self.clock.now()) };
         let is_logged = by.context().is_some_and(|context| context.is_logged);
-        let entry = Entry { identity, guard: self.guards.of(tables, &bucket)?, bucket, facts, is_logged };
-        if entry.scene().is_expected() { Ok(entry) } else { Err(denied(Denied::AccessDenied)) }
+        let entry = Entry {
+            identity,
+            guard: self.guards.of(tables, &bucket)?,
+            bucket,
+            facts,
+            is_logged,
+            request: by.context().and_then(|context| context.request),
+            refusals: Arc::clone(&self.refusals),
+        };
+        if !entry.scene().is_expected() {
+            entry.note_refusal("the bucket belongs to another account than the request expects".to_owned());
+            return Err(denied(Denied::AccessDenied));
+        }
+        Ok(entry)
     }
 
     /// Into the bucket, or to a key in it, to do one thing that does not depend on what lies under the key.
@@ -137,31 +163,6 @@ impl OmService {
         let entry = self.open(tables, by, bucket)?;
         entry.allow(action, key.map_or(Target::Bucket, Target::Key))?;
         Ok(entry)
-    }
-}
-
-/// What the request says of itself, as the core weighs it.
-fn facts(by: &api::Requester, now: Timestamp) -> Facts<'_> {
-    let Some(context) = by.context() else { return Facts { now, ..Facts::default() } };
-    Facts {
-        now,
-        source: context.source,
-        is_secure: context.is_secure,
-        tls_version: context.tls_version.as_deref(),
-        region: context.region.as_deref(),
-        auth_type: context.auth_type.map(|auth_type| match auth_type {
-            api::AuthType::Header => AuthType::Header,
-            api::AuthType::Query => AuthType::Query,
-            api::AuthType::Form => AuthType::Form,
-        }),
-        signature_version: context.signature_version.as_deref(),
-        signature_age: context.signature_age,
-        headers: &context.headers,
-        query: &context.query,
-        tags: &context.tags,
-        expected_owner: None,
-        acl: context.acl.as_ref(),
-        more: Vec::new(),
     }
 }
 

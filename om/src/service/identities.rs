@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use om_api as api;
 use om_core::accounts;
-use om_core::authorise::{self, AdminAction, Denied, identify};
-use om_core::rows::{AccessKeyId, AccessKeyRow, PairOrigin, SealCheck, UserId, UserRow};
+use om_core::authorise::AdminAction;
+use om_core::rows::{AccessKeyId, AccessKeyRow, PairOrigin, SealCheck, TokenDigest, UserId, UserRow};
 use om_core::{EnsureUser, SealedPair, SetSealCheck, UserAccount, namespace};
 use rpc::{CallContext, CallError};
 use tables::{ReadTables, StorageFault};
@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::OmService;
 use super::buckets::Names;
-use super::calls::{Kind, Stop, administer, denied, identity, scoped};
+use super::calls::{Kind, Stop, scoped};
 use crate::convert::{IntoApi, IntoCore};
 use crate::secrets::{Scope, SealError, derive, is_signed_v2, new_access_key, new_secret};
 
@@ -53,7 +53,32 @@ impl Known {
     }
 }
 
-fn sealing_failed<R>(error: SealError) -> CallError<R> {
+/// A secret as it lies in a row, whichever kind of credential it is of.
+struct SealedSecret {
+    account: UserId,
+    bytes: Vec<u8>,
+    secret_version: u64,
+    token: Option<TokenDigest>,
+}
+
+impl SealedSecret {
+    /// Of an access key that signs. One that is inactive signs nothing.
+    fn of(tables: &dyn ReadTables, access_key: &AccessKeyId) -> Result<Option<Self>, StorageFault> {
+        if let Some(row) = namespace::access_key(tables, access_key)?.filter(AccessKeyRow::is_active) {
+            let AccessKeyRow { user: account, sealed: bytes, secret_version, .. } = row;
+            return Ok(Some(Self { account, bytes, secret_version, token: None }));
+        }
+        let row = namespace::credential(tables, access_key)?;
+        Ok(row.map(|row| Self {
+            account: row.account,
+            bytes: row.sealed,
+            secret_version: row.secret_version,
+            token: Some(row.token),
+        }))
+    }
+}
+
+pub(super) fn sealing_failed<R>(error: SealError) -> CallError<R> {
     tracing::error!(%error, "sealing or opening a secret");
     CallError::unavailable(error)
 }
@@ -66,24 +91,25 @@ impl OmService {
     ) -> Result<api::SigningKey, CallError<api::SigningKeyRejected>> {
         let access_key = request.access_key.into_core();
         let scope = Scope::parse(request.date, request.region, request.service);
-        let (Some((row, user)), Some(scope)) = (self.key_and_user(&cx, &access_key).await?, scope) else {
+        let (Some((sealed, user)), Some(scope)) = (self.key_and_user(&cx, &access_key).await?, scope) else {
             self.derive_for_nobody();
             return Err(CallError::Rejected(api::SigningKeyRejected::NoSuchAccessKey));
         };
-        let key = self.derived(&access_key, &row, &scope).map_err(sealing_failed)?;
-        Ok(api::SigningKey { key, secret_version: row.secret_version, user })
+        let key = self.derived(&access_key, &sealed, &scope).map_err(sealing_failed)?;
+        Ok(api::SigningKey { key, secret_version: sealed.secret_version, user, token: sealed.token.map(|token| token.0) })
     }
 
+    /// The secret that signs for an access key, and for whom.
     async fn key_and_user<R>(
         &self,
         cx: &CallContext,
         access_key: &AccessKeyId,
-    ) -> Result<Option<(AccessKeyRow, api::DisplayUser)>, CallError<R>> {
+    ) -> Result<Option<(SealedSecret, api::DisplayUser)>, CallError<R>> {
         self.log
             .read(cx.deadline, |tables| {
-                let Some(row) = namespace::access_key(tables, access_key)? else { return Ok(None) };
-                let user = Names::new(tables).show(&row.user)?;
-                Ok::<_, Stop<R>>(Some((row, user)))
+                let Some(sealed) = SealedSecret::of(tables, access_key)? else { return Ok(None) };
+                let user = Names::new(tables).show(&sealed.account)?;
+                Ok::<_, Stop<R>>(Some((sealed, user)))
             })
             .await
     }
@@ -96,22 +122,22 @@ impl OmService {
         type Rejected = api::SignatureV2Rejected;
         let access_key = request.access_key.into_core();
         let is_signed = |secret: &str| is_signed_v2(secret, request.texts.iter().map(|text| text.as_slice()), &request.signature);
-        let Some((row, user)) = self.key_and_user(&cx, &access_key).await? else {
+        let Some((sealed, user)) = self.key_and_user(&cx, &access_key).await? else {
             self.with_nobodys_secret(|secret| is_signed(secret));
             return Err(CallError::Rejected(Rejected::NoSuchAccessKey));
         };
-        let secret = self.seal.open(&access_key, row.secret_version, &row.sealed).map_err(sealing_failed)?;
+        let secret = self.seal.open(&access_key, sealed.secret_version, &sealed.bytes).map_err(sealing_failed)?;
         if !is_signed(&secret) {
             return Err(CallError::Rejected(Rejected::Mismatch));
         }
-        Ok(api::SignerV2 { secret_version: row.secret_version, user })
+        Ok(api::SignerV2 { secret_version: sealed.secret_version, user, token: sealed.token.map(|token| token.0) })
     }
 
-    fn derived(&self, access_key: &AccessKeyId, row: &AccessKeyRow, scope: &Scope) -> Result<[u8; 32], SealError> {
+    fn derived(&self, access_key: &AccessKeyId, row: &SealedSecret, scope: &Scope) -> Result<[u8; 32], SealError> {
         if let Some(key) = self.signing_keys.get(access_key, row.secret_version, scope) {
             return Ok(key);
         }
-        let secret = self.seal.open(access_key, row.secret_version, &row.sealed)?;
+        let secret = self.seal.open(access_key, row.secret_version, &row.bytes)?;
         let key = derive(&secret, scope);
         self.signing_keys.put(access_key, row.secret_version, scope, key);
         Ok(key)
@@ -132,13 +158,7 @@ impl OmService {
     }
 
     pub(super) async fn authorise_admin(&self, cx: CallContext, by: api::Requester) -> Result<(), CallError<api::Denied>> {
-        let refused = |denied: Denied| Stop::Rejected(denied.into_api());
-        self.log
-            .read(cx.deadline, |tables| {
-                let identity = identify(tables, &by.into_core())?.map_err(refused)?;
-                authorise::administer(&identity, AdminAction::Administer, None).map_err(refused)
-            })
-            .await
+        self.log.read(cx.deadline, |tables| self.administer(tables, &by, AdminAction::Administer, None).map(drop)).await
     }
 
     /// Whose secret a request is about, if the requester may.
@@ -147,15 +167,15 @@ impl OmService {
         cx: &CallContext,
         by: &api::Requester,
         named: Option<api::UserId>,
-        action: AdminAction,
+        action: AdminAction<'_>,
     ) -> Result<UserId, CallError<api::SecretRejected>> {
         let named = named.map(IntoCore::into_core);
         self.log
             .read(cx.deadline, |tables| {
-                let identity = identity::<api::SecretRejected>(tables, by)?;
+                let identity = self.identity::<api::SecretRejected>(tables, by)?;
                 let nobody = || Stop::Rejected(api::SecretRejected::Denied(api::Denied::AccessDenied));
                 let user = named.or_else(|| identity.user_id().cloned()).ok_or_else(nobody)?;
-                authorise::administer(&identity, action, Some(&user)).map_err(denied)?;
+                self.administer::<api::SecretRejected>(tables, by, action, Some(&user))?;
                 Ok(user)
             })
             .await
@@ -203,8 +223,7 @@ impl OmService {
     ) -> Result<Vec<api::UserInfo>, CallError<api::SecretRejected>> {
         self.log
             .read(cx.deadline, |tables| {
-                let identity = identity::<api::SecretRejected>(tables, &request.by)?;
-                administer(&identity, AdminAction::ListUsers)?;
+                self.administer::<api::SecretRejected>(tables, &request.by, AdminAction::ListUsers, None)?;
                 Ok(accounts::accounts(tables)?.into_iter().map(show).collect())
             })
             .await
@@ -239,7 +258,8 @@ impl OmService {
         let is_settled = has_pair && (pair.is_none() || known.is_only_configured);
         if let Some(account) = known.account.filter(|_| is_settled) {
             let UserRow { display_name, email: known_email, is_admin: was_admin, .. } = &account.user;
-            if *display_name == user.display_name && *known_email == email && *was_admin == is_admin {
+            let is_numbered = account.user.number.is_some();
+            if is_numbered && *display_name == user.display_name && *known_email == email && *was_admin == is_admin {
                 return Ok(show(account));
             }
         }
@@ -264,7 +284,7 @@ impl OmService {
         opened.is_ok_and(|secret| *secret == pair.secret_key.0)
     }
 
-    fn sealed(&self, access_key: AccessKeyId, secret: &str) -> Result<SealedPair, SealError> {
+    pub(super) fn sealed(&self, access_key: AccessKeyId, secret: &str) -> Result<SealedPair, SealError> {
         let secret_version = self.entropy.u64();
         let sealed = self.seal.seal(&access_key, secret_version, secret)?;
         Ok(SealedPair { access_key, sealed, secret_version })

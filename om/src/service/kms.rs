@@ -6,18 +6,12 @@ use om_core::kms;
 use om_core::rows::{KmsKeyId, KmsKeyRow, KmsKeyState};
 use om_core::{ChangeKmsKey, CreateKmsKey, KmsKeyChange};
 use rpc::{CallContext, CallError};
-use tables::ReadTables;
 
 use super::OmService;
-use super::calls::{self, Kind, Stop, identity, scoped};
+use super::calls::{Kind, Stop, scoped};
 use crate::convert::{IntoApi, IntoCore};
 
 type Rejected = api::KmsRejected;
-
-fn administer(tables: &dyn ReadTables, by: &api::Requester) -> Result<(), Stop<Rejected>> {
-    let identity = identity::<Rejected>(tables, by)?;
-    calls::administer(&identity, AdminAction::Administer)
-}
 
 fn show(row: KmsKeyRow) -> api::KmsKeyInfo {
     api::KmsKeyInfo {
@@ -41,7 +35,7 @@ impl OmService {
         let id = request.key.into_core();
         self.log
             .read(cx.deadline, |tables| {
-                administer(tables, &request.by)?;
+                self.administer::<Rejected>(tables, &request.by, AdminAction::Administer, None)?;
                 match kms::key(tables, &id)? {
                     // Spares the log an entry at every start: the configuration names its keys each time.
                     Some(_) => Err(Stop::Rejected(Rejected::Exists)),
@@ -63,7 +57,7 @@ impl OmService {
     ) -> Result<Vec<api::KmsKeyInfo>, CallError<Rejected>> {
         self.log
             .read(cx.deadline, |tables| {
-                administer(tables, &request.by)?;
+                self.administer::<Rejected>(tables, &request.by, AdminAction::Administer, None)?;
                 Ok(kms::keys(tables)?.into_iter().map(show).collect())
             })
             .await
@@ -78,7 +72,7 @@ impl OmService {
         let latest = self
             .log
             .read(cx.deadline, |tables| {
-                administer(tables, &request.by)?;
+                self.administer::<Rejected>(tables, &request.by, AdminAction::Administer, None)?;
                 let row = kms::key(tables, &id)?.ok_or(Stop::Rejected(Rejected::NoSuchKey))?;
                 Ok(row.latest())
             })

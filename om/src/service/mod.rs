@@ -12,11 +12,14 @@ mod copies;
 mod deletes;
 mod encryption;
 mod entry;
+mod explain;
+mod iam;
 mod identities;
 mod kms;
 mod lists;
 mod reads;
 mod renames;
+mod sts;
 mod uploads;
 mod versions;
 mod writes;
@@ -35,13 +38,17 @@ use scm_api::Scm;
 use tables::StorageFault;
 use types::{BlockLocation, RaftStatus};
 
-use crate::background::{KeyDeletion, Lifecycle, OpenKeyCleanup, UploadCleanup};
+use crate::background::{CredentialCleanup, KeyDeletion, Lifecycle, OpenKeyCleanup, UploadCleanup};
 use crate::blocks::{BlockPool, Locations, ScmSide, Tokens};
 use crate::guards::Guards;
 use crate::ids::ObjectIds;
+use crate::key_uses::KeyUses;
 use crate::keys::{KeyService, NamedKeys, StoreKey, WrapError};
 use crate::lifecycles::Lifecycles;
 use crate::machine::OmMachine;
+use crate::oidc::Oidc;
+use crate::powers::KeptPowers;
+use crate::refusals::Refusals;
 use crate::secrets::{SealError, SecretSeal, SigningKeys};
 use crate::{Config, ConfigError};
 pub(crate) use calls::Log;
@@ -55,6 +62,8 @@ pub enum StartError {
     WrongMasterKey,
     #[error("the key that seals secrets is unusable")]
     UnusableMasterKey,
+    #[error("identity providers: {0}")]
+    Oidc(#[from] web_client::WebError),
     #[error(transparent)]
     Storage(#[from] StorageFault),
 }
@@ -80,6 +89,10 @@ pub struct OmService {
     background: Reconcilers,
     digests: admin::Digests,
     guards: Guards,
+    powers: KeptPowers,
+    key_uses: Arc<KeyUses>,
+    refusals: Arc<Refusals>,
+    oidc: Oidc,
 }
 
 impl fmt::Debug for OmService {
@@ -108,6 +121,7 @@ impl OmService {
         let store_key = StoreKey::new(&config.master_key, Arc::clone(&entropy)).map_err(unusable)?;
         let named_keys = NamedKeys::new(Arc::clone(&machine), &config.master_key, Arc::clone(&entropy)).map_err(unusable)?;
         let named_keys = Arc::new(named_keys);
+        let oidc = Oidc::new(&config.oidc, Arc::clone(&clock))?;
         let log = Log::new(group.clone(), machine);
         let side = ScmSide { scm, clock: Arc::clone(&clock), entropy: Arc::clone(&entropy), shutdown: shutdown.clone() };
         let locations = Locations::new(&config, side.clone());
@@ -118,6 +132,8 @@ impl OmService {
         background.start(KeyDeletion::new(&config, log.clone(), side), config.reclaim_every);
         background.start(OpenKeyCleanup::new(&config, log.clone()), config.cleanup_every);
         background.start(UploadCleanup::new(&config, log.clone()), config.cleanup_every);
+        let key_uses = Arc::new(KeyUses::default());
+        background.start(CredentialCleanup::new(log.clone(), Arc::clone(&key_uses)), config.cleanup_every);
         background.start(Lifecycle::new(&config, log.clone()), Lifecycle::pause(&config));
 
         Ok(Arc::new(Self {
@@ -139,6 +155,10 @@ impl OmService {
             background,
             digests: admin::Digests::default(),
             guards: Guards::default(),
+            powers: KeptPowers::default(),
+            key_uses,
+            refusals: Arc::default(),
+            oidc,
         }))
     }
 }
@@ -198,6 +218,8 @@ methods! {
     create_secret(api::CreateSecret) -> api::IssuedSecret, rejects api::SecretRejected;
     revoke_secret(api::RevokeSecret) -> (), rejects api::SecretRejected;
     list_users(api::ListUsers) -> Vec<api::UserInfo>, rejects api::SecretRejected;
+    iam(api::IamCall) -> types::IamValue, rejects api::IamRejected;
+    explain(api::Explain) -> Option<api::Explanation>, rejects api::Denied;
     create_kms_key(api::CreateKmsKey) -> api::KmsKeyInfo, rejects api::KmsRejected;
     list_kms_keys(api::ListKmsKeys) -> Vec<api::KmsKeyInfo>, rejects api::KmsRejected;
     change_kms_key(api::ChangeKmsKey) -> api::KmsKeyInfo, rejects api::KmsRejected;

@@ -12,7 +12,7 @@ use types::sealed::stored_length;
 use types::{BlockId, BlockLocation, BucketId, ObjectKey, PipelineId, Replication, Timestamp};
 
 use super::OmService;
-use super::calls::{Kind, Stop, identity, scoped};
+use super::calls::{Kind, Stop, scoped};
 use super::encryption::Sealing;
 use super::entry::Entry;
 use crate::blocks::{HandedOut, NoBlocks};
@@ -150,7 +150,7 @@ impl OmService {
         let (caller, replication) = self
             .log
             .read(cx.deadline, |tables| {
-                let identity = identity::<Rejected>(tables, &request.by)?;
+                let identity = self.identity::<Rejected>(tables, &request.by)?;
                 // The session's own row may still be on its way through the log; its bucket is not.
                 let Some(bucket) = namespace::bucket(tables, session.bucket)?.filter(|_| !self.is_over(&session)) else {
                     return Err(Stop::Rejected(Rejected::NoSuchSession));

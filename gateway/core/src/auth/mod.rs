@@ -44,6 +44,17 @@ pub enum Accepts {
     #[default]
     V4,
     V4AndV2,
+    /// For calls of IAM and STS, which no signature for S3 is good for.
+    Iam,
+}
+
+impl Accepts {
+    fn services(self) -> &'static [&'static str] {
+        match self {
+            Self::V4 | Self::V4AndV2 => &[SERVICE],
+            Self::Iam => &["iam", "sts"],
+        }
+    }
 }
 
 impl AuthRequest {

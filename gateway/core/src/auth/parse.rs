@@ -2,9 +2,7 @@
 
 use types::Timestamp;
 
-use super::{
-    ALGORITHM, Accepts, AuthRequest, AuthSource, MAX_EXPIRES_SECONDS, PayloadMode, SERVICE, Scope, Signature, SignedRequest, v2,
-};
+use super::{ALGORITHM, Accepts, AuthRequest, AuthSource, MAX_EXPIRES_SECONDS, PayloadMode, Scope, Signature, SignedRequest, v2};
 use crate::dates::{parse_http_date, parse_iso_basic};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::RequestHead;
@@ -28,10 +26,10 @@ pub fn parse(head: &RequestHead, accepts: Accepts) -> Result<AuthRequest, S3Erro
     }
     match in_header.as_deref() {
         Some(value) => parse_header(head, value, accepts),
-        None if in_query => parse_query(head).map(|signed| AuthRequest::Signed(Box::new(signed))),
+        None if in_query => parse_query(head, accepts).map(|signed| AuthRequest::Signed(Box::new(signed))),
         None if in_query_v2 => match accepts {
             Accepts::V4AndV2 => v2::parse_query(head).map(|signed| AuthRequest::SignedV2(Box::new(signed))),
-            Accepts::V4 => Err(S3Error::invalid_request(NOT_SUPPORTED)),
+            Accepts::V4 | Accepts::Iam => Err(S3Error::invalid_request(NOT_SUPPORTED)),
         },
         None => anonymous_payload(head).map(AuthRequest::Anonymous),
     }
@@ -48,15 +46,15 @@ fn parse_header(head: &RequestHead, value: &str, accepts: Accepts) -> Result<Aut
     }
     let (scheme, components) = value.trim_start().split_once(' ').unwrap_or((value, ""));
     match (scheme, accepts) {
-        (ALGORITHM, _) => parse_components(head, components).map(|signed| AuthRequest::Signed(Box::new(signed))),
+        (ALGORITHM, _) => parse_components(head, components, accepts).map(|signed| AuthRequest::Signed(Box::new(signed))),
         ("AWS", Accepts::V4AndV2) => v2::parse_header(head, components).map(|signed| AuthRequest::SignedV2(Box::new(signed))),
-        ("AWS", Accepts::V4) => Err(S3Error::invalid_request(NOT_SUPPORTED)),
+        ("AWS", Accepts::V4 | Accepts::Iam) => Err(S3Error::invalid_request(NOT_SUPPORTED)),
         (other, _) if other.starts_with("AWS4-") => Err(S3Error::invalid_request(NOT_SUPPORTED)),
         (other, _) => Err(S3Error::invalid_argument("Unsupported Authorization Type", "Authorization", other)),
     }
 }
 
-fn parse_components(head: &RequestHead, components: &str) -> Result<SignedRequest, S3Error> {
+fn parse_components(head: &RequestHead, components: &str, accepts: Accepts) -> Result<SignedRequest, S3Error> {
     let (mut credential, mut signed_headers, mut signature) = (None, None, None);
     for component in components.split(',') {
         let (name, value) = component.trim().split_once('=').ok_or_else(|| malformed("a component has no value"))?;
@@ -73,7 +71,7 @@ fn parse_components(head: &RequestHead, components: &str) -> Result<SignedReques
     let credential = credential.ok_or_else(|| malformed("the Credential is missing"))?;
     let signed_headers = signed_headers.ok_or_else(|| malformed("the SignedHeaders are missing"))?;
     let signature = signature.ok_or_else(|| malformed("the Signature is missing"))?;
-    let (access_key, scope) = parse_credential(credential).map_err(malformed)?;
+    let (access_key, scope) = parse_credential(credential, accepts).map_err(malformed)?;
     Ok(SignedRequest {
         access_key,
         scope,
@@ -91,7 +89,7 @@ fn malformed(why: &str) -> S3Error {
 }
 
 /// `access key/date/region/service/aws4_request`. Date, region and service are judged later; the form is judged here.
-pub(crate) fn parse_credential(text: &str) -> Result<(String, Scope), &'static str> {
+pub(crate) fn parse_credential(text: &str, accepts: Accepts) -> Result<(String, Scope), &'static str> {
     // From the right: an access key may hold slashes, the scope cannot.
     let mut parts = text.rsplitn(5, '/');
     let mut next =
@@ -106,10 +104,13 @@ pub(crate) fn parse_credential(text: &str) -> Result<(String, Scope), &'static s
     if date.len() != 8 || !date.bytes().all(|b| b.is_ascii_digit()) {
         return Err("incorrect date format; this date in the credential must be in the format \"yyyyMMdd\"");
     }
-    if service != SERVICE {
-        return Err("incorrect service; this endpoint belongs to \"s3\"");
+    if !accepts.services().contains(&service) {
+        return Err(match accepts {
+            Accepts::V4 | Accepts::V4AndV2 => "incorrect service; this endpoint belongs to \"s3\"",
+            Accepts::Iam => "incorrect service; a form at the root is for \"iam\" or \"sts\"",
+        });
     }
-    Ok((access_key.to_owned(), Scope::s3(date, region)))
+    Ok((access_key.to_owned(), Scope { service: service.to_owned(), ..Scope::s3(date, region) }))
 }
 
 fn parse_signed_headers(text: &str) -> Result<Vec<String>, &'static str> {
@@ -171,13 +172,13 @@ pub(super) fn anonymous_payload(head: &RequestHead) -> Result<PayloadMode, S3Err
     }
 }
 
-fn parse_query(head: &RequestHead) -> Result<SignedRequest, S3Error> {
+fn parse_query(head: &RequestHead, accepts: Accepts) -> Result<SignedRequest, S3Error> {
     let value = |name: &str| presigned_value(head, name);
     if value("X-Amz-Algorithm")? != ALGORITHM {
         return Err(query_error("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
     }
     let in_credential = |why: &str| query_error(&format!("Error parsing the X-Amz-Credential parameter; {why}."));
-    let (access_key, scope) = parse_credential(value("X-Amz-Credential")?).map_err(in_credential)?;
+    let (access_key, scope) = parse_credential(value("X-Amz-Credential")?, accepts).map_err(in_credential)?;
     let signed_at = parse_iso_basic(value("X-Amz-Date")?)
         .ok_or_else(|| query_error("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""))?;
     let expires_seconds = parse_expires(value("X-Amz-Expires")?)?;

@@ -72,7 +72,7 @@ impl FormSignature {
             let why = format!("Error parsing the X-Amz-Credential parameter; {why}.");
             S3Error::invalid_argument(why, "x-amz-credential", credential)
         };
-        let (access_key, scope) = parse_credential(credential).map_err(in_credential)?;
+        let (access_key, scope) = parse_credential(credential, Accepts::V4).map_err(in_credential)?;
         let date = form.required("x-amz-date")?;
         let signed_at = parse_iso_basic(date).ok_or_else(|| {
             let why = "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"";

@@ -104,7 +104,7 @@ impl Facts<'_> {
         &'c self,
         identity: &'c Identity,
         caller: &'c Caller,
-        bucket: &'c BucketRow,
+        bucket: Option<&'c BucketRow>,
         object: Option<&'c KeyRow>,
         listed: Option<&'c ObjectKey>,
     ) -> Context<'c> {
@@ -118,8 +118,13 @@ impl Facts<'_> {
         context.set_some(KeyName::AuthType, self.auth_type.map(auth_type));
         context.set_some(KeyName::SignatureVersion, self.signature_version);
         context.set_some(KeyName::SignatureAge, self.signature_age.and_then(|age| i64::try_from(age.0).ok()));
-        context.set(KeyName::ResourceAccount, bucket.owner.0.as_str());
-        context.set(KeyName::S3ResourceAccount, bucket.owner.0.as_str());
+        if let Some(bucket) = bucket {
+            // A caller knows their own account by its number.
+            let account = caller.account().filter(|account| account.canonical == bucket.owner.0);
+            let owner = account.map_or(bucket.owner.0.as_str(), |account| account.id.as_str());
+            context.set(KeyName::ResourceAccount, owner);
+            context.set(KeyName::S3ResourceAccount, owner);
+        }
         set_caller(&mut context, identity, caller);
         for (name, key) in PASSED_HEADERS {
             context.set_some(*key, self.header(name));
@@ -164,19 +169,31 @@ fn set_caller<'c>(context: &mut Context<'c>, identity: &'c Identity, caller: &'c
         Caller::Root(account) => {
             context.set(KeyName::PrincipalType, "Account");
             context.set(KeyName::PrincipalAccount, account.id.as_str());
-            context.set_some(KeyName::UserId, identity.user_id().map(|id| id.0.as_str()));
+            if let Identity::User(user) = identity {
+                context.set(KeyName::UserId, user.id.0.as_str());
+            }
         }
         Caller::User { account, name } => {
             context.set(KeyName::PrincipalType, "User");
             context.set(KeyName::PrincipalAccount, account.id.as_str());
             context.set(KeyName::UserName, name.rsplit('/').next().unwrap_or(name));
-            context.set_some(KeyName::UserId, identity.user_id().map(|id| id.0.as_str()));
         }
         Caller::Session { account, .. } => {
             context.set(KeyName::PrincipalType, "AssumedRole");
             context.set(KeyName::PrincipalAccount, account.id.as_str());
         }
         Caller::Service(name) => context.set(KeyName::PrincipalServiceName, name.as_str()),
+    }
+    if let Identity::Member(member) = identity {
+        context.set(KeyName::UserId, member.unique_id());
+        context.set_tag_list(KeyName::PrincipalTag, member.tags());
+        if let Some(session) = &member.session {
+            context.set(KeyName::TokenIssueTime, session.created);
+            context.set_some(KeyName::FederatedProvider, session.provider.as_deref());
+            for (key, values) in &session.claims {
+                context.set_foreign(key, values.iter().map(String::as_str));
+            }
+        }
     }
     if let Identity::LogDelivery(sources) = identity
         && let [source] = sources.as_slice()

@@ -7,7 +7,7 @@ use types::{Acl, AclRequest, CannedAcl, ObjectKey};
 use super::acl::{gives, object_acl, says_what_is_enforced};
 use super::actions::{ByAcl, by_acl};
 use super::guard::KeptPolicy;
-use super::{Denied, Facts, Guard, Identity, LogSource};
+use super::{Denied, Facts, Guard, Identity, LogSource, Member};
 use crate::policy::{Answer, Caller, Grants, Layer, Meant, Permission, Policies, Reason, Request, Resource, Source, decide};
 use crate::rows::{BucketRow, KeyRow, UploadRow, UserId};
 
@@ -69,7 +69,9 @@ impl Scene<'_> {
             Identity::System => true,
             // Most requests are an owner's own, to a bucket without a policy: there is nothing to weigh.
             Identity::User(user) if self.guard.policy.is_none() && (user.is_admin || user.id == *self.owner_of(target)) => true,
-            Identity::User(_) | Identity::Anonymous => self.weigh(action, target, |is_allowed, _| is_allowed),
+            Identity::User(_) | Identity::Member(_) | Identity::Anonymous => {
+                self.weigh(action, target, |is_allowed, _| is_allowed)
+            }
             Identity::LogDelivery(_) => match target {
                 Target::Key(key) => {
                     action == Permission::PutObject && self.each_log(|scene, source| scene.takes_log(source, key))
@@ -115,10 +117,15 @@ impl Scene<'_> {
         match self.identity {
             Identity::System | Identity::LogDelivery(_) => false,
             Identity::User(user) if user.is_admin || user.id == *self.owner_of(target) => false,
-            Identity::User(_) | Identity::Anonymous => {
+            Identity::User(_) | Identity::Member(_) | Identity::Anonymous => {
                 self.weigh(action, target, |is_allowed, reason| is_allowed && reason == Reason::Granted)
             }
         }
+    }
+
+    /// Who asks, in words for an administrator.
+    pub fn caller(&self) -> String {
+        self.identity.principal().to_string()
     }
 
     /// What decided, in words for an administrator.
@@ -173,8 +180,9 @@ impl Scene<'_> {
     /// Asks everything that has a say, and tells what decided.
     fn weigh<T>(&self, action: Permission, target: Target<'_>, tell: impl FnOnce(bool, Reason<'_>) -> T) -> T {
         let caller = self.identity.principal();
-        let is_of_owners = caller.account().is_some_and(|account| account.id == self.bucket.owner.0) || self.identity.is_admin();
-        let policy = self.guard.policy.as_ref().filter(|kept| !(is_of_owners && frees_owner(kept, action)));
+        let is_of_owners = self.identity.user_id() == Some(&self.bucket.owner) || self.identity.is_admin();
+        let is_owner = is_of_owners && self.identity.is_root();
+        let policy = self.guard.policy.as_ref().filter(|kept| !(is_owner && frees_owner(kept, action)));
         let is_service = matches!(caller, Caller::Service(_));
         if self.guard.block.restrict_public_buckets && policy.is_some_and(|kept| kept.is_public) && !is_of_owners && !is_service {
             return tell(false, Reason::NotAllowed(Layer::Resource));
@@ -183,7 +191,7 @@ impl Scene<'_> {
             Target::ListingOf(key) => Some(key),
             _ => None,
         };
-        let context = self.facts.context(self.identity, &caller, self.bucket, target.object(), listed);
+        let context = self.facts.context(self.identity, &caller, Some(self.bucket), target.object(), listed);
         let resource = match (target.key(), target) {
             (Some(key), _) => Resource::object(&self.bucket.name, key),
             (None, Target::KeysUnder(prefix)) => Resource::objects_under(&self.bucket.name, prefix),
@@ -191,19 +199,28 @@ impl Scene<'_> {
         };
         let owner = self.owner_of(target);
         let source = policy.map(|kept| Source { name: self.bucket.name.as_str(), policy: &kept.policy });
+        let member = match self.identity {
+            Identity::Member(member) => Some(member.as_ref()),
+            Identity::User(_) | Identity::Anonymous | Identity::System | Identity::LogDelivery(_) => None,
+        };
+        let own = member.map(|member| member.powers.own()).unwrap_or_default();
+        let session = member.map(Member::session_sources).unwrap_or_default();
+        let administration = member.map(|member| member.powers.administration()).unwrap_or_default();
         let policies = Policies {
             resource: source,
             // A bucket's policy gives what is the bucket owner's to give.
             resource_only_denies: *owner != self.bucket.owner,
             grants: match self.identity {
                 Identity::User(_) => Grants::Everything,
+                Identity::Member(member) => member.grants(&own),
                 Identity::Anonymous | Identity::System | Identity::LogDelivery(_) => Grants::None,
             },
-            boundary: None,
-            session: &[],
+            boundary: member.and_then(|member| member.powers.boundary()),
+            session: &session,
+            administration: &administration,
             // An administrator is at home everywhere.
             owner: match caller.account() {
-                Some(account) if self.identity.is_admin() => &account.id,
+                Some(account) if self.identity.is_admin() => &account.canonical,
                 _ => &owner.0,
             },
             is_granted_otherwise: self.is_given_by_acl(action, target, &caller),
@@ -219,7 +236,7 @@ impl Scene<'_> {
 
     fn is_given_by_acl(&self, action: Permission, target: Target<'_>, caller: &Caller) -> bool {
         let is_initiator = match target {
-            Target::Upload(_, upload) => caller.account().is_some_and(|account| account.id == upload.initiator.0),
+            Target::Upload(_, upload) => caller.account().is_some_and(|account| account.canonical == upload.initiator.0),
             _ => false,
         };
         // What somebody has begun they may look at, and give up.

@@ -5,12 +5,13 @@ use tables::{ReadTables, StorageFault, WriteTables};
 use types::{LogIndex, Timestamp};
 
 use super::Outcome;
+use crate::iam::preferred_number;
 use crate::namespace;
 use crate::rows::{
-    self, AccessKeyId, AccessKeyRow, PairOrigin, UserId, UserRow, access_key_of_user, access_key_prefix, email_key, keys_under,
-    malformed,
+    self, AccessKeyId, AccessKeyRow, AccountNumber, PairOrigin, UserId, UserRow, access_key_of_user, access_key_prefix,
+    email_key, keys_under, malformed,
 };
-use crate::tables::{ACCESS_KEYS, EMAILS, USER_ACCESS_KEYS, USERS};
+use crate::tables::{ACCESS_KEYS, ACCOUNT_NUMBERS, EMAILS, USER_ACCESS_KEYS, USERS};
 
 /// A secret that the leader has sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -82,11 +83,16 @@ impl EnsureUser {
             rows::put(tables, EMAILS, &email_key(email), &self.user);
         }
         let user = UserRow {
-            id: self.user,
+            id: self.user.clone(),
             display_name: self.display_name,
             email: self.email,
             is_admin: self.is_admin,
-            created: before.map_or(self.now, |row| row.created),
+            created: before.as_ref().map_or(self.now, |row| row.created),
+            number: Some(match before.as_ref().and_then(|row| row.number) {
+                Some(number) => number,
+                None => number(tables, &self.user)?,
+            }),
+            is_governed: before.and_then(|row| row.is_governed),
         };
         rows::put(tables, USERS, user.id.0.as_bytes(), &user);
         if let Some(pair) = self.pair {
@@ -101,6 +107,16 @@ impl EnsureUser {
         let access_keys = access_keys(tables, &user.id)?;
         Ok(Ok(UserAccount { user, access_keys }))
     }
+}
+
+/// The account's number, which nothing else has.
+fn number(tables: &mut dyn WriteTables, account: &UserId) -> Result<AccountNumber, StorageFault> {
+    let mut number = preferred_number(account);
+    while tables.get(ACCOUNT_NUMBERS, &number.0.to_be_bytes())?.is_some() {
+        number = AccountNumber(AccountNumber::FIRST + (number.0 + 1 - AccountNumber::FIRST) % AccountNumber::COUNT);
+    }
+    rows::put(tables, ACCOUNT_NUMBERS, &number.0.to_be_bytes(), account);
+    Ok(number)
 }
 
 /// The pairs that the configuration gave this user before, but for the one that it gives now.
@@ -123,7 +139,7 @@ pub(super) fn put_pair(
     now: Timestamp,
 ) {
     let SealedPair { access_key, sealed, secret_version } = pair;
-    let row = AccessKeyRow { user: user.clone(), sealed, secret_version, created: now, origin };
+    let row = AccessKeyRow { user: user.clone(), sealed, secret_version, created: now, origin, holder: None, is_inactive: None };
     rows::put(tables, ACCESS_KEYS, access_key.0.as_bytes(), &row);
     tables.put(USER_ACCESS_KEYS, &access_key_of_user(user, &access_key), Vec::new());
 }

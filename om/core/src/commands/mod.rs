@@ -17,6 +17,7 @@ mod create_bucket;
 mod create_kms_key;
 mod create_secret;
 mod create_upload;
+mod credentials;
 mod delete_bucket;
 mod delete_key;
 mod delete_keys;
@@ -38,6 +39,7 @@ mod set_versioning;
 mod shared;
 mod update_version;
 
+pub use crate::iam::ChangeIam;
 pub use abort_upload::{AbortUpload, AbortUploadRejected};
 pub use append_key::{AppendBase, AppendKey, AppendKeyRejected};
 pub use change_kms_key::{ChangeKmsKey, ChangeKmsKeyRejected, KmsKeyChange};
@@ -51,6 +53,7 @@ pub use create_bucket::{CreateBucket, CreateBucketRejected};
 pub use create_kms_key::{CreateKmsKey, CreateKmsKeyRejected};
 pub use create_secret::{CreateSecret, CreateSecretRejected};
 pub use create_upload::{CreateUpload, CreateUploadRejected};
+pub use credentials::{EndCredentials, OpenCredential, RecordKeyUses};
 pub use delete_bucket::{DeleteBucket, DeleteBucketRejected};
 pub use delete_key::{DeleteKey, DeleteKeyRejected, DeletedKey, KeyDeletion};
 pub use delete_keys::{DeleteKeys, DeleteKeysRejected};
@@ -186,6 +189,11 @@ commands! {
     60 EnsureUser -> UserAccount, rejects EnsureUserRejected;
     61 CreateSecret -> crate::rows::AccessKeyId, rejects CreateSecretRejected;
     62 RevokeSecret -> (), rejects RevokeSecretRejected;
+
+    63 ChangeIam -> types::IamValue, rejects types::IamError;
+    64 OpenCredential -> crate::rows::AccessKeyId, rejects types::IamError;
+    65 EndCredentials -> u32, rejects Never;
+    66 RecordKeyUses -> (), rejects Never;
 
     80 CreateKmsKey -> crate::rows::KmsKeyRow, rejects CreateKmsKeyRejected;
     81 ChangeKmsKey -> crate::rows::KmsKeyRow, rejects ChangeKmsKeyRejected;

@@ -26,7 +26,9 @@ pub enum Work {
     View(View),
     Change(IamChange),
     /// A key for a user of the account, or for itself: whoever does the work rolls the secret.
-    NewKey { user: Option<String> },
+    NewKey {
+        user: Option<String>,
+    },
     Simulate(Simulation),
 }
 
@@ -230,9 +232,13 @@ impl Reader<'_, '_> {
     /// What users, groups and roles have in common: they hold policies.
     fn of_holders(&mut self, action: &str) -> Result<Option<Call>, IamError> {
         let (kind, general) = match action {
-            _ if action.contains("UserPolic") || action.contains("UserPermissionsBoundary") => ("User", action.replacen("User", "", 1)),
+            _ if action.contains("UserPolic") || action.contains("UserPermissionsBoundary") => {
+                ("User", action.replacen("User", "", 1))
+            }
             _ if action.contains("GroupPolic") => ("Group", action.replacen("Group", "", 1)),
-            _ if action.contains("RolePolic") || action.contains("RolePermissionsBoundary") => ("Role", action.replacen("Role", "", 1)),
+            _ if action.contains("RolePolic") || action.contains("RolePermissionsBoundary") => {
+                ("Role", action.replacen("Role", "", 1))
+            }
             _ => return Ok(None),
         };
         let (holder, subject) = match kind {
@@ -261,9 +267,7 @@ impl Reader<'_, '_> {
             "AttachPolicy" => change(subject, IamChange::Attach(holder, self.arn("PolicyArn")?)),
             "DetachPolicy" => change(subject, IamChange::Detach(holder, self.arn("PolicyArn")?)),
             "ListAttachedPolicies" => view(subject, View::Attached { holder, prefix: self.prefix()?, page: self.page()? }),
-            "PutPermissionsBoundary" => {
-                change(subject, IamChange::SetBoundary(holder, Some(self.arn("PermissionsBoundary")?)))
-            }
+            "PutPermissionsBoundary" => change(subject, IamChange::SetBoundary(holder, Some(self.arn("PermissionsBoundary")?))),
             "DeletePermissionsBoundary" => change(subject, IamChange::SetBoundary(holder, None)),
             _ => return Ok(None),
         }))
@@ -288,8 +292,16 @@ impl Reader<'_, '_> {
                 let only_attached = self.query.is_true("OnlyAttached");
                 view(Subject::Account, View::Policies { scope, prefix, only_attached, page })
             }
-            "GetPolicy" | "DeletePolicy" | "CreatePolicyVersion" | "GetPolicyVersion" | "ListPolicyVersions"
-            | "DeletePolicyVersion" | "SetDefaultPolicyVersion" | "ListEntitiesForPolicy" | "TagPolicy" | "UntagPolicy"
+            "GetPolicy"
+            | "DeletePolicy"
+            | "CreatePolicyVersion"
+            | "GetPolicyVersion"
+            | "ListPolicyVersions"
+            | "DeletePolicyVersion"
+            | "SetDefaultPolicyVersion"
+            | "ListEntitiesForPolicy"
+            | "TagPolicy"
+            | "UntagPolicy"
             | "ListPolicyTags" => {
                 let arn = self.arn("PolicyArn")?;
                 let subject = Subject::Arn(arn.clone());
@@ -317,7 +329,8 @@ impl Reader<'_, '_> {
         Ok(match action {
             "CreateOpenIDConnectProvider" => {
                 let url = self.query.required("Url")?;
-                let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or(url).trim_end_matches('/');
+                let host =
+                    url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or(url).trim_end_matches('/');
                 if host.is_empty() || host.len() > 255 || !host.bytes().all(|byte| byte.is_ascii_graphic()) {
                     return Err(self.invalid("Url", "the issuer's, at most 255 visible ASCII characters"));
                 }
@@ -327,8 +340,11 @@ impl Reader<'_, '_> {
                 change(subject, IamChange::CreateProvider { url: host.to_owned(), clients, thumbprints })
             }
             "ListOpenIDConnectProviders" => view(Subject::Account, View::Providers),
-            "GetOpenIDConnectProvider" | "DeleteOpenIDConnectProvider" | "AddClientIDToOpenIDConnectProvider"
-            | "RemoveClientIDFromOpenIDConnectProvider" | "UpdateOpenIDConnectProviderThumbprint" => {
+            "GetOpenIDConnectProvider"
+            | "DeleteOpenIDConnectProvider"
+            | "AddClientIDToOpenIDConnectProvider"
+            | "RemoveClientIDFromOpenIDConnectProvider"
+            | "UpdateOpenIDConnectProviderThumbprint" => {
                 let arn = self.arn("OpenIDConnectProviderArn")?;
                 let subject = Subject::Arn(arn.clone());
                 match action {

@@ -28,6 +28,7 @@ pub(crate) use names::preferred_number;
 pub use names::{Kind, arn, split_arn};
 pub use powers::{HolderRef, Powers};
 pub use query::Query;
+pub use show::date;
 pub use simulate::simulate;
 pub use view::{Page, PolicyScope, View};
 
@@ -35,6 +36,11 @@ use change::provider_url;
 use tables::{ReadTables, StorageFault};
 
 use crate::rows::UserRow;
+
+/// The text in force of a managed policy, if there is one of that ARN.
+pub fn managed_text(tables: &dyn ReadTables, account: &UserRow, arn: &str) -> Result<Option<String>, StorageFault> {
+    Ok(find::managed(tables, account, arn)?.and_then(|policy| policy.text().map(str::to_owned)))
+}
 
 impl Subject {
     /// As policies name it. What is not there is named as if it lay at the root of the paths.

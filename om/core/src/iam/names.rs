@@ -75,7 +75,7 @@ pub fn arn(account: &UserRow, kind: Kind, path: &str, name: &str) -> String {
 pub fn split_arn(arn: &str, kind: Kind) -> Option<(&str, &str, &str)> {
     let rest = arn.strip_prefix("arn:aws:iam::")?;
     let (account, resource) = rest.split_once(':')?;
-    let full = resource.strip_prefix(kind.word())?;
+    let full = resource.strip_prefix(kind.word()).filter(|full| full.starts_with('/'))?;
     let name_at = full.rfind('/')? + 1;
     let (path, name) = full.split_at(name_at);
     (!name.is_empty()).then_some((account, path, name))
@@ -84,7 +84,10 @@ pub fn split_arn(arn: &str, kind: Kind) -> Option<(&str, &str, &str)> {
 /// The first number that is tried for an account: always the same for the same name, so that ARNs can be written down before
 /// the account exists.
 pub(crate) fn preferred_number(account: &UserId) -> AccountNumber {
-    let hash = account.0.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let hash = account
+        .0
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     AccountNumber(AccountNumber::FIRST + hash % AccountNumber::COUNT)
 }
 

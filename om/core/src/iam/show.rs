@@ -4,11 +4,10 @@ use types::{IamValue, Timestamp};
 
 use super::names::{Kind, arn};
 use crate::policy::format_date;
-use crate::rows::{
-    AccessKeyId, AccessKeyRow, IamGroupRow, IamUserRow, ManagedPolicyRow, PolicyVersion, RoleRow, UserRow,
-};
+use crate::rows::{AccessKeyId, AccessKeyRow, IamGroupRow, IamUserRow, ManagedPolicyRow, PolicyVersion, RoleRow, UserRow};
 
-pub(super) fn date(time: Timestamp) -> String {
+/// `2026-01-31T12:00:00Z`.
+pub fn date(time: Timestamp) -> String {
     // To the second, as IAM has them.
     format_date(Timestamp(time.0 / 1000 * 1000))
 }

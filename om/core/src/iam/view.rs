@@ -36,25 +36,66 @@ pub enum PolicyScope {
 pub enum View {
     /// The account's own self, if no user is named.
     User(Option<String>),
-    Users { prefix: String, page: Page },
+    Users {
+        prefix: String,
+        page: Page,
+    },
     UserTags(String),
-    GroupsOf { user: String, page: Page },
-    Group { name: String, page: Page },
-    Groups { prefix: String, page: Page },
+    GroupsOf {
+        user: String,
+        page: Page,
+    },
+    Group {
+        name: String,
+        page: Page,
+    },
+    Groups {
+        prefix: String,
+        page: Page,
+    },
     Role(String),
-    Roles { prefix: String, page: Page },
+    Roles {
+        prefix: String,
+        page: Page,
+    },
     RoleTags(String),
     InstanceProfiles,
-    Inline { holder: Holder, name: String },
-    Inlines { holder: Holder, page: Page },
-    Attached { holder: Holder, prefix: String, page: Page },
+    Inline {
+        holder: Holder,
+        name: String,
+    },
+    Inlines {
+        holder: Holder,
+        page: Page,
+    },
+    Attached {
+        holder: Holder,
+        prefix: String,
+        page: Page,
+    },
     Policy(String),
-    Policies { scope: PolicyScope, prefix: String, only_attached: bool, page: Page },
+    Policies {
+        scope: PolicyScope,
+        prefix: String,
+        only_attached: bool,
+        page: Page,
+    },
     PolicyTags(String),
-    Version { arn: String, version: String },
-    Versions { arn: String, page: Page },
-    Entities { arn: String },
-    Keys { user: Option<String>, page: Page },
+    Version {
+        arn: String,
+        version: String,
+    },
+    Versions {
+        arn: String,
+        page: Page,
+    },
+    Entities {
+        arn: String,
+    },
+    Keys {
+        user: Option<String>,
+        page: Page,
+    },
     KeyLastUsed(AccessKeyId),
     Providers,
     Provider(String),
@@ -219,13 +260,7 @@ fn inline(tables: &dyn ReadTables, account: &UserRow, holder: &Holder, name: &st
     Ok(answer.with("PolicyName", name).with("PolicyDocument", show::document(&policy.text)))
 }
 
-fn attached(
-    tables: &dyn ReadTables,
-    account: &UserRow,
-    holder: &Holder,
-    prefix: &str,
-    page: &Page,
-) -> Result<IamValue, Trouble> {
+fn attached(tables: &dyn ReadTables, account: &UserRow, holder: &Holder, prefix: &str, page: &Page) -> Result<IamValue, Trouble> {
     let mut all = Vec::new();
     for arn in holding(tables, account, holder)?.attached {
         let is_there = split_arn(&arn, Kind::Policy).is_some_and(|(_, path, _)| path.starts_with(prefix));

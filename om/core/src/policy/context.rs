@@ -54,7 +54,19 @@ impl From<IpAddr> for Fact<'_> {
     }
 }
 
-impl Fact<'_> {
+impl<'a> Fact<'a> {
+    fn read(text: &'a str) -> Self {
+        if let Ok(number) = text.parse::<i64>() {
+            Self::Number(number)
+        } else if let Ok(address) = text.parse::<IpAddr>() {
+            address.into()
+        } else if let Ok(is_so) = text.parse::<bool>() {
+            Self::Bool(is_so)
+        } else {
+            text.into()
+        }
+    }
+
     pub(super) fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
@@ -73,7 +85,7 @@ pub enum Facts<'a> {
     /// Of a key that has several values by its nature.
     Many(Vec<Fact<'a>>),
     /// All tags; a key names one of them.
-    Tags(&'a [(String, String)]),
+    Tags(Vec<&'a (String, String)>),
 }
 
 /// The facts of one request. A key that is not set is absent, which conditions tell from empty.
@@ -107,7 +119,19 @@ impl<'a> Context<'a> {
         self.facts.push((name, Facts::Many(facts.into_iter().map(Into::into).collect())));
     }
 
+    /// As somebody wrote them who asks what would be: what kinds they are follows from how they read.
+    pub fn set_texts(&mut self, name: KeyName, texts: &'a [String]) {
+        match texts {
+            [text] => self.set(name, Fact::read(text)),
+            texts => self.set_many(name, texts.iter().map(|text| Fact::read(text))),
+        }
+    }
+
     pub fn set_tags(&mut self, name: KeyName, tags: &'a [(String, String)]) {
+        self.set_tag_list(name, tags.iter().collect());
+    }
+
+    pub fn set_tag_list(&mut self, name: KeyName, tags: Vec<&'a (String, String)>) {
         self.facts.push((name, Facts::Tags(tags)));
     }
 

@@ -17,6 +17,8 @@ pub enum Layer {
     Identity,
     Boundary,
     Session,
+    /// What an administrator of the cluster set on an account.
+    Administration,
 }
 
 impl fmt::Display for Layer {
@@ -26,6 +28,7 @@ impl fmt::Display for Layer {
             Self::Identity => "identity policy",
             Self::Boundary => "permissions boundary",
             Self::Session => "session policy",
+            Self::Administration => "policy set on the account",
         })
     }
 }
@@ -58,7 +61,10 @@ pub struct Policies<'p> {
     pub boundary: Option<Source<'p>>,
     /// Several narrow each other. Empty: none were passed along with the session.
     pub session: &'p [Source<'p>],
-    /// Of whom the resource is, by account.
+    /// What the cluster's administrators set on the caller's account: it forbids everybody there, and gives its root what is
+    /// not the account's.
+    pub administration: &'p [Source<'p>],
+    /// Of whom the resource is, by the account's canonical id.
     pub owner: &'p str,
     /// The resource lets the caller in by other means than its policy: an ACL.
     pub is_granted_otherwise: bool,
@@ -172,7 +178,8 @@ pub fn decide<'p>(request: &Request<'_>, policies: &Policies<'p>) -> Decision<'p
     };
     let boundary = say(Layer::Boundary, policies.boundary.as_slice(), request);
     let session = say_all(Layer::Session, policies.session, request);
-    let denial = [resource, identity, boundary, session].into_iter().find_map(|said| match said {
+    let administration = say(Layer::Administration, policies.administration, request);
+    let denial = [administration, resource, identity, boundary, session].into_iter().find_map(|said| match said {
         Said::Denied(place) => Some(place),
         Said::Allowed(..) | Said::Silent => None,
     });
@@ -195,9 +202,14 @@ pub fn decide<'p>(request: &Request<'_>, policies: &Policies<'p>) -> Decision<'p
     };
     let own = own.and_then(|reason| narrow.map_or(Ok(reason), Err));
 
-    let is_own_account = request.caller.account().is_some_and(|account| account.id == policies.owner);
+    let is_own_account = request.caller.account().is_some_and(|account| account.canonical == policies.owner);
+    let by_administration = match administration {
+        Said::Allowed(place, _) if matches!(request.caller, Caller::Root(_)) => Some((Reason::Allowed(place), Meant::AsItself)),
+        Said::Allowed(..) | Said::Denied(_) | Said::Silent => None,
+    };
     let by_resource = match resource {
         Said::Allowed(place, meant) => Some((Reason::Allowed(place), meant)),
+        _ if by_administration.is_some() => by_administration,
         _ if policies.is_granted_otherwise => Some((Reason::Granted, Meant::AsAccount)),
         Said::Denied(_) | Said::Silent => None,
     };

@@ -184,6 +184,13 @@ impl Policy {
         Self { id: None, statements: vec![everything] }
     }
 
+    /// The same, of somebody's own policies.
+    pub fn shut_for_holder() -> Self {
+        let mut shut = Self::shut();
+        shut.statements.iter_mut().for_each(|statement| statement.principals = None);
+        shut
+    }
+
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }

@@ -183,10 +183,13 @@ impl Principal {
             (Self::Everybody, _) => Some(Meant::AsAnybody),
             (Self::Service(named), Caller::Service(service)) => as_itself(named == service),
             (Self::Federated(named), Caller::Federated(provider)) => as_itself(named == provider),
-            (Self::Account(id), _) => of_account(caller.account().is_some_and(|account| account.id == *id)),
+            // Where an account has no number, or a policy was written before it had one, its own id is meant.
+            (Self::Account(id), _) => {
+                of_account(caller.account().is_some_and(|account| account.id == *id || account.canonical == *id))
+            }
             (Self::Canonical(id), _) => of_account(caller.account().is_some_and(|account| account.canonical == *id)),
             // Some stores know users without an account, and name them so: the account is the user.
-            (Self::User { account, name }, Caller::Root(root)) => as_itself(account.is_empty() && root.id == *name),
+            (Self::User { account, name }, Caller::Root(root)) => as_itself(account.is_empty() && root.canonical == *name),
             (Self::User { account, name }, Caller::User { account: of, name: is }) => as_itself(of.id == *account && is == name),
             (Self::Role { account, name }, Caller::Session { account: of, role, .. }) => {
                 (of.id == *account && role == name).then_some(Meant::AsRole)

@@ -178,7 +178,7 @@ impl ManagedPolicyRow {
 pub struct AccountRow {
     /// The last entry that changed what somebody of the account may do: what was derived before it is stale.
     #[n(0)]
-    pub changed: LogIndex,
+    pub changed: Option<LogIndex>,
     /// What an administrator of the cluster set on the account itself.
     #[n(1)]
     pub holding: Holding,

@@ -47,6 +47,9 @@ pub struct UserRow {
     /// As ARNs name the account. `None` in rows of releases that gave none.
     #[n(5)]
     pub number: Option<AccountNumber>,
+    /// An administrator of the cluster has set policies on the account. `None` is no.
+    #[n(6)]
+    pub is_governed: Option<bool>,
 }
 
 impl UserRow {

@@ -74,7 +74,7 @@ impl Answers for AdminListener {
             request_id: request_id.clone(),
             remote: remote.to_string(),
             method: request.method().as_str().to_owned(),
-            operation: operation(request.method(), &path),
+            operation: operation(request.method(), &path).map(Into::into),
             user_agent: agent.map(str::to_owned),
             ..AuditRecord::default()
         };

@@ -5,14 +5,15 @@ use std::net::IpAddr;
 use bucket_config::access::ObjectOwnership;
 use bucket_config::{BucketAcl, BucketDocument, BucketPolicy, OwnershipControls, PublicAccessBlock};
 use types::{
-    Acl, AclGroup, AclPermission, AclRequest, BucketId, CannedAcl, Grant, GrantRequest, Grantee, GranteeName, ObjectKey,
-    Timestamp,
+    Acl, AclGroup, AclPermission, AclRequest, BucketId, BucketName, CannedAcl, Grant, GrantRequest, Grantee, GranteeName,
+    ObjectKey, Timestamp,
 };
 
 use super::*;
 use crate::namespace;
 use crate::policy::Permission;
 use crate::rows::{self, AccessKeyRow, BucketRow, KeyRow, UploadRow};
+use crate::rows::{UserId, UserRow};
 use crate::tables::{ACCESS_KEYS, UPLOADS};
 use crate::testing::{Namespace, key};
 use crate::{ConfigChange, SetBucketConfig, UpdateVersion, VersionChange};
@@ -25,7 +26,15 @@ struct Photos {
 }
 
 fn user(id: &str) -> UserRow {
-    UserRow { id: UserId(id.into()), display_name: id.into(), email: None, is_admin: id == "root", created: Timestamp(1) }
+    UserRow {
+        id: UserId(id.into()),
+        display_name: id.into(),
+        email: None,
+        is_admin: id == "root",
+        created: Timestamp(1),
+        number: None,
+        is_governed: None,
+    }
 }
 
 fn who(id: &str) -> Identity {
@@ -564,25 +573,36 @@ fn what_decided_can_be_told() {
 #[test]
 fn users_reach_their_own_secrets_and_no_list_of_users() {
     let ada = who("ada");
+    let name = BucketName::parse("photos").expect("legal");
     let (own, other) = (UserId("ada".into()), UserId("bob".into()));
-    assert_eq!(administer(&ada, AdminAction::RevokeSecret, Some(&own)), Ok(()));
-    assert_eq!(administer(&ada, AdminAction::RevokeSecret, Some(&other)), Err(Denied::AccessDenied));
+    assert_eq!(administer(&ada, AdminAction::RevokeSecret, Some(&own), &Facts::default()), Ok(()));
+    assert_eq!(administer(&ada, AdminAction::RevokeSecret, Some(&other), &Facts::default()), Err(Denied::AccessDenied));
     for action in [AdminAction::ListUsers, AdminAction::PlaceBucket, AdminAction::Administer] {
-        assert_eq!(administer(&ada, action, None), Err(Denied::AccessDenied));
-        assert_eq!(administer(&who("root"), action, None), Ok(()));
+        assert_eq!(administer(&ada, action, None, &Facts::default()), Err(Denied::AccessDenied));
+        assert_eq!(administer(&who("root"), action, None, &Facts::default()), Ok(()));
     }
-    assert_eq!(administer(&Identity::Anonymous, AdminAction::ListBuckets, None), Ok(()));
-    assert_eq!(administer(&Identity::Anonymous, AdminAction::CreateBucket, None), Err(Denied::AccessDenied));
+    assert_eq!(administer(&Identity::Anonymous, AdminAction::ListBuckets, None, &Facts::default()), Ok(()));
+    assert_eq!(
+        administer(&Identity::Anonymous, AdminAction::CreateBucket(&name), None, &Facts::default()),
+        Err(Denied::AccessDenied)
+    );
 }
 
 #[test]
 fn a_credential_is_good_only_under_the_secret_that_verified_it() {
     let mut om = Namespace::with_users(["ada"]);
-    let row =
-        AccessKeyRow { user: UserId("ada".into()), sealed: vec![1], secret_version: 7, created: Timestamp(1), origin: None };
+    let row = AccessKeyRow {
+        user: UserId("ada".into()),
+        sealed: vec![1],
+        secret_version: 7,
+        created: Timestamp(1),
+        origin: None,
+        holder: None,
+        is_inactive: None,
+    };
     rows::put(&mut om.tables, ACCESS_KEYS, b"AK", &row);
     let signed = |key: &str, secret_version| Requester::Signed { access_key: AccessKeyId(key.into()), secret_version };
-    let identify = |requester| identify(&om.tables, &requester).expect("memory");
+    let identify = |requester| identify(&om.tables, &requester, Timestamp(1), &Unkept).expect("memory");
     assert!(matches!(identify(signed("AK", 7)), Ok(Identity::User(user)) if user.id.0 == "ada"));
     assert_eq!(identify(signed("AK", 6)), Err(Denied::StaleCredential));
     assert_eq!(identify(signed("AX", 7)), Err(Denied::NoSuchAccessKey));

@@ -7,9 +7,7 @@ use crate::commands::{SealedPair, access_keys};
 use crate::iam::find::{Trouble, existing, missing};
 use crate::iam::show;
 use crate::namespace;
-use crate::rows::{
-    self, AccessKeyId, AccessKeyRow, IamUserRow, RevokedKeyRow, access_key_of_user, iam_access_key,
-};
+use crate::rows::{self, AccessKeyId, AccessKeyRow, IamUserRow, RevokedKeyRow, access_key_of_user, iam_access_key};
 use crate::tables::{ACCESS_KEYS, IAM_ACCESS_KEYS, KEY_USES, REVOKED_KEYS, USER_ACCESS_KEYS};
 
 const MOST_KEYS: usize = 2;
@@ -31,8 +29,7 @@ impl Ground<'_> {
     fn key(&self, user: Option<&str>, key: &AccessKeyId) -> Result<AccessKeyRow, Trouble> {
         self.holder(user)?;
         let row = namespace::access_key(self.tables(), key)?;
-        let is_theirs =
-            |row: &AccessKeyRow| row.user == self.account.id && row.holder == user.map(str::to_ascii_lowercase);
+        let is_theirs = |row: &AccessKeyRow| row.user == self.account.id && row.holder == user.map(str::to_ascii_lowercase);
         row.filter(is_theirs).ok_or_else(|| missing("Access Key", &key.0))
     }
 
@@ -64,12 +61,7 @@ impl Ground<'_> {
         Ok(IamValue::field("AccessKey", show::access_key(name.as_deref(), &access_key, &row)))
     }
 
-    pub(super) fn set_key_status(
-        &mut self,
-        user: Option<&str>,
-        key: &AccessKeyId,
-        is_active: bool,
-    ) -> Result<IamValue, Trouble> {
+    pub(super) fn set_key_status(&mut self, user: Option<&str>, key: &AccessKeyId, is_active: bool) -> Result<IamValue, Trouble> {
         let row = self.key(user, key)?;
         let row = AccessKeyRow { is_inactive: (!is_active).then_some(true), ..row };
         rows::put(self.tables, ACCESS_KEYS, key.0.as_bytes(), &row);

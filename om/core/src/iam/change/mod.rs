@@ -18,7 +18,7 @@ use crate::namespace;
 use crate::rows::{
     self, AccessKeyId, Holding, IamGroupRow, IamId, IamUserRow, InlinePolicy, RoleRow, Tags, UserId, UserRow, named,
 };
-use crate::tables::{GROUPS, IAM_ACCOUNTS, IAM_USERS, ROLES};
+use crate::tables::{GROUPS, IAM_ACCOUNTS, IAM_USERS, ROLES, USERS};
 
 /// Who holds policies.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -260,7 +260,7 @@ impl ChangeIam {
         match ground.change(change) {
             Ok(answer) => {
                 let mut settings = account_row(tables, &account)?;
-                settings.changed = log;
+                settings.changed = Some(log);
                 rows::put(tables, IAM_ACCOUNTS, account.0.as_bytes(), &settings);
                 Ok(Ok(answer))
             }
@@ -362,6 +362,9 @@ impl Ground<'_> {
                 let mut row = account_row(self.tables(), &account)?;
                 change(self, &mut row.holding)?;
                 rows::put(self.tables, IAM_ACCOUNTS, account.0.as_bytes(), &row);
+                // So that a request of an account that nobody governs looks at nothing of this.
+                self.account.is_governed = (row.holding != Holding::default()).then_some(true);
+                rows::put(self.tables, USERS, account.0.as_bytes(), &self.account);
             }
         }
         Ok(IamValue::empty())

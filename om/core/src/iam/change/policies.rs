@@ -152,7 +152,9 @@ impl Ground<'_> {
             return Err(conflict("Cannot delete a policy attached to entities."));
         }
         if row.versions.len() > 1 {
-            return Err(conflict("This policy has more than one version. Before you delete a policy, you must delete the policy's versions."));
+            return Err(conflict(
+                "This policy has more than one version. Before you delete a policy, you must delete the policy's versions.",
+            ));
         }
         self.tables.delete(POLICIES, &named(&self.account.id, &row.name));
         Ok(IamValue::empty())

@@ -18,7 +18,9 @@ impl Ground<'_> {
         thumbprints: Vec<String>,
     ) -> Result<IamValue, Trouble> {
         if find::provider(self.tables(), &self.account.id, &url)?.is_some() {
-            return Err(IamError::new(IamErrorCode::EntityAlreadyExists, format!("Provider with url {url} already exists.")).into());
+            return Err(
+                IamError::new(IamErrorCode::EntityAlreadyExists, format!("Provider with url {url} already exists.")).into()
+            );
         }
         let arn = arn(&self.account, Kind::OidcProvider, "/", &url);
         self.put_provider(&OidcProviderRow { url, clients, thumbprints, created: self.now });

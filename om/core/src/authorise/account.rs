@@ -1,0 +1,186 @@
+//! What is about no bucket: an account and its identities, roles to be taken, and the administration of the cluster.
+
+use types::BucketName;
+
+use super::identity::{Identity, Member};
+use super::{Denied, Facts};
+use crate::policy::{
+    Action, Caller, Decision, Grants, KeyName, Permission, Policies, Policy, PolicyKind, Reason, Request, Resource, Source,
+    decide,
+};
+use crate::rows::{RoleRow, UserId, UserRow};
+
+/// What is about no bucket, or about buckets as such.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdminAction<'a> {
+    /// Of the requester's own.
+    ListBuckets,
+    CreateBucket(&'a BucketName),
+    CreateSecret,
+    RevokeSecret,
+    ListUsers,
+    /// Whatever an administrative listener offers besides.
+    Administer,
+    /// To put a bucket into a volume other than S3's, or to give it to somebody.
+    PlaceBucket,
+}
+
+impl<'a> AdminAction<'a> {
+    /// As policies name it, and what it is about.
+    fn named(self) -> (Action<'static>, Resource<'a>) {
+        match self {
+            Self::ListBuckets => (Permission::ListAllMyBuckets.into(), Resource::store()),
+            Self::CreateBucket(name) => (Permission::CreateBucket.into(), Resource::bucket(name)),
+            Self::CreateSecret => (Action::Other("trioxide:CreateSecret"), Resource::store()),
+            Self::RevokeSecret => (Action::Other("trioxide:RevokeSecret"), Resource::store()),
+            Self::ListUsers => (Action::Other("trioxide:ListUsers"), Resource::store()),
+            Self::Administer => (Action::Other("trioxide:Administer"), Resource::store()),
+            Self::PlaceBucket => (Action::Other("trioxide:PlaceBucket"), Resource::store()),
+        }
+    }
+}
+
+/// `of` is the user whom it is about, if it is about one.
+pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&UserId>, facts: &Facts<'_>) -> Result<(), Denied> {
+    let account = match identity {
+        Identity::System => return Ok(()),
+        // Anybody may ask which buckets are theirs; a nobody has none.
+        Identity::Anonymous if action == AdminAction::ListBuckets => return Ok(()),
+        Identity::Anonymous | Identity::LogDelivery(_) => return Err(Denied::AccessDenied),
+        Identity::User(user) => user,
+        Identity::Member(member) => {
+            let (name, resource) = action.named();
+            allow(weigh(identity, member, name, &resource, facts))?;
+            &member.account
+        }
+    };
+    let is_allowed = account.is_admin
+        || match action {
+            AdminAction::ListBuckets | AdminAction::CreateBucket(_) => true,
+            AdminAction::CreateSecret | AdminAction::RevokeSecret => identity.is_root() && of == Some(&account.id),
+            AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket => false,
+        };
+    if is_allowed { Ok(()) } else { Err(Denied::AccessDenied) }
+}
+
+/// An action of IAM's in the requester's own account: its root may, and whom its policies let.
+pub fn may_iam(identity: &Identity, action: &str, arn: &str, facts: &Facts<'_>) -> Result<(), Denied> {
+    match identity {
+        Identity::System | Identity::User(_) => Ok(()),
+        Identity::Member(member) => {
+            let resource = Resource::arn(arn).unwrap_or_else(Resource::store);
+            allow(weigh(identity, member, Action::Other(action), &resource, facts))
+        }
+        Identity::Anonymous | Identity::LogDelivery(_) => Err(Denied::AccessDenied),
+    }
+}
+
+fn allow(is_allowed: bool) -> Result<(), Denied> {
+    if is_allowed { Ok(()) } else { Err(Denied::AccessDenied) }
+}
+
+/// In the member's own account, where no resource has a say.
+fn weigh(identity: &Identity, member: &Member, action: Action<'_>, resource: &Resource<'_>, facts: &Facts<'_>) -> bool {
+    let context = facts.context(identity, &member.caller, None, None, None);
+    let request = Request { caller: &member.caller, action, resource, context: &context };
+    let own = member.powers.own();
+    let (session, administration) = (member.session_sources(), member.powers.administration());
+    decide(
+        &request,
+        &Policies {
+            resource: None,
+            resource_only_denies: false,
+            grants: member.grants(&own),
+            boundary: member.powers.boundary(),
+            session: &session,
+            administration: &administration,
+            owner: &member.account.id.0,
+            is_granted_otherwise: false,
+        },
+    )
+    .is_allowed
+}
+
+/// How a role is asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Sts<'a> {
+    Assume(&'a Identity),
+    /// Somebody whom a provider vouches for, by its ARN, with what it says of them by condition key.
+    WebIdentity {
+        provider: &'a str,
+        claims: &'a [(String, Vec<String>)],
+    },
+}
+
+/// Whether the role's trust policy, and within their own account the requester's policies, let them take it. `more` are
+/// condition keys of the call itself.
+pub fn may_assume(
+    role: &RoleRow,
+    account: &UserRow,
+    arn: &str,
+    how: Sts<'_>,
+    tags: &[(String, String)],
+    more: &[(String, Vec<String>)],
+    facts: &Facts<'_>,
+) -> Result<(), Denied> {
+    let nobody = Identity::Anonymous;
+    let (identity, caller, action) = match how {
+        Sts::Assume(identity) => (identity, identity.principal(), "sts:AssumeRole"),
+        Sts::WebIdentity { provider, .. } => (&nobody, Caller::Federated(provider.to_owned()), "sts:AssumeRoleWithWebIdentity"),
+    };
+    let Some(resource) = Resource::arn(arn) else { return Err(Denied::AccessDenied) };
+    let Ok(trust) = Policy::parse(&role.trust, PolicyKind::Trust) else { return Err(Denied::AccessDenied) };
+    let mut context = facts.context(identity, &caller, None, None, None);
+    if let Sts::WebIdentity { provider, claims } = how {
+        context.set(KeyName::FederatedProvider, provider);
+        for (key, values) in claims {
+            context.set_foreign(key, values.iter().map(String::as_str));
+        }
+    }
+    for (key, values) in more {
+        context.set_foreign(key, values.iter().map(String::as_str));
+    }
+    if !tags.is_empty() {
+        context.set_tags(KeyName::RequestTag, tags);
+        context.set_many(KeyName::TagKeys, tags.iter().map(|(key, _)| key.as_str()));
+    }
+    if !role.tags.is_empty() {
+        context.set_tags(KeyName::ResourceTag, &role.tags);
+    }
+    let member = match identity {
+        Identity::Member(member) => Some(member.as_ref()),
+        Identity::User(_) | Identity::Anonymous | Identity::System | Identity::LogDelivery(_) => None,
+    };
+    let own = member.map(|member| member.powers.own()).unwrap_or_default();
+    let session = member.map(Member::session_sources).unwrap_or_default();
+    let administration = member.map(|member| member.powers.administration()).unwrap_or_default();
+    let ask = |action| {
+        let request = Request { caller: &caller, action: Action::Other(action), resource: &resource, context: &context };
+        let policies = Policies {
+            resource: Some(Source { name: &role.name, policy: &trust }),
+            resource_only_denies: false,
+            grants: match identity {
+                // A root has everything in its own account; but a role is taken by those whom its trust policy names.
+                Identity::User(_) => Grants::None,
+                Identity::Member(member) if member.is_root() => Grants::None,
+                Identity::Member(_) => Grants::Policies(&own),
+                Identity::Anonymous | Identity::System | Identity::LogDelivery(_) => Grants::None,
+            },
+            boundary: member.and_then(|member| member.powers.boundary()),
+            session: &session,
+            administration: &administration,
+            owner: &account.id.0,
+            is_granted_otherwise: false,
+        };
+        let Decision { is_allowed, reason } = decide(&request, &policies);
+        // Its own policies alone let nobody into a role that does not trust them.
+        let by_trust = |reason| matches!(reason, Reason::Allowed(_)) && trusts(&trust, &request);
+        is_allowed && by_trust(reason)
+    };
+    // To bring tags along is a right of its own.
+    allow(ask(action) && (tags.is_empty() || ask("sts:TagSession")))
+}
+
+fn trusts(trust: &Policy, request: &Request<'_>) -> bool {
+    matches!(trust.ask(request), crate::policy::Answer::Allowed { .. })
+}

@@ -1,0 +1,313 @@
+//! Who asks: the identity that a credential belongs to at the moment of asking.
+
+use std::sync::Arc;
+
+use bucket_config::LoggingConfiguration;
+use tables::{ReadTables, StorageFault};
+use types::{BucketId, BucketName, Timestamp};
+
+use super::acl::LOG_DELIVERY;
+use super::{Denied, Requester};
+use crate::iam::{HolderRef, Powers};
+use crate::namespace;
+use crate::policy::{Account, Caller, Grants, Policy, PolicyKind, Source};
+use crate::rows::{AccessKeyId, AccessKeyRow, BucketRow, CredentialHolder, CredentialRow, IamId, Tags, UserId, UserRow};
+
+/// Where parsed policies are kept between requests.
+pub trait KnownPowers {
+    fn of(&self, tables: &dyn ReadTables, account: &UserRow, holder: HolderRef<'_>) -> Result<Arc<Powers>, StorageFault>;
+}
+
+/// Keeps nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Unkept;
+
+impl KnownPowers for Unkept {
+    fn of(&self, tables: &dyn ReadTables, account: &UserRow, holder: HolderRef<'_>) -> Result<Arc<Powers>, StorageFault> {
+        Powers::load(tables, account, holder).map(Arc::new)
+    }
+}
+
+/// A requester whose credential is good at the moment of asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    Anonymous,
+    /// An account itself: its root. Nothing stands above it.
+    User(UserRow),
+    /// Whoever needs policies to be judged: a user or a role of an account, a session, an account that an administrator governs.
+    Member(Box<Member>),
+    /// Trioxide itself.
+    System,
+    /// Trioxide where it delivers access logs: it may what the target lets S3's own service do for each of them, and in one place.
+    LogDelivery(Vec<LogSource>),
+}
+
+/// Somebody of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub account: UserRow,
+    pub(crate) caller: Caller,
+    pub(crate) powers: Arc<Powers>,
+    /// As policies know them: `AIDA…`, or `AROA…:session`.
+    pub(crate) unique_id: String,
+    pub(crate) session: Option<Session>,
+}
+
+/// What a temporary credential adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    pub(crate) policies: Vec<Policy>,
+    pub(crate) tags: Tags,
+    pub(crate) claims: Vec<(String, Vec<String>)>,
+    pub(crate) provider: Option<String>,
+    pub(crate) created: Timestamp,
+}
+
+impl Member {
+    /// The name of the account's user, if it is one: what IAM takes for the caller's own.
+    pub fn user_name(&self) -> Option<&str> {
+        match &self.caller {
+            Caller::User { name, .. } => Some(name.rsplit('/').next().unwrap_or(name)),
+            Caller::Root(_) | Caller::Anonymous | Caller::Session { .. } | Caller::Service(_) | Caller::Federated(_) => None,
+        }
+    }
+
+    pub fn is_root(&self) -> bool {
+        matches!(self.caller, Caller::Root(_))
+    }
+
+    pub fn arn(&self) -> String {
+        self.caller.arn().unwrap_or_default()
+    }
+
+    pub fn unique_id(&self) -> &str {
+        &self.unique_id
+    }
+
+    pub fn is_temporary(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Tags that come along into a session of a role that this one takes.
+    pub fn tags(&self) -> Vec<&(String, String)> {
+        let of_session = self.session.iter().flat_map(|session| &session.tags);
+        let own = self.powers.tags.iter();
+        let mut tags: Vec<&(String, String)> = of_session.collect();
+        for tag in own {
+            if !tags.iter().any(|(key, _)| *key == tag.0) {
+                tags.push(tag);
+            }
+        }
+        tags
+    }
+
+    pub(crate) fn grants<'s>(&self, own: &'s [Source<'s>]) -> Grants<'s> {
+        if self.is_root() { Grants::Everything } else { Grants::Policies(own) }
+    }
+
+    pub(crate) fn session_sources(&self) -> Vec<Source<'_>> {
+        let policies = self.session.iter().flat_map(|session| &session.policies);
+        policies.map(|policy| Source { name: "of the session", policy }).collect()
+    }
+}
+
+/// A bucket with an access log, and where that goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSource {
+    pub(super) owner: UserId,
+    pub(super) arn: String,
+    pub(super) target: BucketName,
+    pub(super) prefix: String,
+}
+
+impl LogSource {
+    pub fn new(bucket: &BucketRow, logging: &LoggingConfiguration) -> Self {
+        Self {
+            owner: bucket.owner.clone(),
+            arn: format!("arn:aws:s3:::{}", bucket.name),
+            target: logging.target.clone(),
+            prefix: logging.prefix.clone(),
+        }
+    }
+}
+
+fn account_of(user: &UserRow) -> Account {
+    Account { id: user.account_id(), canonical: user.id.0.clone() }
+}
+
+impl Identity {
+    /// The account that asks: whatever it makes is the account's.
+    pub fn user_id(&self) -> Option<&UserId> {
+        self.account().map(|account| &account.id)
+    }
+
+    pub fn account(&self) -> Option<&UserRow> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::Member(member) => Some(&member.account),
+            Self::Anonymous | Self::System | Self::LogDelivery(_) => None,
+        }
+    }
+
+    /// As policies name them.
+    pub(crate) fn principal(&self) -> Caller {
+        match self {
+            Self::User(user) => Caller::Root(account_of(user)),
+            Self::Member(member) => member.caller.clone(),
+            Self::Anonymous | Self::System => Caller::Anonymous,
+            Self::LogDelivery(_) => Caller::Service(LOG_DELIVERY.to_owned()),
+        }
+    }
+
+    /// Of an account that administers the cluster: it is at home in every bucket. What one of its users may do there is for
+    /// their policies to say.
+    pub(super) fn is_admin(&self) -> bool {
+        self.account().is_some_and(|account| account.is_admin)
+    }
+
+    /// With all the rights of an account.
+    pub fn is_root(&self) -> bool {
+        match self {
+            Self::User(_) => true,
+            Self::Member(member) => member.is_root(),
+            Self::Anonymous | Self::System | Self::LogDelivery(_) => false,
+        }
+    }
+
+    /// For the audit of whoever serves the bytes.
+    pub fn caller(&self) -> &str {
+        match self {
+            Self::User(user) => &user.id.0,
+            Self::Member(member) => &member.account.id.0,
+            Self::Anonymous => "anonymous",
+            Self::System => "system",
+            Self::LogDelivery(_) => "log-delivery",
+        }
+    }
+}
+
+/// Whom the credential belongs to, if it is still the one that verified the signature.
+pub fn identify(
+    tables: &dyn ReadTables,
+    requester: &Requester,
+    now: Timestamp,
+    known: &dyn KnownPowers,
+) -> Result<Result<Identity, Denied>, StorageFault> {
+    match requester {
+        Requester::Anonymous => Ok(Ok(Identity::Anonymous)),
+        Requester::System => Ok(Ok(Identity::System)),
+        Requester::LogDelivery { of } => log_sources(tables, of),
+        Requester::Signed { access_key, secret_version } => {
+            if let Some(row) = namespace::access_key(tables, access_key)? {
+                return of_key(tables, access_key, *secret_version, row, known);
+            }
+            match namespace::credential(tables, access_key)? {
+                Some(row) => of_credential(tables, *secret_version, row, now, known),
+                None => Ok(Err(Denied::NoSuchAccessKey)),
+            }
+        }
+    }
+}
+
+fn of_key(
+    tables: &dyn ReadTables,
+    access_key: &AccessKeyId,
+    secret_version: u64,
+    row: AccessKeyRow,
+    known: &dyn KnownPowers,
+) -> Result<Result<Identity, Denied>, StorageFault> {
+    if !row.is_active() {
+        return Ok(Err(Denied::NoSuchAccessKey));
+    }
+    if row.secret_version != secret_version {
+        return Ok(Err(Denied::StaleCredential));
+    }
+    let Some(account) = namespace::user(tables, &row.user)? else {
+        return Err(StorageFault(format!("{access_key:?} belongs to {:?}, who does not exist", row.user)));
+    };
+    match &row.holder {
+        None if account.is_governed != Some(true) => Ok(Ok(Identity::User(account))),
+        None => Ok(Ok(root(tables, account, None, known)?)),
+        Some(name) => Ok(user(tables, account, name, None, None, known)?.ok_or(Denied::NoSuchAccessKey)),
+    }
+}
+
+fn root(
+    tables: &dyn ReadTables,
+    account: UserRow,
+    session: Option<Session>,
+    known: &dyn KnownPowers,
+) -> Result<Identity, StorageFault> {
+    let powers = known.of(tables, &account, HolderRef::Root)?;
+    let (caller, unique_id) = (Caller::Root(account_of(&account)), account.account_id());
+    Ok(Identity::Member(Box::new(Member { account, caller, powers, unique_id, session })))
+}
+
+fn user(
+    tables: &dyn ReadTables,
+    account: UserRow,
+    name: &str,
+    is: Option<&IamId>,
+    session: Option<Session>,
+    known: &dyn KnownPowers,
+) -> Result<Option<Identity>, StorageFault> {
+    let powers = known.of(tables, &account, HolderRef::User(name))?;
+    let Some(id) = powers.id.clone().filter(|id| is.is_none_or(|is| is == id)) else { return Ok(None) };
+    let caller = Caller::User { account: account_of(&account), name: powers.full_name.clone() };
+    Ok(Some(Identity::Member(Box::new(Member { account, caller, powers, unique_id: id.0, session }))))
+}
+
+fn of_credential(
+    tables: &dyn ReadTables,
+    secret_version: u64,
+    row: CredentialRow,
+    now: Timestamp,
+    known: &dyn KnownPowers,
+) -> Result<Result<Identity, Denied>, StorageFault> {
+    if row.secret_version != secret_version {
+        return Ok(Err(Denied::StaleCredential));
+    }
+    if row.expires <= now {
+        return Ok(Err(Denied::ExpiredToken));
+    }
+    let Some(account) = namespace::user(tables, &row.account)? else { return Ok(Err(Denied::NoSuchAccessKey)) };
+    let policies = row.policies.iter();
+    let parse = |text: &String| Policy::parse(text, PolicyKind::Identity).unwrap_or_else(|_| Policy::shut_for_holder());
+    let session = Some(Session {
+        policies: policies.map(parse).collect(),
+        tags: row.tags,
+        claims: row.claims,
+        provider: row.provider,
+        created: row.created,
+    });
+    let found = match &row.holder {
+        CredentialHolder::Root => Some(root(tables, account, session, known)?),
+        CredentialHolder::User { name, id } => user(tables, account, name, Some(id), session, known)?,
+        CredentialHolder::Role { name, id, session: session_name } => {
+            let powers = known.of(tables, &account, HolderRef::Role(name))?;
+            // A role of the same name that was made later is another.
+            (powers.id.as_ref() == Some(id)).then(|| {
+                let caller = Caller::Session {
+                    account: account_of(&account),
+                    role: powers.full_name.clone(),
+                    session: session_name.clone(),
+                };
+                let unique_id = format!("{}:{session_name}", id.0);
+                Identity::Member(Box::new(Member { account, caller, powers, unique_id, session }))
+            })
+        }
+    };
+    Ok(found.ok_or(Denied::NoSuchAccessKey))
+}
+
+/// The buckets and their logs as they are now: a log that was taken away is delivered no more.
+fn log_sources(tables: &dyn ReadTables, of: &[BucketId]) -> Result<Result<Identity, Denied>, StorageFault> {
+    let mut sources = Vec::with_capacity(of.len());
+    for id in of {
+        let Some((bucket, logging)) = namespace::bucket(tables, *id)?.zip(namespace::bucket_document(tables, *id)?) else {
+            return Ok(Err(Denied::AccessDenied));
+        };
+        sources.push(LogSource::new(&bucket, &logging));
+    }
+    Ok(Ok(Identity::LogDelivery(sources)))
+}

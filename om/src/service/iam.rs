@@ -1,0 +1,160 @@
+//! IAM: identities asked for and changed, each call authorised within its account.
+
+use om_api as api;
+use om_core::authorise::{AdminAction, Identity, administer, may_iam};
+use om_core::iam::{self, Call, Caller, ChangeIam, IamChange, Query, Trouble, Work};
+use om_core::namespace;
+use om_core::rows::{AccessKeyId, IamId, UserRow};
+use rpc::{CallContext, CallError};
+use runtime::Entropy;
+use tables::ReadTables;
+use types::{IamError, IamErrorCode, IamValue};
+
+use super::OmService;
+use super::calls::{Kind, Refusal, Stop, denied, facts, scoped};
+use crate::secrets::{letters, new_secret};
+
+pub(super) type Rejected = api::IamRejected;
+
+impl Refusal for Rejected {
+    fn denied(denied: api::Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+pub(super) fn refuse(code: IamErrorCode, message: impl Into<String>) -> Stop<Rejected> {
+    Stop::Rejected(Rejected::Error(IamError::new(code, message)))
+}
+
+pub(super) fn troubled(trouble: Trouble) -> Stop<Rejected> {
+    match trouble {
+        Trouble::Iam(error) => Stop::Rejected(Rejected::Error(error)),
+        Trouble::Fault(fault) => Stop::Fault(fault),
+    }
+}
+
+/// As AWS rolls them: sixteen letters behind four that tell the kind.
+pub(super) fn new_id(entropy: &dyn Entropy, prefix: &str) -> String {
+    format!("{prefix}{}", letters(entropy, crate::secrets::ACCESS_KEY_LETTERS, 16))
+}
+
+/// A call that may be made, and in which account.
+struct Allowed {
+    account: UserRow,
+    call: Call,
+}
+
+impl OmService {
+    pub(super) async fn iam(&self, cx: CallContext, request: api::IamCall) -> Result<IamValue, CallError<Rejected>> {
+        match request.service {
+            api::IamService::Iam => self.iam_call(cx, request).await,
+            api::IamService::Sts => self.sts_call(cx, request).await,
+        }
+    }
+
+    async fn iam_call(&self, cx: CallContext, request: api::IamCall) -> Result<IamValue, CallError<Rejected>> {
+        let (account, change) = {
+            let answered = self
+                .log
+                .read(cx.deadline, |tables| {
+                    let Allowed { account, call } = self.allowed(tables, &request)?;
+                    Ok(match call.work {
+                        Work::View(view) => Err(view.answer(tables, &account).map_err(troubled)?),
+                        Work::Simulate(simulation) => Err(iam::simulate(tables, &account, &simulation).map_err(troubled)?),
+                        Work::Change(change) => Ok((account, Some(change), None)),
+                        Work::NewKey { user } => Ok((account, None, Some(user))),
+                    })
+                })
+                .await?;
+            match answered {
+                Err(answer) => return Ok(answer),
+                Ok((account, Some(change), _)) => (account, change),
+                Ok((account, None, user)) => {
+                    self.settle_seal(&cx).await?;
+                    let access_key = AccessKeyId(new_id(&*self.entropy, "AKIA"));
+                    let pair = self.sealed(access_key, &new_secret(&*self.entropy)).map_err(super::identities::sealing_failed)?;
+                    (account, IamChange::CreateKey { user: user.flatten(), pair })
+                }
+            }
+        };
+        let makes_key = matches!(change, IamChange::CreateKey { .. });
+        let command = ChangeIam { account: account.id, change, now: self.clock.now() };
+        let changed = self.log.propose(scoped(&cx, Kind::Iam), command, cx.deadline).await;
+        let answer = changed.map_err(|error| error.map_rejection(Rejected::Error))?;
+        if makes_key { self.with_secret(answer) } else { Ok(answer) }
+    }
+
+    /// Tells the secret from what is kept: a retry has rolled another pair, and must show the first.
+    fn with_secret(&self, mut answer: IamValue) -> Result<IamValue, CallError<Rejected>> {
+        let gone = || CallError::Unknown("the access key was deleted as it was made".to_owned());
+        let shown = answer.get_mut("AccessKey").ok_or_else(gone)?;
+        let access_key = shown.get("AccessKeyId").and_then(IamValue::as_text).map(|id| AccessKeyId(id.to_owned()));
+        let access_key = access_key.ok_or_else(gone)?;
+        let row = self.log.machine().read(|tables, _| namespace::access_key(tables, &access_key));
+        let row = row.map_err(|fault| CallError::Unknown(fault.to_string()))?.ok_or_else(gone)?;
+        let secret = self.seal.open(&access_key, row.secret_version, &row.sealed).map_err(super::identities::sealing_failed)?;
+        *shown = shown.clone().with("SecretAccessKey", IamValue::Secret(secret.to_string()));
+        Ok(answer)
+    }
+
+    fn allowed(&self, tables: &dyn ReadTables, request: &api::IamCall) -> Result<Allowed, Stop<Rejected>> {
+        let identity = self.identity::<Rejected>(tables, &request.by)?;
+        let facts = facts(&request.by, self.clock.now());
+        let query = Query(&request.parameters);
+        let own = match &identity {
+            Identity::User(account) => Some(account.clone()),
+            Identity::Member(member) => Some(member.account.clone()),
+            Identity::System => None,
+            Identity::Anonymous | Identity::LogDelivery(_) => return Err(denied(om_core::authorise::Denied::AccessDenied)),
+        };
+        let is_elsewhere = administer(&identity, AdminAction::Administer, None, &facts).is_ok();
+        let named = self.named_account(tables, own.as_ref(), &request.action, query).map_err(Stop::Fault)?;
+        let means_account = named.as_ref().is_some_and(|(_, by_user)| *by_user);
+        let account = match (named, own) {
+            (Some((account, _)), _) if is_elsewhere => account,
+            (None, Some(own)) => own,
+            (None, None) => return Err(refuse(IamErrorCode::ValidationError, "AccountId is missing")),
+            // Who may not look there does not learn what is there.
+            (Some((_, true)), Some(own)) => own,
+            (Some(_), _) => return Err(denied(om_core::authorise::Denied::AccessDenied)),
+        };
+        let means_account = means_account && is_elsewhere;
+        let user = match &identity {
+            Identity::Member(member) if member.account.id == account.id => member.user_name(),
+            _ => None,
+        };
+        let mut roll = |prefix: &'static str| IamId(new_id(&*self.entropy, prefix));
+        let caller = Caller { user, means_account };
+        let call = iam::read(&request.action, query, caller, &mut roll);
+        // Who may nothing is told so first, whatever is wrong with what they ask.
+        let subject = call.as_ref().map_or(iam::Subject::Account, |call| call.subject.clone());
+        let arn = subject.arn(tables, &account)?;
+        may_iam(&identity, &format!("iam:{}", request.action), &arn, &facts).map_err(|why| {
+            self.refused(&request.by, &identity, || format!("iam:{} on {arn}: no policy allows it", request.action));
+            denied(why)
+        })?;
+        let call = call.map_err(|error| Stop::Rejected(Rejected::Error(error)))?;
+        Ok(Allowed { account, call })
+    }
+
+    /// Another account that the call is about: named outright, or, as for policies of users, in the place of a user's name.
+    fn named_account(
+        &self,
+        tables: &dyn ReadTables,
+        own: Option<&UserRow>,
+        action: &str,
+        query: Query<'_>,
+    ) -> Result<Option<(UserRow, bool)>, tables::StorageFault> {
+        if let Some(id) = query.text("AccountId") {
+            return Ok(iam::account_by_id(tables, id)?.map(|account| (account, false)));
+        }
+        let is_about_policies = action.contains("UserPolic");
+        let Some(name) = query.text("UserName").filter(|_| is_about_policies) else { return Ok(None) };
+        if let Some(own) = own
+            && iam::user(tables, &own.id, name)?.is_some()
+        {
+            return Ok(None);
+        }
+        Ok(iam::account_by_id(tables, name)?.map(|account| (account, true)))
+    }
+}
