@@ -8,18 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use gateway_core::auth::{self, Accepts, AuthRequest, AuthSource, PayloadMode, Scope, SignedV2, SigningKey, Verified};
+use gateway_core::auth::{
+    self, Accepts, AuthRequest, AuthSource, PayloadMode, Scope, SignedRequest, SignedV2, SigningKey, Verified,
+};
 use gateway_core::form::{Form, FormSignature};
 use gateway_core::iam::Service;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::{HeaderMap, Method, Uri};
 use om_api::{
-    AccessKeyId, DisplayUser, Om, Requester, SignatureV2, SignatureV2Rejected, SignerV2, SigningKeyRejected, SigningKeyRequest,
-    UserId,
+    AccessKeyId, DisplayUser, Explanation, Om, Requester, SignatureV2, SignatureV2Rejected, SignerV2, SigningKeyRejected,
+    SigningKeyRequest, UserId,
 };
 use parking_lot::Mutex;
 use rpc::{CallContext, CallError};
-use runtime::Clock;
+use runtime::{Clock, Latest};
 use subtle::ConstantTimeEq;
 use types::{Millis, RequestId, Timestamp};
 
@@ -31,6 +33,9 @@ const KEPT_KEYS: usize = 10_000;
 /// A signature that a kept key does not verify is tried with a fresh one, in case the secret has changed; not more often than
 /// this, so that bad signatures do not become load on the OM.
 const REFRESH_EVERY: Millis = Millis(1000);
+
+/// Up to some kilobytes each.
+const KEPT_MISMATCHES: usize = 256;
 
 /// What is known of whoever asks.
 #[derive(Debug, Clone)]
@@ -90,6 +95,7 @@ pub struct Authenticator {
     clock: Arc<dyn Clock>,
     /// By access key and scope.
     kept: Mutex<BTreeMap<(String, String), KeptKey>>,
+    mismatches: Latest<Explanation>,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -101,7 +107,7 @@ impl std::fmt::Debug for Authenticator {
 impl Authenticator {
     pub(crate) fn new(config: &Config, om: Arc<dyn Om>, clock: Arc<dyn Clock>) -> Self {
         let (region, accepts, om_timeout) = (config.region.clone(), config.accepts, config.om_timeout);
-        Self { region, accepts, om, om_timeout, clock, kept: Mutex::default() }
+        Self { region, accepts, om, om_timeout, clock, kept: Mutex::default(), mismatches: Latest::new(KEPT_MISMATCHES) }
     }
 
     /// Who signed this request of a listener that is not S3's: by header, never anonymous, its path taken as it is. The body
@@ -151,7 +157,15 @@ impl Authenticator {
         signed.check(head, now, if is_s3 { &self.region } else { &signed.scope.region })?;
         let token = signed.session_token.as_deref();
         let asked = Asked { access_key: &signed.access_key, scope: &signed.scope, token, now, request };
-        let (key, verified) = self.verify(asked, |key| signed.verify(head, key)).await?;
+        let (key, verified) = match self.verify(asked, |key| signed.verify(head, key)).await {
+            Err(error) => {
+                if error.code() == S3ErrorCode::SignatureDoesNotMatch {
+                    self.note_mismatch(head, &signed, request);
+                }
+                return Err(error);
+            }
+            Ok(verified) => verified,
+        };
         let access_key = AccessKeyId(signed.access_key.clone());
         Ok(Authentication {
             by: Requester::signed(access_key, key.secret_version),
@@ -159,6 +173,25 @@ impl Authenticator {
             payload: signed.payload,
             verified: Some(verified),
         })
+    }
+
+    /// Keeps what was verified here, to be held against what the client signed: a proxy that changes a host, a port or a path
+    /// shows in it.
+    fn note_mismatch(&self, head: &RequestHead, signed: &SignedRequest, request: RequestId) {
+        let canonical = auth::canonical_request(head, signed);
+        let shown: Vec<&str> = canonical.lines().map(hide_secret).collect();
+        let why = format!(
+            "the signature does not match. If the client is not wrong about its secret, then something between it and here has \
+             changed the request; this is the canonical request as it came:\n{}",
+            shown.join("\n")
+        );
+        let explanation = Explanation { at: self.clock.now(), caller: signed.access_key.clone(), bucket: None, why };
+        self.mismatches.note(base_of(request), explanation);
+    }
+
+    /// Why a signature was refused here, if it was lately.
+    pub fn explain(&self, request: RequestId) -> Option<Explanation> {
+        self.mismatches.of(base_of(request))
     }
 
     async fn judge_v2(&self, head: &RequestHead, signed: &SignedV2, request: RequestId) -> Result<Authentication, S3Error> {
@@ -293,6 +326,21 @@ fn check_token(expected: Option<&[u8; 32]>, sent: Option<&str>) -> Result<(), S3
         (None, Some(_)) | (Some(_), None) => false,
     };
     if is_right { Ok(()) } else { Err(S3ErrorCode::InvalidToken.into()) }
+}
+
+/// The calls that one request makes have ids that begin with its own.
+fn base_of(request: RequestId) -> RequestId {
+    RequestId::from_u128(request.to_u128() & !0xff_ffff)
+}
+
+/// Headers that hold what only the client may know.
+fn hide_secret(line: &str) -> &str {
+    const SECRET: [&str; 3] = [
+        "x-amz-server-side-encryption-customer-key:",
+        "x-amz-copy-source-server-side-encryption-customer-key:",
+        "x-amz-security-token:",
+    ];
+    SECRET.into_iter().find(|name| line.starts_with(name)).unwrap_or(line)
 }
 
 fn no_such_access_key(access_key: &str) -> S3Error {

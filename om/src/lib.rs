@@ -19,7 +19,6 @@ mod lifecycles;
 mod machine;
 mod oidc;
 mod powers;
-mod refusals;
 mod secrets;
 mod service;
 

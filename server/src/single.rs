@@ -97,6 +97,7 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
             om,
             scm,
             authenticator: gateway.authenticator(),
+            iam: gateway.iam(),
             audit,
         }),
     });

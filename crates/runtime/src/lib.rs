@@ -4,10 +4,12 @@
 
 mod clock;
 mod entropy;
+mod latest;
 mod reconcile;
 mod shutdown;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
+pub use latest::Latest;
 pub use reconcile::{Pace, PassError, PassStatus, Reconcile, ReconcileStatus, Reconcilers};
 pub use shutdown::Shutdown;

@@ -1,5 +1,6 @@
 //! An answer's body that counts itself, and writes the request's audit line and metrics when it is over.
 
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -63,7 +64,12 @@ impl Drop for CountedBody {
         // Of a HEAD nobody asks for the body.
         record.aborted = !self.body.is_end_stream() && record.method != "HEAD";
         record.milliseconds = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX);
-        let operation = record.operation.unwrap_or("none");
+        // Names that clients make up are no labels.
+        let operation = match record.operation {
+            Some(Cow::Borrowed(name)) => name,
+            Some(Cow::Owned(_)) => "IAM",
+            None => "none",
+        };
         let outcome = record.error.unwrap_or("ok");
         metrics::counter!("gateway_requests_total", "operation" => operation, "outcome" => outcome).increment(1);
         metrics::histogram!("gateway_request_seconds", "operation" => operation).record(spent.as_secs_f64());

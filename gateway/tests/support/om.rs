@@ -198,7 +198,7 @@ impl Om for MemoryOm {
         }
         let (secret, secret_version) = self.state().secret.clone();
         let scope = Scope { date: request.date, region: request.region, service: request.service };
-        Ok(SigningKey { key: *Derived::derive(&secret, &scope).as_bytes(), secret_version, user: user() })
+        Ok(SigningKey { key: *Derived::derive(&secret, &scope).as_bytes(), secret_version, user: user(), token: None })
     }
 
     async fn verify_v2(&self, cx: CallContext, request: SignatureV2) -> Result<SignerV2, CallError<SignatureV2Rejected>> {
@@ -210,7 +210,7 @@ impl Om for MemoryOm {
             return reject(SignatureV2Rejected::NoSuchAccessKey);
         }
         let is_right = request.texts.iter().any(|text| hmac::verify(&key, text, &request.signature).is_ok());
-        if is_right { Ok(SignerV2 { secret_version, user: user() }) } else { reject(SignatureV2Rejected::Mismatch) }
+        if is_right { Ok(SignerV2 { secret_version, user: user(), token: None }) } else { reject(SignatureV2Rejected::Mismatch) }
     }
 
     async fn create_bucket(&self, cx: CallContext, request: CreateBucket) -> Result<BucketInfo, CallError<CreateBucketRejected>> {
@@ -666,6 +666,12 @@ impl Om for MemoryOm {
     }
     async fn change_kms_key(&self, _: CallContext, _: ChangeKmsKey) -> Result<KmsKeyInfo, CallError<KmsRejected>> {
         Err(CallError::unavailable("no keys here"))
+    }
+    async fn iam(&self, _: CallContext, _: IamCall) -> Result<types::IamValue, CallError<IamRejected>> {
+        reject(IamRejected::Denied(Denied::AccessDenied))
+    }
+    async fn explain(&self, _: CallContext, _: Explain) -> Result<Option<Explanation>, CallError<Denied>> {
+        reject(Denied::AccessDenied)
     }
     async fn authorise_admin(&self, _: CallContext, _: Requester) -> Result<(), CallError<Denied>> {
         reject(Denied::AccessDenied)

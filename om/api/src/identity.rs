@@ -303,6 +303,9 @@ pub struct UserInfo {
     pub is_admin: bool,
     #[n(3)]
     pub access_keys: Vec<AccessKeyId>,
+    /// What ARNs name the account by.
+    #[n(4)]
+    pub account_id: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -6,12 +6,12 @@ use om_api as api;
 use om_core::authorise::{Action, Denied, Facts, Guard, Identity, Scene, Target, Written};
 use om_core::namespace::{self, Missing};
 use om_core::rows::{BucketRow, KeyRow};
+use runtime::Latest;
 use tables::{ReadTables, StorageFault};
 use types::{BucketName, ObjectKey, RequestId, VersionId};
 
 use super::OmService;
 use super::calls::{BucketRefusal, Refusal, Stop, denied, facts, find_bucket};
-use crate::refusals::Refusals;
 
 /// A bucket that a request has come to, and all that decides what it may do there.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Entry<'r> {
     pub(super) facts: Facts<'r>,
     is_logged: bool,
     request: Option<RequestId>,
-    refusals: Arc<Refusals>,
+    refusals: Arc<Latest<api::Explanation>>,
 }
 
 impl Entry<'_> {

@@ -19,8 +19,11 @@ use crate::secrets::{Scope, SealError, derive, is_signed_v2, new_access_key, new
 
 /// A user as a call shows them.
 fn show(account: UserAccount) -> api::UserInfo {
-    let UserAccount { user: UserRow { id, display_name, email, is_admin, .. }, access_keys } = account;
+    let UserAccount { user, access_keys } = account;
+    let account_id = Some(user.account_id());
+    let UserRow { id, display_name, email, is_admin, .. } = user;
     api::UserInfo {
+        account_id,
         user: api::DisplayUser { id: id.into_api(), display_name },
         email,
         is_admin,

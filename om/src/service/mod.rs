@@ -33,7 +33,7 @@ use om_api::Om;
 use om_core::accounts;
 use raft_node::Group;
 use rpc::{CallContext, CallError, Never};
-use runtime::{Clock, Entropy, Reconcilers, Shutdown};
+use runtime::{Clock, Entropy, Latest, Reconcilers, Shutdown};
 use scm_api::Scm;
 use tables::StorageFault;
 use types::{BlockLocation, RaftStatus};
@@ -48,7 +48,6 @@ use crate::lifecycles::Lifecycles;
 use crate::machine::OmMachine;
 use crate::oidc::Oidc;
 use crate::powers::KeptPowers;
-use crate::refusals::Refusals;
 use crate::secrets::{SealError, SecretSeal, SigningKeys};
 use crate::{Config, ConfigError};
 pub(crate) use calls::Log;
@@ -67,6 +66,9 @@ pub enum StartError {
     #[error(transparent)]
     Storage(#[from] StorageFault),
 }
+
+/// Some hundreds of bytes each.
+const KEPT_REFUSALS: usize = 4_096;
 
 /// One member of the OM. Any member can be called; those that do not lead say who does.
 pub struct OmService {
@@ -91,7 +93,8 @@ pub struct OmService {
     guards: Guards,
     powers: KeptPowers,
     key_uses: Arc<KeyUses>,
-    refusals: Arc<Refusals>,
+    /// Why requests were refused. Whoever is refused learns nothing of it.
+    refusals: Arc<Latest<api::Explanation>>,
     oidc: Oidc,
 }
 
@@ -157,7 +160,7 @@ impl OmService {
             guards: Guards::default(),
             powers: KeptPowers::default(),
             key_uses,
-            refusals: Arc::default(),
+            refusals: Arc::new(Latest::new(KEPT_REFUSALS)),
             oidc,
         }))
     }

@@ -12,8 +12,9 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+use super::iam;
 use super::show;
-use crate::cli::{AdminArgs, AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand, UserCommand};
+use crate::cli::{AccountCommand, AdminArgs, AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
@@ -23,6 +24,8 @@ pub(crate) enum AdminError {
     NoKeys,
     #[error("reaching {endpoint}: {what}")]
     Unreachable { endpoint: String, what: String },
+    #[error(transparent)]
+    Command(#[from] iam::CallError),
     #[error("signing the request: {0}")]
     Signing(String),
     #[error("{endpoint} is not an admin listener: its answer ({status}) is not what one says")]
@@ -36,7 +39,7 @@ impl AdminError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Refused { .. } => 1,
-            Self::Endpoint(_) | Self::NoKeys | Self::Signing(_) => 2,
+            Self::Endpoint(_) | Self::NoKeys | Self::Command(_) | Self::Signing(_) => 2,
             Self::Unreachable { .. } | Self::NotAdmin { .. } => 3,
         }
     }
@@ -58,7 +61,7 @@ enum Answer {
     Rows,
 }
 
-fn request(command: &AdminCommand) -> Request {
+fn request(command: &AdminCommand, account: Option<&str>) -> Result<Request, AdminError> {
     const ROLES: Answer = Answer::Fields(&["term", "members"]);
     let ask = |method, path: &str, answer| Request { method, path: path.to_owned(), answer };
     let get = |path: &str, answer| ask("GET", path, answer);
@@ -78,7 +81,16 @@ fn request(command: &AdminCommand) -> Request {
         let answer = Answer::Fields(&["id", "state", "versions"]);
         ask(method, &format!("/admin/v1/kms/keys?name={name}{change}"), answer)
     };
-    match command {
+    if let Some(call) = iam::call_of(command)? {
+        let encode = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let mut path = format!("/admin/v1/iam?Action={}", call.action);
+        let account = account.map(|account| ("AccountId", account.to_owned()));
+        for (name, value) in call.parameters.into_iter().chain(account) {
+            path.push_str(&format!("&{name}={}", encode(&value)));
+        }
+        return Ok(Request { method: "POST", path, answer: Answer::Fields(&["action", "result"]) });
+    }
+    Ok(match command {
         AdminCommand::Status => get("/admin/v1/status", Answer::Fields(&["problems", "om", "scm"])),
         AdminCommand::Om(GroupCommand::Roles) => get("/admin/v1/om/roles", ROLES),
         AdminCommand::Om(GroupCommand::Transfer { to }) => transfer("om", to),
@@ -96,20 +108,29 @@ fn request(command: &AdminCommand) -> Request {
             secret("PUT", user, Answer::Fields(&["user", "access_key", "secret_key"]))
         }
         AdminCommand::Secret(SecretCommand::Revoke { user }) => secret("DELETE", user, Answer::Nothing),
-        AdminCommand::User(UserCommand::List) => get("/admin/v1/users", Answer::Rows),
+        AdminCommand::Account(AccountCommand::List) => get("/admin/v1/users", Answer::Rows),
+        AdminCommand::Explain { request_id } => {
+            let id = percent_encoding::utf8_percent_encode(request_id, percent_encoding::NON_ALPHANUMERIC);
+            get(&format!("/admin/v1/explain?id={id}"), Answer::Fields(&["why"]))
+        }
+        AdminCommand::User(_)
+        | AdminCommand::Group(_)
+        | AdminCommand::Role(_)
+        | AdminCommand::Policy(_)
+        | AdminCommand::Key(_) => return Err(AdminError::NoKeys),
         AdminCommand::Kms(KmsCommand::List) => get("/admin/v1/kms/keys", Answer::Rows),
         AdminCommand::Kms(KmsCommand::Create { name }) => kms_key("PUT", name, ""),
         AdminCommand::Kms(KmsCommand::Rotate { name }) => kms_key("POST", name, "&change=rotate"),
         AdminCommand::Kms(KmsCommand::Enable { name }) => kms_key("POST", name, "&change=enable"),
         AdminCommand::Kms(KmsCommand::Disable { name }) => kms_key("POST", name, "&change=disable"),
-    }
+    })
 }
 
 pub(crate) async fn run(args: &AdminArgs) -> Result<String, AdminError> {
     let (Some(access_key), Some(secret_key)) = (&args.access_key, &args.secret_key) else {
         return Err(AdminError::NoKeys);
     };
-    let answer = send(&args.endpoint, access_key, secret_key, &request(&args.command)).await?;
+    let answer = send(&args.endpoint, access_key, secret_key, &request(&args.command, args.account.as_deref())?).await?;
     Ok(if args.json { format!("{answer:#}") } else { show::for_people(&args.command, &answer) })
 }
 
@@ -129,7 +150,7 @@ async fn send(endpoint: &str, access_key: &str, secret_key: &str, request: &Requ
         let response = sender.send_request(signed).await.map_err(|e| unreachable(e.to_string()))?;
         let status = response.status();
         let body = response.into_body().collect().await.map_err(|e| unreachable(e.to_string()))?.to_bytes();
-        Ok((status, body))
+        Ok::<_, AdminError>((status, body))
     };
     let (status, body) = tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| unreachable("no answer".to_owned()))??;
     judge(status, &body, request.answer)

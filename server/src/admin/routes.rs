@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
-use gateway::{AuditSink, Authenticator, Limits};
+use gateway::{AuditSink, Authenticator, IamEndpoint, Limits};
 use metrics_exporter_prometheus::PrometheusHandle;
 use om_api::{CreateSecret, ListUsers, Om, Requester, RevokeSecret, UserId};
 use rpc::CallContext;
@@ -26,6 +26,7 @@ use crate::admin::routes::failure::Failure;
 use crate::admin::routes::listener::{AdminListener, Trace};
 
 mod failure;
+mod iam;
 mod kms;
 mod listener;
 mod members;
@@ -61,6 +62,7 @@ pub(crate) struct Operations {
     pub(crate) om_members: MembersOf<dyn Om>,
     pub(crate) scm_members: MembersOf<dyn Scm>,
     pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) iam: IamEndpoint,
     /// Where it is written down who asked for what.
     pub(crate) audit: Arc<dyn AuditSink>,
 }
@@ -112,6 +114,9 @@ fn router(has_operations: bool) -> Router<Arc<Admin>> {
         .route("/admin/v1/datanodes", get(datanodes))
         .route("/admin/v1/users", get(users))
         .route("/admin/v1/kms/keys", any(kms::keys))
+        .route("/admin/v1/iam", any(iam::asked))
+        .route("/admin/v1/explain", get(iam::explain))
+        .route("/", any(iam::wire))
 }
 
 type Reply = Result<Json<Value>, Failure>;

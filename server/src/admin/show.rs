@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use crate::cli::{AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand, UserCommand};
+use super::iam;
+use crate::cli::{AccountCommand, AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand};
 
 pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
     match command {
@@ -33,7 +34,21 @@ pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
         AdminCommand::Kms(_) => {
             format!("{} is {}, with {} versions", text(&answer["id"]), text(&answer["state"]), answer["versions"])
         }
-        AdminCommand::User(UserCommand::List) => table(answer, &["id", "display_name", "email", "admin", "access_keys"]),
+        AdminCommand::Account(AccountCommand::List) => {
+            table(answer, &["id", "account_id", "display_name", "email", "admin", "access_keys"])
+        }
+        AdminCommand::User(_)
+        | AdminCommand::Group(_)
+        | AdminCommand::Role(_)
+        | AdminCommand::Policy(_)
+        | AdminCommand::Key(_) => iam::for_people(answer),
+        AdminCommand::Explain { .. } => format!(
+            "time    {}\ncaller  {}\nbucket  {}\n{}",
+            text(&answer["time"]),
+            text(&answer["caller"]),
+            text(&answer["bucket"]),
+            text(&answer["why"])
+        ),
     }
 }
 
@@ -91,7 +106,7 @@ fn roles(answer: &Value) -> String {
     format!("{head}\n{}", table(&members, &["id", "endpoint", "role", "matched", "applied"]))
 }
 
-fn table(rows: &Value, columns: &[&str]) -> String {
+pub(super) fn table(rows: &Value, columns: &[&str]) -> String {
     let rows: Vec<Vec<String>> =
         rows.as_array().into_iter().flatten().map(|row| columns.iter().map(|c| text(&row[*c])).collect()).collect();
     let widths: Vec<usize> = columns
@@ -111,7 +126,7 @@ fn table(rows: &Value, columns: &[&str]) -> String {
     out.join("\n")
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

@@ -84,6 +84,7 @@ pub(crate) fn om_config(config: &Config, replication: Replication, seal: [u8; 32
         session_lifetime: config.om.session_lifetime.0,
         reclaim_after: config.om.delete_grace.0,
         default_kms_key: config.kms.default_key.clone(),
+        oidc: om::OidcConfig { issuers: config.oidc.issuers.clone(), authorities: config.oidc.ca_files.clone() },
         lifecycle_every: config.om.lifecycle_every.0,
         lifecycle_day: config.om.lifecycle_day.map(|day| day.0),
         ..om::Config::new(om::MasterKey::new(seal), replication)

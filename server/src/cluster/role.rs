@@ -303,6 +303,7 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
         om_members: start.om_members(&admin_pool)?,
         scm_members: start.scm_members(&admin_pool)?,
         authenticator: gateway.authenticator(),
+        iam: gateway.iam(),
         audit,
     };
     let admin = start.admin(Some(operations));

@@ -40,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) raft: RaftSection,
     pub(crate) log: LogSection,
     pub(crate) kms: KmsSection,
+    pub(crate) oidc: OidcSection,
     /// Users that exist after the start.
     pub(crate) user: Vec<User>,
     /// Buckets that exist after the start.
@@ -208,6 +209,16 @@ pub(crate) struct KmsSection {
     pub(crate) keys: Vec<String>,
     /// Behind SSE-KMS where neither the request nor its bucket names a key; without it they must.
     pub(crate) default_key: Option<String>,
+}
+
+/// Identity providers whose tokens AssumeRoleWithWebIdentity takes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct OidcSection {
+    /// By their URL, as their tokens name themselves. The OM asks these for their keys, and nobody else.
+    pub(crate) issuers: Vec<String>,
+    /// Certificates of authorities that the machine does not trust.
+    pub(crate) ca_files: Vec<PathBuf>,
 }
 
 /// How much of its log a replicated role keeps. A member that misses what is not kept any more is sent a snapshot.

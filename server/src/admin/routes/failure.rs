@@ -30,6 +30,7 @@ impl Rejection for Denied {
     fn failure(self) -> Failure {
         let code = match self {
             Self::NoSuchAccessKey => "InvalidAccessKeyId",
+            Self::ExpiredToken => "ExpiredToken",
             Self::AccessDenied | Self::StaleCredential | Self::AclNotSupported | Self::UnknownGrantee | Self::UnknownEmail => {
                 "AccessDenied"
             }
@@ -88,6 +89,19 @@ impl Failure {
 
     pub(super) fn not_here() -> Self {
         Self::new(StatusCode::NOT_FOUND, "NoSuchRoute", "this process does not answer administrators")
+    }
+
+    pub(super) fn no_such_request() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NoSuchRequest", "nothing is known of such a request: it was not refused, or long ago")
+    }
+
+    pub(super) fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "EntityTooLarge", "the body is longer than any call")
+    }
+
+    pub(super) fn iam(error: &types::IamError) -> Self {
+        let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::new(status, error.code.as_str(), &error.message)
     }
 
     pub(super) fn method() -> Self {

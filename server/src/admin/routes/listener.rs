@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
-use gateway::{Answers, AuditRecord, Signer};
+use gateway::{Answers, AuditRecord, IamRecord, Signer};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -36,6 +36,11 @@ impl Trace {
 
     pub(super) fn of(request: &request::Parts) -> Option<&Self> {
         request.extensions.get::<Arc<Self>>().map(Arc::as_ref)
+    }
+
+    /// The request's own, as the client is told it.
+    pub(super) fn id(&self) -> RequestId {
+        RequestId::from_u128(self.base)
     }
 
     pub(super) fn next_id(&self) -> RequestId {
@@ -87,7 +92,13 @@ impl Answers for AdminListener {
         let status = response.status();
         let is_probe = path == "/metrics" || path.starts_with("/health/");
         let is_answered = status.is_success() || (is_probe && status == StatusCode::SERVICE_UNAVAILABLE);
-        if !is_answered {
+        let call = response.extensions().get::<Arc<IamRecord>>().cloned();
+        if let Some(call) = &call {
+            record.operation = call.action.clone().map(Into::into);
+            record.user = call.user.as_ref().map(|user| user.0.clone());
+            (record.access_key, record.error) = (call.access_key.clone(), call.error);
+        }
+        if !is_answered && call.is_none() {
             let failure = response.extensions().get::<Failure>().cloned().unwrap_or_else(|| Failure::of_status(status));
             record.error = Some(failure.code());
             response = failure.answer(&request_id);
@@ -129,6 +140,8 @@ fn operation(method: &Method, path: &str) -> Option<&'static str> {
         ("GET", "/admin/v1/scm/containers") => "AdminContainers",
         ("GET", "/admin/v1/datanodes") => "AdminDatanodes",
         ("GET", "/admin/v1/users") => "AdminUsers",
+        ("POST", "/admin/v1/iam") => "AdminIam",
+        ("GET", "/admin/v1/explain") => "AdminExplain",
         _ => return None,
     })
 }

@@ -1,5 +1,9 @@
 //! The command line.
 
+mod iam;
+
+pub(crate) use iam::{HolderCommand, KeyCommand, PolicyCommand};
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -117,6 +121,9 @@ pub(crate) struct AdminArgs {
     /// Its secret, better given by the environment
     #[arg(long, value_name = "SECRET", env = "AWS_SECRET_ACCESS_KEY", hide_env_values = true, global = true)]
     pub(crate) secret_key: Option<String>,
+    /// Act in another account: for administrators of the cluster
+    #[arg(long, value_name = "ID", global = true)]
+    pub(crate) account: Option<String>,
     /// The answer as one JSON document
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -140,9 +147,26 @@ pub(crate) enum AdminCommand {
     /// S3 secrets
     #[command(subcommand)]
     Secret(SecretCommand),
-    /// Users
+    /// Accounts: whoever owns buckets
     #[command(subcommand)]
-    User(UserCommand),
+    Account(AccountCommand),
+    /// The account's users
+    #[command(subcommand)]
+    User(HolderCommand),
+    /// The account's groups
+    #[command(subcommand)]
+    Group(HolderCommand),
+    /// The account's roles
+    #[command(subcommand)]
+    Role(HolderCommand),
+    /// Managed policies
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Access keys of the account and of its users
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Why a request was refused, by the id that its answer carries
+    Explain { request_id: String },
     /// The keys behind SSE-KMS
     #[command(subcommand)]
     Kms(KmsCommand),
@@ -221,6 +245,7 @@ pub(crate) enum KmsCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum UserCommand {
+pub(crate) enum AccountCommand {
+    /// Every account with its keys
     List,
 }
