@@ -27,6 +27,8 @@ from expectations import Expectations, Tally  # noqa: E402
 from users import server_config, suite_config  # noqa: E402
 
 FILES = ["s3tests/functional/test_s3.py", "s3tests/functional/test_headers.py"]
+# Identities: one after another, since they clear away all that their account has.
+IAM_FILES = ["s3tests/functional/test_iam.py", "s3tests/functional/test_sts.py"]
 # Needs the main user to own no other bucket.
 ALONE = "test_list_buckets_paginated"
 
@@ -39,6 +41,7 @@ def main():
     parser.add_argument("--print-server-config", action="store_true", help="the users for such a server, and no more")
     parser.add_argument("--server-config", default="", help="more TOML for the server that is started")
     parser.add_argument("--only", action="append", help="cases to run: a name, a pattern such as 'test_bucket_list_*', or an area; may come again")
+    parser.add_argument("--identities", action="store_true", help="test_iam.py and test_sts.py instead")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--timeout", type=int, default=60, help="seconds a case may take")
     parser.add_argument("--lc-day", type=int, default=4, help="seconds of one lifecycle day, which the server shortens")
@@ -51,6 +54,7 @@ def main():
         return 0
     if not (options.checkout / FILES[0]).is_file():
         parser.error(f"{options.checkout} has no {FILES[0]}: is it a checkout of ceph/s3-tests?")
+    options.files = IAM_FILES if options.identities else FILES
     expectations = Expectations.load()
     options.work.mkdir(parents=True, exist_ok=True)
     environment = options.work / "venv"
@@ -97,7 +101,7 @@ def run_suite(options, endpoint, python, expectations):
         # By a file, since a thousand names do not fit a command line.
         listing.write_text("\n".join(selected) + "\n")
         command = [python, "-m", "pytest", "-p", "record_plugin", "-p", "no:cacheprovider", "-q", "--tb=short", f"--timeout={options.timeout}",
-                   *FILES, *words, *options.pytest]
+                   *options.files, *words, *options.pytest]
         with open(options.work / "pytest.log", "a") as log:
             subprocess.run(command, cwd=options.checkout, stdout=log, stderr=subprocess.STDOUT,
                            env={**env, "S3_TESTS_RECORD": str(record), "S3_TESTS_SELECTED": str(listing)})
@@ -111,7 +115,9 @@ def run_suite(options, endpoint, python, expectations):
     chosen = selection(options, python, env, expectations)
     clean()
     together = [case for case in chosen if case != ALONE]
-    cases = pytest(together, "-n", str(options.workers)) if together else []
+    # Those about identities clear away all that their account has.
+    workers = () if options.identities else ("-n", str(options.workers))
+    cases = pytest(together, *workers) if together else []
     if ALONE in chosen:
         clean()
         cases += pytest([ALONE])
@@ -125,7 +131,7 @@ def run_suite(options, endpoint, python, expectations):
 
 def selection(options, python, env, expectations):
     """The names of the cases to run."""
-    collected = subprocess.run([python, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", *FILES], cwd=options.checkout, env=env,
+    collected = subprocess.run([python, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", *options.files], cwd=options.checkout, env=env,
                                capture_output=True, text=True)
     cases = [line.partition("::")[2] for line in collected.stdout.splitlines() if "::" in line]
     if not cases:

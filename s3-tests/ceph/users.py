@@ -48,6 +48,8 @@ def server_config(more="", lc_day=None):
         more = with_setting(more, "om", f'lifecycle_day = "{lc_day}s"')
     lines = ["[kms]", f"keys = {json.dumps(KMS_KEYS)}", ""]
     for user in SECTIONS.values():
+        # It sets policies on the others.
+        user = user | ({"admin": True} if user is IAM else {})
         lines += ["[[user]]"] + [f"{'id' if key == 'user_id' else key} = {json.dumps(value)}" for key, value in user.items()] + [""]
     return more + "\n" + "\n".join(lines)
 

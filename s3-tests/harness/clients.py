@@ -8,13 +8,14 @@ import boto3
 import botocore.config
 
 
-def boto(endpoint, keys, retries=0, **config):
+def boto(endpoint, keys, retries=0, service="s3", token=None, **config):
     """A boto3 client. Without retries unless asked: a test wants to see the first answer."""
     settings = {"retries": {"total_max_attempts": retries + 1, "mode": "standard"},
                 "s3": {"addressing_style": "path"}, "connect_timeout": 10, "read_timeout": 60, "max_pool_connections": 64}
     settings.update(config)
     return boto3.session.Session().client(
-        "s3", endpoint_url=endpoint, aws_access_key_id=keys[0], aws_secret_access_key=keys[1], region_name="us-east-1",
+        service, endpoint_url=endpoint, aws_access_key_id=keys[0], aws_secret_access_key=keys[1], aws_session_token=token,
+        region_name="us-east-1",
         config=botocore.config.Config(**settings))
 
 
