@@ -1,3 +1,5 @@
+//! Scenes around one bucket, and who may what in them.
+
 mod logs;
 
 use std::net::IpAddr;
