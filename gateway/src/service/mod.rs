@@ -4,6 +4,7 @@
 //! carries the request's id; every request ends in one audit line.
 
 pub(crate) mod cors;
+mod payer;
 mod refusal;
 
 use std::net::{IpAddr, SocketAddr};
@@ -136,7 +137,10 @@ async fn respond(
         Ok((operation, request, who)) => {
             let told = records.access.as_ref().map(|_| Mutex::default());
             let mut cx = OpContext { shared: Arc::clone(shared), who, ids, body, key: None, told };
-            let result = serve(operation, &request, &mut cx).await;
+            let mut result = serve(operation, &request, &mut cx).await;
+            if let Ok(reply) = &mut result {
+                tell_payer(&cx, &request, reply).await;
+            }
             if let Some(key) = cx.key {
                 records.audit.key = Some(key.as_str().to_owned());
                 if let Some(entry) = &mut records.access {
@@ -161,6 +165,13 @@ async fn respond(
     }
     body.drain(drain, DRAIN_TIME).await;
     Outcome { result, cross_origin, reusable: body.is_reusable() }
+}
+
+async fn tell_payer(cx: &OpContext, request: &S3Request, reply: &mut Reply) {
+    let buckets = payer::buckets(request);
+    if !buckets.is_empty() && payer::is_charged(&cx.shared, &cx.ids, buckets, cx.user()).await {
+        reply::set(reply.headers_mut(), "x-amz-request-charged", "requester");
+    }
 }
 
 /// One way to tell where the body ends, in the one form that everybody reads alike. A length beside it is not left in the

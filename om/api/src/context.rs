@@ -61,6 +61,9 @@ pub struct RequestContext {
     /// The request goes into an access log, which tells whether it needed an ACL.
     #[n(13)]
     pub is_logged: bool,
+    /// `x-amz-request-payer: requester`.
+    #[n(14)]
+    pub pays: bool,
 }
 
 impl RequestContext {

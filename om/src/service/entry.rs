@@ -122,7 +122,8 @@ impl OmService {
         let facts = Facts { expected_owner, ..facts(by, self.clock.now()) };
         let is_logged = by.context().is_some_and(|context| context.is_logged);
         let entry = Entry { identity, guard: self.guards.of(tables, &bucket)?, bucket, facts, is_logged };
-        if entry.scene().is_expected() { Ok(entry) } else { Err(denied(Denied::AccessDenied)) }
+        let scene = entry.scene();
+        if scene.is_expected() && scene.is_paid_for() { Ok(entry) } else { Err(denied(Denied::AccessDenied)) }
     }
 
     /// Into the bucket, or to a key in it, to do one thing that does not depend on what lies under the key.
@@ -160,6 +161,7 @@ fn facts(by: &api::Requester, now: Timestamp) -> Facts<'_> {
         query: &context.query,
         tags: &context.tags,
         expected_owner: None,
+        pays: context.pays,
         acl: context.acl.as_ref(),
         more: Vec::new(),
     }

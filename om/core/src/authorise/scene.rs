@@ -64,6 +64,16 @@ impl Scene<'_> {
         self.facts.expected_owner.is_none_or(|expected| expected == self.bucket.owner.0)
     }
 
+    /// The bucket's owner pays for the request, or the requester is ready to. Nobody in particular cannot be charged.
+    pub fn is_paid_for(&self) -> bool {
+        !self.guard.requester_pays
+            || match self.identity {
+                Identity::System | Identity::LogDelivery(_) => true,
+                Identity::User(user) => user.is_admin || user.id == self.bucket.owner || self.facts.pays,
+                Identity::Anonymous => false,
+            }
+    }
+
     pub fn allow(&self, action: Permission, target: Target<'_>) -> Result<(), Denied> {
         let is_allowed = match self.identity {
             Identity::System => true,
