@@ -1,0 +1,181 @@
+//! Requests to web servers that the operator named: identity providers, receivers of notifications.
+//!
+//! Nothing that a client of Trioxide says becomes an address here; whoever calls takes addresses from the configuration alone. No
+//! redirect is followed, an answer has a length and a time that it may take, and TLS is verified always.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+#[derive(Debug, thiserror::Error)]
+pub enum WebError {
+    #[error("{0} is no address of a web server")]
+    Address(String),
+    #[error("reading the certificates in {0}: {1}")]
+    Certificates(PathBuf, String),
+    #[error("no answer in time")]
+    TimedOut,
+    #[error("connecting: {0}")]
+    Connect(std::io::Error),
+    #[error("asking: {0}")]
+    Exchange(hyper::Error),
+    #[error("the answer is longer than {0} bytes, or breaks off")]
+    Body(usize),
+}
+
+/// What one exchange may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub timeout: Duration,
+    pub most_bytes: usize,
+}
+
+#[derive(Clone)]
+pub struct WebClient {
+    tls: Arc<ClientConfig>,
+}
+
+impl std::fmt::Debug for WebClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WebClient")
+    }
+}
+
+/// Whether an address of the configuration can be called at all.
+pub fn check_address(address: &str) -> Result<Uri, WebError> {
+    let wrong = || WebError::Address(address.to_owned());
+    let uri: Uri = address.parse().map_err(|_| wrong())?;
+    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+    if is_web && uri.host().is_some_and(|host| !host.is_empty()) { Ok(uri) } else { Err(wrong()) }
+}
+
+impl WebClient {
+    /// Trusts what the machine trusts, and the authorities in these files.
+    pub fn new(authorities: &[PathBuf]) -> Result<Self, WebError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in rustls_native_certs::load_native_certs().certs {
+            // One that this machine has and nobody can read is no reason to trust less.
+            let _ = roots.add(certificate);
+        }
+        for path in authorities {
+            let failed = |why: String| WebError::Certificates(path.clone(), why);
+            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))? {
+                let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+                roots.add(certificate).map_err(|error| failed(error.to_string()))?;
+            }
+        }
+        let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        Ok(Self { tls: Arc::new(tls) })
+    }
+
+    /// One request over a connection of its own. `Host` is set here.
+    pub async fn send(&self, request: Request<Full<Bytes>>, limits: Limits) -> Result<Response<Bytes>, WebError> {
+        tokio::time::timeout(limits.timeout, self.exchange(request, limits)).await.unwrap_or(Err(WebError::TimedOut))
+    }
+
+    pub async fn get(&self, address: &Uri, limits: Limits) -> Result<Response<Bytes>, WebError> {
+        let request = Request::get(address.clone()).body(Full::default());
+        self.send(request.map_err(|_| WebError::Address(address.to_string()))?, limits).await
+    }
+
+    async fn exchange(&self, mut request: Request<Full<Bytes>>, limits: Limits) -> Result<Response<Bytes>, WebError> {
+        let uri = request.uri().clone();
+        let wrong = || WebError::Address(uri.to_string());
+        let authority = uri.authority().ok_or_else(wrong)?;
+        let is_tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(wrong()),
+        };
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let header = http::HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?;
+        request.headers_mut().insert(http::header::HOST, header);
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = path.parse().map_err(|_| wrong())?;
+        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(WebError::Connect)?;
+        if !is_tls {
+            return converse(stream, request, limits).await;
+        }
+        let name = ServerName::try_from(host).map_err(|_| wrong())?;
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.map_err(WebError::Connect)?;
+        converse(stream, request, limits).await
+    }
+}
+
+async fn converse<S>(stream: S, request: Request<Full<Bytes>>, limits: Limits) -> Result<Response<Bytes>, WebError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(WebError::Exchange)?;
+    let exchange = async {
+        let answer = sender.send_request(request).await.map_err(WebError::Exchange)?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, limits.most_bytes).collect().await.map_err(|_| WebError::Body(limits.most_bytes))?;
+        Ok(Response::from_parts(head, body.to_bytes()))
+    };
+    tokio::pin!(exchange);
+    tokio::select! {
+        answer = &mut exchange => answer,
+        // The connection ends by itself only when it fails, or when the answer ends with it.
+        _ = connection => exchange.await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    const LIMITS: Limits = Limits { timeout: Duration::from_secs(10), most_bytes: 8 };
+
+    async fn answered(answer: &'static str) -> (Result<Response<Bytes>, WebError>, String) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let mut asked = vec![0; 4096];
+            let length = stream.read(&mut asked).await.expect("a request");
+            stream.write_all(answer.as_bytes()).await.expect("taken");
+            String::from_utf8_lossy(&asked[..length]).into_owned()
+        });
+        let client = WebClient::new(&[]).expect("a client");
+        let address = check_address(&format!("http://127.0.0.1:{port}/a?b")).expect("an address");
+        let got = client.get(&address, LIMITS).await;
+        (got, server.await.expect("served"))
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_to_its_end_and_no_further_than_allowed() {
+        let (got, asked) = answered("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
+        assert_eq!(got.expect("an answer").into_body(), "hello");
+        assert!(asked.starts_with("GET /a?b HTTP/1.1\r\nhost: 127.0.0.1:"), "{asked}");
+        let (got, _) = answered("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello you").await;
+        assert!(matches!(got, Err(WebError::Body(8))));
+        let (got, _) = answered("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n").await;
+        assert_eq!(got.expect("an answer").status(), 302);
+        let (got, _) = answered("").await;
+        assert!(matches!(got, Err(WebError::Exchange(_))));
+    }
+
+    #[test]
+    fn only_web_servers_are_called() {
+        for wrong in ["", "file:///etc/passwd", "/path", "ftp://host/", "http://"] {
+            assert!(check_address(wrong).is_err(), "{wrong}");
+        }
+        assert!(check_address("https://host:8443/path").is_ok());
+    }
+}
