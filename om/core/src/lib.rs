@@ -45,4 +45,5 @@ pub use commands::{
 };
 pub use commands::{Command, Never, Outcome, Proposal};
 pub use commands::{ExpireVersions, HowItEnds, VersionEnd, VersionsExpired};
+pub use commands::{MoveBytes, MoveBytesRejected, MoveVersions, VersionMove, VersionPlace};
 pub use condition::{ConditionFailed, ReadConditions, WriteCondition};

@@ -133,7 +133,8 @@ impl Namespace {
     fn open_as<const N: usize>(&mut self, bucket: BucketId, blocks: [u64; N], encryption: Option<SessionEncryption>) -> Session {
         self.objects += 1;
         let session = Session { object: ObjectId(self.objects), bucket, opened: self.now() };
-        self.apply(OpenSession { session, blocks: blocks.map(block).to_vec(), encryption }).expect("never rejected");
+        self.apply(OpenSession { session, blocks: blocks.map(block).to_vec(), encryption, storage: None })
+            .expect("never rejected");
         session
     }
 
@@ -275,6 +276,7 @@ impl Namespace {
             encryption,
             acl: None,
             owner: None,
+            replication: None,
         };
         self.apply(create).expect("the bucket exists");
         at

@@ -94,6 +94,26 @@ fn version_ends() -> Vec<VersionEnd> {
     ]
 }
 
+fn version_moves() -> Vec<VersionMove> {
+    let to = |place, tags| VersionMove {
+        key: key(),
+        sequence: Sequence(4096),
+        place,
+        class: "COLD".into(),
+        replication: Replication::One,
+        tags,
+    };
+    vec![to(VersionPlace::Current, Some(vec![("k".into(), "v".into())])), to(VersionPlace::Noncurrent, None)]
+}
+
+fn storage() -> Storage {
+    Storage { class: "COLD".into(), replication: Replication::One }
+}
+
+fn open_session(encryption: Option<SessionEncryption>, blocks: Vec<BlockId>, storage: Option<Storage>) -> Command {
+    OpenSession { session: session(), blocks, encryption, storage }.into()
+}
+
 fn tags() -> BucketDocument {
     BucketTags::new(vec![Tag { key: "k".into(), value: "v".into() }]).into()
 }
@@ -124,6 +144,7 @@ fn copy_sealed_as(scheme: CopyScheme) -> Command {
         tags: None,
         encryption: Some(CopyEncryption { scheme, is_asked_for: true }),
         acl: None,
+        replication: None,
     }
     .into()
 }
@@ -164,7 +185,7 @@ fn commands() -> Vec<Command> {
         .into(),
         DeleteBucket { bucket: BucketId(7) }.into(),
         PurgeBucket { bucket: BucketId(7), limit: 10, now: NOW }.into(),
-        OpenSession { session: session(), blocks: vec![block()], encryption: None }.into(),
+        OpenSession { session: session(), blocks: vec![block()], encryption: None, storage: None }.into(),
         ExtendSession { session: session(), blocks: vec![block()], now: NOW }.into(),
         CloseSession { session: session(), now: NOW }.into(),
         ExpireSessions { objects: vec![ObjectId(1)], opened_before: Timestamp(2), now: NOW }.into(),
@@ -201,6 +222,7 @@ fn commands() -> Vec<Command> {
             tags: None,
             encryption: None,
             acl: None,
+            replication: None,
         }
         .into(),
         RemoveReclaimed { rows: vec![ReclaimKey { freed: NOW, log: LogIndex(4), ordinal: 1 }] }.into(),
@@ -215,6 +237,7 @@ fn commands() -> Vec<Command> {
             encryption: None,
             acl: None,
             owner: None,
+            replication: None,
         }
         .into(),
         CommitPart {
@@ -280,6 +303,7 @@ fn commands() -> Vec<Command> {
             tags: None,
             encryption: None,
             acl: None,
+            replication: None,
         }
         .into(),
         EnsureUser {
@@ -344,13 +368,13 @@ fn commands() -> Vec<Command> {
             encryption: None,
             acl: None,
             owner: None,
+            replication: None,
         }
         .into(),
         SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Put(Box::new(tags())), now: NOW }.into(),
         SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Delete(ConfigKind::Tagging), now: NOW }.into(),
-        OpenSession { session: session(), blocks: vec![block()], encryption: Some(SessionEncryption::Object(encryption())) }
-            .into(),
-        OpenSession { session: session(), blocks: Vec::new(), encryption: Some(SessionEncryption::Part(Salt([6; 16]))) }.into(),
+        open_session(Some(SessionEncryption::Object(encryption())), vec![block()], None),
+        open_session(Some(SessionEncryption::Part(Salt([6; 16]))), Vec::new(), None),
         copy_sealed_as(CopyScheme::Store),
         copy_sealed_as(CopyScheme::Kms { key: KmsKeyId("k".into()), context: Some("{}".into()), bucket_key: true }),
         copy_sealed_as(CopyScheme::Customer(Some(ObjectId(5)))),
@@ -365,6 +389,7 @@ fn commands() -> Vec<Command> {
             encryption: Some(encryption()),
             acl: None,
             owner: None,
+            replication: None,
         }
         .into(),
         CreateKmsKey { id: KmsKeyId("k".into()), sealed: sealed_key(), now: NOW }.into(),
@@ -401,6 +426,7 @@ fn commands() -> Vec<Command> {
             tags: None,
             encryption: None,
             acl: Some(acl()),
+            replication: None,
         }
         .into(),
         CreateUpload {
@@ -414,6 +440,7 @@ fn commands() -> Vec<Command> {
             encryption: None,
             acl: Some(acl()),
             owner: Some(UserId("bob".into())),
+            replication: None,
         }
         .into(),
         CreateBucket {
@@ -433,6 +460,51 @@ fn commands() -> Vec<Command> {
         update(VersionChange::Acl(None)),
         SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Put(Box::new(policy())), now: NOW }.into(),
         ExpireVersions { bucket: BucketId(7), rules: LogIndex(9), ends: version_ends(), now: NOW }.into(),
+        open_session(None, vec![block()], Some(storage())),
+        open_session(Some(SessionEncryption::Append { object: ObjectId(9), salt: Salt([6; 16]) }), Vec::new(), None),
+        MoveVersions { bucket: BucketId(7), rules: LogIndex(9), moves: version_moves() }.into(),
+        MoveBytes {
+            session: session(),
+            rules: LogIndex(9),
+            planned: version_moves().remove(0),
+            object: ObjectId(9),
+            blocks: vec![CommittedBlock { block: block(), length: 10 }],
+            now: NOW,
+        }
+        .into(),
+        CopyKey {
+            source: source(),
+            bucket: BucketId(7),
+            key: key(),
+            attributes: CopyAttributes::Source,
+            storage_class: Some("COLD".into()),
+            condition: WriteCondition::Always,
+            object: ObjectId(9),
+            owner: None,
+            max_size: 5 << 30,
+            now: NOW,
+            checksum: None,
+            lock: None,
+            tags: None,
+            encryption: None,
+            acl: None,
+            replication: Some(Replication::One),
+        }
+        .into(),
+        CreateUpload {
+            at: upload_at(),
+            initiator: None,
+            attributes: Attributes::default(),
+            storage_class: Some("COLD".into()),
+            checksum: None,
+            now: NOW,
+            lock: None,
+            encryption: None,
+            acl: None,
+            owner: None,
+            replication: Some(Replication::One),
+        }
+        .into(),
     ]
 }
 
@@ -448,6 +520,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         lock: None,
         encryption: None,
         acl: None,
+        replication: None,
     };
     let answer = KeyCommitted { etag: etag(), modified: NOW, version: Some(VersionId(3)), size: 10, checksum: object_checksum() };
     let head = KeyHead {
@@ -464,7 +537,8 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         lock: None,
     };
     let parts = vec![PartEntry { number: part(), size: 10, checksum: Some(checksum()), salt: None }];
-    let body = KeyBody { attributes: attributes(), pieces: pieces.clone(), parts, encryption: None, acl: None };
+    let body =
+        KeyBody { attributes: attributes(), pieces: pieces.clone(), parts, encryption: None, acl: None, replication: None };
     let bucket = BucketRow {
         id: BucketId(7),
         volume: VolumeName::s3v(),
@@ -487,6 +561,10 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
     };
     let guarded = BucketRow { guarded: Some(LogIndex(12)), ..bucket.clone() };
     let granted = KeyRow { head: head.clone(), body: KeyBody { acl: Some(acl()), ..body.clone() } };
+    let elsewhere = KeyRow { head: head.clone(), body: KeyBody { replication: Some(Replication::One), ..body.clone() } };
+    let cold_session =
+        SessionRow { bucket: BucketId(7), opened: NOW, blocks: Vec::new(), encryption: None, storage: Some(storage()) };
+    let cold_upload = UploadRow { replication: Some(Replication::One), ..upload.clone() };
     let granted_upload = UploadRow { acl: Some(acl()), ..upload.clone() };
     let marker =
         DeleteMarker { sequence: Sequence(4096), version: VersionId(4096), modified: NOW, owner: user(), noncurrent: Some(NOW) };
@@ -507,6 +585,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         opened: NOW,
         blocks: Vec::new(),
         encryption: Some(SessionEncryption::Object(encryption())),
+        storage: None,
     };
     let sealed_upload = UploadRow { encryption: Some(encryption()), ..upload.clone() };
     let sealed_part = PartRow { salt: Some(Salt([6; 16])), ..part.clone() };
@@ -520,7 +599,16 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("volume", ::tables::encode(&VolumeRow { owner: user(), created: NOW })),
         ("bucket", ::tables::encode(&bucket)),
         ("key", ::tables::encode(&KeyRow { head, body })),
-        ("session", ::tables::encode(&SessionRow { bucket: BucketId(7), opened: NOW, blocks: vec![block()], encryption: None })),
+        (
+            "session",
+            ::tables::encode(&SessionRow {
+                bucket: BucketId(7),
+                opened: NOW,
+                blocks: vec![block()],
+                encryption: None,
+                storage: None,
+            }),
+        ),
         ("upload", ::tables::encode(&upload)),
         ("part", ::tables::encode(&part)),
         ("completed", ::tables::encode(&CompletedRow { upload, answer, completed: NOW })),
@@ -546,6 +634,9 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("bucket-config", ::tables::encode(&BucketConfigRow { document: policy(), changed: NOW })),
         ("bucket-config", ::tables::encode(&BucketConfigRow { document: BucketAcl { acl: acl() }.into(), changed: NOW })),
         ("bucket", ::tables::encode(&cycling)),
+        ("key", ::tables::encode(&elsewhere)),
+        ("session", ::tables::encode(&cold_session)),
+        ("upload", ::tables::encode(&cold_upload)),
     ]
 }
 

@@ -190,6 +190,7 @@ impl CompleteUpload {
             pieces: parts.into_iter().flat_map(|(_, row)| row.pieces).collect(),
             encryption: upload.encryption.clone(),
             acl: upload.acl.clone(),
+            replication: upload.replication,
         };
         KeyRow { head, body }
     }

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::{Acl, BucketId, LogIndex, ObjectId, ObjectKey, ObjectLock, Timestamp, VersionId};
+use types::{Acl, BucketId, LogIndex, ObjectId, ObjectKey, ObjectLock, Replication, Timestamp, VersionId};
 
 use super::Outcome;
 use super::shared::{CopySource, KeyCommitted, link};
@@ -106,6 +106,9 @@ pub struct CopyKey {
     /// A copy never inherits its source's.
     #[n(14)]
     pub acl: Option<Acl>,
+    /// How the copy's blocks are to be kept; as its bucket's if absent.
+    #[n(15)]
+    pub replication: Option<Replication>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -165,9 +168,9 @@ impl From<ConditionFailed> for CopyKeyRejected {
 
 impl CopyKey {
     pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<KeyCopied, CopyKeyRejected> {
-        if namespace::bucket(tables, self.source.bucket)?.is_none() {
+        let Some(source_bucket) = namespace::bucket(tables, self.source.bucket)? else {
             return Ok(Err(CopyKeyRejected::NoSuchSourceBucket));
-        }
+        };
         let source = match namespace::version(tables, self.source.bucket, &self.source.key, self.source.version)? {
             Ok(source) => source,
             Err(missing) => return Ok(Err(missing.into())),
@@ -192,6 +195,10 @@ impl CopyKey {
             Ok(encryption) => encryption,
             Err(rejected) => return Ok(Err(rejected)),
         };
+        let kept = source.body.replication.unwrap_or(source_bucket.replication);
+        if kept != self.replication.unwrap_or(bucket.replication) && !source.body.pieces.is_empty() {
+            return Ok(Err(CopyKeyRejected::NeedsBytes));
+        }
         if self.changes_nothing(&source, replaced.as_ref()) {
             return Ok(Err(CopyKeyRejected::OntoItself));
         }
@@ -223,7 +230,8 @@ impl CopyKey {
             CopyAttributes::Replace(attributes) => attributes,
         };
         let attributes = Attributes { tags: self.tags.unwrap_or(tags), ..attributes };
-        let body = KeyBody { attributes, parts, pieces: source.body.pieces, encryption, acl: self.acl };
+        let body =
+            KeyBody { attributes, parts, pieces: source.body.pieces, encryption, acl: self.acl, replication: self.replication };
         let row = KeyRow { head, body };
         let mut freed = Freed::default();
         let committed = link(tables, &bucket, &self.key, replaced, row, &mut freed)?;
@@ -276,6 +284,7 @@ mod tests {
             tags: None,
             encryption: None,
             acl: None,
+            replication: None,
         }
     }
 

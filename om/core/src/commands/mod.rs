@@ -25,6 +25,8 @@ mod expire_sessions;
 mod expire_versions;
 mod extend_session;
 mod forget_completed;
+mod move_bytes;
+mod move_versions;
 mod open_session;
 mod purge_bucket;
 mod remove_reclaimed;
@@ -60,6 +62,8 @@ pub use expire_sessions::ExpireSessions;
 pub use expire_versions::{ExpireVersions, HowItEnds, VersionEnd, VersionsExpired};
 pub use extend_session::ExtendSession;
 pub use forget_completed::ForgetCompleted;
+pub use move_bytes::{MoveBytes, MoveBytesRejected};
+pub use move_versions::{MoveVersions, VersionMove, VersionPlace};
 pub use open_session::OpenSession;
 pub use purge_bucket::PurgeBucket;
 pub use remove_reclaimed::RemoveReclaimed;
@@ -175,6 +179,8 @@ commands! {
     30 RenameKey -> KeyCommitted, rejects RenameKeyRejected;
     29 UpdateVersion -> Option<types::VersionId>, rejects UpdateVersionRejected;
     50 ExpireVersions -> VersionsExpired, rejects Never;
+    51 MoveVersions -> u32, rejects Never;
+    52 MoveBytes -> (), rejects MoveBytesRejected;
 
     40 CreateUpload -> types::UploadId, rejects CreateUploadRejected;
     41 CommitPart -> PartCommitted, rejects CommitPartRejected;

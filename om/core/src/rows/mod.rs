@@ -22,7 +22,7 @@ pub use identity::{AccessKeyId, AccessKeyRow, PairOrigin, RevokedKeyRow, UserId,
 pub use key::{Attributes, KeyBody, KeyHead, KeyRow, ObjectChecksum, PartEntry, Piece, Sequence, SystemHeader};
 pub use meta::SealCheck;
 pub use reclaim::{ReclaimKey, ReclaimRow};
-pub use session::{Session, SessionRow};
+pub use session::{Session, SessionRow, Storage};
 pub use upload::{CompletedRow, PartRow, UploadKey, UploadRow};
 pub use version::{DeleteMarker, VersionHead, VersionRow};
 

@@ -242,6 +242,7 @@ impl Model {
                         Seal::Object => Some(SessionEncryption::Object(encryption())),
                         Seal::Part => Some(SessionEncryption::Part(Salt(u128::from(session.object.0).to_be_bytes()))),
                     },
+                    storage: None,
                 };
                 real.apply(open).expect("never rejected");
                 self.sessions.insert(session.object, (session.bucket, blocks));
@@ -388,6 +389,7 @@ impl Model {
                     encryption: sealed.then(encryption),
                     acl: None,
                     owner: None,
+                    replication: None,
                 };
                 let outcome = real.apply(create);
                 assert_eq!(outcome.is_ok(), self.exists(at.bucket));
@@ -535,6 +537,7 @@ impl Model {
             tags: None,
             encryption: sealed.then_some(CopyEncryption { scheme: CopyScheme::Store, is_asked_for: false }),
             acl: None,
+            replication: None,
         };
         let outcome = real.apply(copy);
         let is_alike = object.as_ref().is_some_and(|object| object.streams.is_some() == sealed);
