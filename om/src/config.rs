@@ -1,5 +1,6 @@
 //! What a person may turn.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -31,6 +32,12 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
+const RESERVED_CLASSES: [&str; 3] = ["STANDARD", "GLACIER", "DEEP_ARCHIVE"];
+
+fn is_class_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
 /// Below this the lifecycle service would do nothing but look.
 const SHORTEST_DAY: Duration = Duration::from_millis(100);
 
@@ -41,6 +48,8 @@ pub struct Config {
     pub default_kms_key: Option<String>,
     /// Of new buckets.
     pub replication: Replication,
+    /// Storage classes besides STANDARD, and how what is in them is kept. The same on every member.
+    pub storage_classes: BTreeMap<String, Replication>,
     /// The most that one block takes. Large enough for an object of ordinary size to need one, small enough for a failed write
     /// to cost little.
     pub block_size: u64,
@@ -94,6 +103,7 @@ impl Config {
             master_key,
             default_kms_key: None,
             replication,
+            storage_classes: BTreeMap::new(),
             block_size: 128 * MIB,
             small_write: 64 * KIB,
             max_put: 5 * GIB,
@@ -121,6 +131,13 @@ impl Config {
         let wrong = |field, why: &str| Err(ConfigError { field, why: why.to_owned() });
         if self.block_size < 64 * KIB {
             return wrong("block_size", "must be 64 KiB or more");
+        }
+        if let Some(class) = self.storage_classes.keys().find(|class| !is_class_name(class)) {
+            return wrong("storage_classes", &format!("{class:?} is no name for one: 1 to 64 letters, digits, - and _"));
+        }
+        if let Some(class) = self.storage_classes.keys().find(|class| RESERVED_CLASSES.contains(&class.as_str())) {
+            let why = "STANDARD is there by itself, and what is in GLACIER or DEEP_ARCHIVE has to be restored, which is not built";
+            return wrong("storage_classes", &format!("{class} cannot be set: {why}"));
         }
         if self.max_put > self.max_object {
             return wrong("max_put", "must not be above max_object");
@@ -160,6 +177,11 @@ mod tests {
         assert_eq!(bad.validate().expect_err("too long").field, "write_token_lifetime");
         let bad = Config { lifecycle_day: Some(Duration::ZERO), ..good.clone() };
         assert_eq!(bad.validate().expect_err("no day").field, "lifecycle_day");
+        for class in ["STANDARD", "GLACIER", "", "COLD STORE"] {
+            let storage_classes = [(class.to_owned(), Replication::One)].into();
+            let bad = Config { storage_classes, ..good.clone() };
+            assert_eq!(bad.validate().expect_err("no such name").field, "storage_classes", "{class:?}");
+        }
         let bad = Config { block_size: 1, ..good };
         assert_eq!(bad.validate().expect_err("too small").field, "block_size");
     }

@@ -16,6 +16,7 @@ mod ids;
 mod keys;
 mod lifecycles;
 mod machine;
+mod moves;
 mod secrets;
 mod service;
 

@@ -68,6 +68,10 @@ pub enum SetBucketConfigRejected {
     #[n(5)]
     #[error("the bucket has an ACL that is not private")]
     AclIsNotPrivate,
+    /// A rule moves objects to it.
+    #[n(6)]
+    #[error("there is no storage class {0}")]
+    NoSuchStorageClass(#[n(0)] String),
 }
 
 /// Why a bucket cannot take another's access log.

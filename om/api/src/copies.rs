@@ -114,4 +114,7 @@ pub enum CopyRejected {
     #[n(12)]
     #[error(transparent)]
     Encryption(#[n(0)] EncryptionRejected),
+    #[n(13)]
+    #[error("there is no such storage class")]
+    InvalidStorageClass,
 }

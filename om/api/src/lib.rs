@@ -15,6 +15,7 @@ mod encryption;
 mod identity;
 mod keys;
 mod listing;
+mod moves;
 mod uploads;
 
 pub use acls::{AclOf, AclRejected, AclSet, GetAcl, SetAcl, ShownAcl, ShownGrant, ShownGrantee};
@@ -51,6 +52,7 @@ pub use listing::{
     KeyPage, KeySummary, ListEntry, ListKeys, ListRejected, ListStart, ListVersions, MarkerSummary, VersionEntry, VersionPage,
     VersionStart,
 };
+pub use moves::{FinishMove, LocateMove, MoveOffer, MovePieces, MoveRejected, MoveWork};
 pub use uploads::{
     AbortUpload, AbortUploadRejected, CommitPart, CommitPartRejected, CompleteUpload, CompleteUploadRejected, CompletedPart,
     CopyPart, CopyPartRejected, CreateUpload, CreateUploadRejected, ListParts, ListUploads, OpenPart, OpenPartRejected,
@@ -119,6 +121,13 @@ rpc::service! {
         45 complete_upload(CompleteUpload) -> KeyCommitted, rejects CompleteUploadRejected, from [Gateway];
         46 abort_upload(AbortUpload) -> (), rejects AbortUploadRejected, from [Gateway];
         47 list_uploads(ListUploads) -> UploadPage, rejects BucketRejected, from [Gateway];
+
+        /// An object whose bytes are to be copied to blocks of its new storage class, if there is one: gateways ask for work.
+        50 take_move(()) -> MoveOffer, rejects MoveRejected, from [Gateway];
+        /// More of what is to be copied.
+        51 locate_move(LocateMove) -> MovePieces, rejects MoveRejected, from [Gateway];
+        /// The bytes are there: they take the place of the old ones. Durable when answered.
+        52 finish_move(FinishMove) -> (), rejects MoveRejected, from [Gateway];
 
         /// A new secret for a user's own key, or by an administrator for anybody's. Shown once.
         60 create_secret(CreateSecret) -> IssuedSecret, rejects SecretRejected, from [Gateway, Admin];

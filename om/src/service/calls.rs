@@ -128,6 +128,7 @@ pub(super) enum Kind {
     CreateKmsKey,
     ChangeKmsKey,
     SetAcl,
+    Move,
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {

@@ -15,6 +15,7 @@ mod entry;
 mod identities;
 mod kms;
 mod lists;
+mod moves;
 mod reads;
 mod renames;
 mod uploads;
@@ -42,6 +43,7 @@ use crate::ids::ObjectIds;
 use crate::keys::{KeyService, NamedKeys, StoreKey, WrapError};
 use crate::lifecycles::Lifecycles;
 use crate::machine::OmMachine;
+use crate::moves::Moves;
 use crate::secrets::{SealError, SecretSeal, SigningKeys};
 use crate::{Config, ConfigError};
 pub(crate) use calls::Log;
@@ -77,6 +79,7 @@ pub struct OmService {
     key_service: Arc<dyn KeyService>,
     signing_keys: SigningKeys,
     lifecycles: Lifecycles,
+    moves: Arc<Moves>,
     background: Reconcilers,
     digests: admin::Digests,
     guards: Guards,
@@ -118,7 +121,8 @@ impl OmService {
         background.start(KeyDeletion::new(&config, log.clone(), side), config.reclaim_every);
         background.start(OpenKeyCleanup::new(&config, log.clone()), config.cleanup_every);
         background.start(UploadCleanup::new(&config, log.clone()), config.cleanup_every);
-        background.start(Lifecycle::new(&config, log.clone()), Lifecycle::pause(&config));
+        let moves = Arc::new(Moves::default());
+        background.start(Lifecycle::new(&config, log.clone(), Arc::clone(&moves)), Lifecycle::pause(&config));
 
         Ok(Arc::new(Self {
             ids: ObjectIds::new(group, shutdown),
@@ -136,6 +140,7 @@ impl OmService {
             named_keys,
             signing_keys: SigningKeys::default(),
             lifecycles: Lifecycles::default(),
+            moves,
             background,
             digests: admin::Digests::default(),
             guards: Guards::default(),
@@ -195,6 +200,9 @@ methods! {
     complete_upload(api::CompleteUpload) -> api::KeyCommitted, rejects api::CompleteUploadRejected;
     abort_upload(api::AbortUpload) -> (), rejects api::AbortUploadRejected;
     list_uploads(api::ListUploads) -> api::UploadPage, rejects api::BucketRejected;
+    take_move(()) -> api::MoveOffer, rejects api::MoveRejected;
+    locate_move(api::LocateMove) -> api::MovePieces, rejects api::MoveRejected;
+    finish_move(api::FinishMove) -> (), rejects api::MoveRejected;
     create_secret(api::CreateSecret) -> api::IssuedSecret, rejects api::SecretRejected;
     revoke_secret(api::RevokeSecret) -> (), rejects api::SecretRejected;
     list_users(api::ListUsers) -> Vec<api::UserInfo>, rejects api::SecretRejected;

@@ -19,7 +19,7 @@ use super::encryption::Opening;
 use crate::convert::{IntoApi, IntoCore, join_attributes};
 
 /// Blocks located in one answer: 16 GiB of whole blocks. A longer read looks up again as it goes.
-const MOST_PIECES: usize = 128;
+pub(super) const MOST_PIECES: usize = 128;
 
 /// What the tables know of a read.
 struct Found {
@@ -104,7 +104,7 @@ impl OmService {
     }
 
     /// Where the pieces are now, with the tokens that let them be read.
-    async fn locate<R>(
+    pub(super) async fn locate<R>(
         &self,
         pieces: Vec<PlacedPiece>,
         caller: &str,
