@@ -16,6 +16,7 @@ mod context;
 mod data;
 mod facts;
 mod front;
+mod moves;
 mod operation;
 mod ops;
 mod rejections;

@@ -86,6 +86,8 @@ pub struct Config {
     pub reclaim_every: Duration,
     pub cleanup_every: Duration,
     pub lifecycle_every: Duration,
+    /// Whether rules move objects below 128 KiB to another storage class where their bucket does not say. S3 leaves them.
+    pub move_small_objects: bool,
     /// How long a day is to lifecycle rules; the calendar's if absent. For tests, which cannot wait for midnight.
     pub lifecycle_day: Option<Duration>,
 }
@@ -123,6 +125,7 @@ impl Config {
             cleanup_every: Duration::from_secs(60),
             // What becomes due does so at midnight; the hours in between are for rules that are new.
             lifecycle_every: Duration::from_secs(3600),
+            move_small_objects: false,
             lifecycle_day: None,
         }
     }
@@ -136,7 +139,8 @@ impl Config {
             return wrong("storage_classes", &format!("{class:?} is no name for one: 1 to 64 letters, digits, - and _"));
         }
         if let Some(class) = self.storage_classes.keys().find(|class| RESERVED_CLASSES.contains(&class.as_str())) {
-            let why = "STANDARD is there by itself, and what is in GLACIER or DEEP_ARCHIVE has to be restored, which is not built";
+            let why =
+                "STANDARD is there by itself, and what is in GLACIER or DEEP_ARCHIVE has to be restored, which is not built";
             return wrong("storage_classes", &format!("{class} cannot be set: {why}"));
         }
         if self.max_put > self.max_object {

@@ -60,6 +60,8 @@ async fn open(
         condition: WriteCondition::Always,
         locks: false,
         encryption,
+        storage_class: None,
+        appends_to: None,
     };
     node.om.open_key(cx(), request).await
 }

@@ -247,6 +247,8 @@ async fn a_range_gets_the_blocks_under_it_and_a_pinned_read_notices_a_new_object
         condition: WriteCondition::Always,
         locks: false,
         encryption: None,
+        storage_class: None,
+        appends_to: None,
     };
     let opened = node.om.open_key(cx(), open).await.expect("may be written");
     assert_eq!(opened.blocks.len(), 3);
@@ -281,6 +283,8 @@ async fn an_empty_object_needs_no_block() {
         condition: WriteCondition::Always,
         locks: false,
         encryption: None,
+        storage_class: None,
+        appends_to: None,
     };
     let opened = node.om.open_key(cx(), open).await.expect("may be written");
     assert_eq!(opened.blocks, []);

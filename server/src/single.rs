@@ -28,6 +28,7 @@ const WRITABLE_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     let data = config.data()?.to_owned();
     let wanted = config.wanted()?;
+    compose::check_classes_of_one(&config)?;
     let _lock = files::lock(&data)?;
     // Bound first: a port in use is found before anything starts, and connections wait in the backlog until it has.
     let s3 = compose::listen(config.gateway.s3_addr).await?;

@@ -24,7 +24,7 @@ use crate::authenticator::Authenticator;
 use crate::config::Config;
 use crate::context::Shared;
 use crate::data::{UploadCache, UploadMemory};
-use crate::service;
+use crate::{moves, service};
 
 pub(crate) use connections::MAX_HEADERS;
 pub use connections::{Answers, Limits, Refusal, serve};
@@ -109,6 +109,7 @@ impl Gateway {
         };
         let (ended, end) = oneshot::channel::<()>();
         let delivery = tokio::spawn(deliver_until(Arc::clone(&self.shared), async { drop(end.await) }));
+        self.shutdown.spawn_until(moves::run(Arc::clone(&self.shared)));
         connections::serve(listener, limits, &self.shutdown, Arc::new(S3(Arc::clone(&self.shared)))).await;
         // Nobody adds to the logs any more.
         drop(ended);

@@ -1,5 +1,5 @@
 //! `CopyObject`: a new object on the source's blocks; no bytes move. For a checksum that the source does not have they are read,
-//! and only read. Where the copy is encrypted in another way than its source, they are read and written ([`anew`]).
+//! and only read. Where the copy is encrypted or kept in another way than its source, they are read and written ([`anew`]).
 
 mod anew;
 
@@ -32,6 +32,8 @@ pub(crate) struct CopyObject {
     bucket: BucketName,
     key: ObjectKey,
     attributes: CopyAttributes,
+    /// A copy never inherits it.
+    storage_class: Option<String>,
     condition: WriteCondition,
     algorithm: Option<ChecksumAlgorithm>,
     lock: Option<ObjectLock>,
@@ -51,6 +53,7 @@ impl Operation for CopyObject {
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
         // Checked whether or not the copy takes its own attributes.
         let replacement = parse_attributes(request)?;
+        let storage_class = replacement.storage_class.clone();
         let attributes = match request.header("x-amz-metadata-directive")?.as_deref() {
             None | Some("COPY") => CopyAttributes::Source,
             Some("REPLACE") => CopyAttributes::Replace(replacement),
@@ -72,6 +75,7 @@ impl Operation for CopyObject {
             bucket: request.bucket()?,
             key: request.key()?,
             attributes,
+            storage_class,
             condition: parse_write_condition(request)?,
             algorithm: algorithm.map(|text| parse_checksum_algorithm(&text)).transpose()?,
             lock: lock::parse_headers(request)?,
@@ -138,7 +142,7 @@ impl CopyObject {
             key: self.key.clone(),
             attributes: self.attributes.clone(),
             condition: self.condition.clone(),
-            storage_class: None,
+            storage_class: self.storage_class.clone(),
             checksum,
             lock: self.lock,
             tags: self.tags.clone(),
@@ -167,6 +171,7 @@ impl CopyObject {
                 CopyRejected::TooLarge => source_too_large(),
                 CopyRejected::NoObjectLock => no_object_lock(),
                 CopyRejected::Encryption(why) => self.encryption.rejected(&why),
+                CopyRejected::InvalidStorageClass => S3ErrorCode::InvalidStorageClass.into(),
                 CopyRejected::NeedsBytes => S3ErrorCode::InternalError.into(),
             }),
             Err(failure) => Err(call_failed(&failure)),

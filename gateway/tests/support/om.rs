@@ -126,7 +126,7 @@ impl State {
         let object = ObjectId(self.number());
         self.sessions.insert(object, Session { blocks: Vec::new(), sealed: sealed.clone() });
         let blocks = self.hand_out(object, u64::from(size != Some(0)));
-        let session = WriteSession { object, bucket: BucketId(1), opened: AT };
+        let session = WriteSession { object, bucket: BucketId(1), opened: AT, replication: None };
         OpenedKey { session, blocks, block_size: BLOCK, encryption: sealed, needed_acl: false }
     }
 
@@ -264,6 +264,18 @@ impl Om for MemoryOm {
 
     async fn set_bucket_lock(&self, _: CallContext, _: SetBucketLock) -> Result<(), CallError<SetBucketLockRejected>> {
         Err(CallError::unavailable("kept by the real namespace alone"))
+    }
+
+    async fn take_move(&self, _: CallContext, (): ()) -> Result<MoveOffer, CallError<MoveRejected>> {
+        Ok(MoveOffer { work: None, ask_again: types::Millis(60_000) })
+    }
+
+    async fn locate_move(&self, _: CallContext, _: LocateMove) -> Result<MovePieces, CallError<MoveRejected>> {
+        Err(CallError::Rejected(MoveRejected::Gone))
+    }
+
+    async fn finish_move(&self, _: CallContext, _: FinishMove) -> Result<(), CallError<MoveRejected>> {
+        Err(CallError::Rejected(MoveRejected::Gone))
     }
 
     async fn append_key(&self, _: CallContext, _: AppendKey) -> Result<KeyCommitted, CallError<AppendRejected>> {

@@ -109,7 +109,7 @@ pub enum CopyRejected {
     NoObjectLock,
     /// What is stored of the source is not what is to be stored of the copy: read the source and write it.
     #[n(11)]
-    #[error("the bytes must be read and encrypted anew")]
+    #[error("the bytes must be read and written anew")]
     NeedsBytes,
     #[n(12)]
     #[error(transparent)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bucket_config::lifecycle::Day;
+use bucket_config::LifecycleConfiguration;
+use bucket_config::lifecycle::{Day, TransitionMinimum};
 use om_core::lifecycle::{self, Bounds, DueMove, LastWalk, Place, Step, Walk};
 use om_core::{AbortUpload, AbortUploadRejected, ExpireVersions, MoveVersions, VersionsExpired, namespace};
 use runtime::{Pace, PassError, PassStatus, Reconcile};
@@ -24,6 +25,8 @@ pub(crate) struct Lifecycle {
     moves: Arc<Moves>,
     storage_classes: BTreeMap<String, Replication>,
     pause: Duration,
+    /// Where a bucket does not say.
+    minimum: TransitionMinimum,
     day: Day,
     /// What the last round found, and this one up to now: two, so that buckets that are gone are forgotten.
     last_round: BTreeMap<BucketId, LastWalk>,
@@ -74,6 +77,10 @@ impl Lifecycle {
             moves,
             storage_classes: config.storage_classes.clone(),
             pause: Self::pause(config),
+            minimum: match config.move_small_objects {
+                true => TransitionMinimum::VariesByClass,
+                false => TransitionMinimum::AllClasses128K,
+            },
             day,
             last_round: BTreeMap::new(),
             this_round: BTreeMap::new(),
@@ -116,8 +123,10 @@ impl Lifecycle {
     fn look(&self, at: &At, now: Timestamp) -> Result<Option<Step>, PassError> {
         self.log.glance(|tables| {
             let bucket = namespace::bucket(tables, at.bucket)?.filter(|bucket| bucket.lifecycle == Some(at.walk.rules));
-            let rules = namespace::bucket_document(tables, at.bucket)?;
-            let (Some(bucket), Some(rules)) = (&bucket, &rules) else { return Ok(None) };
+            let rules: Option<LifecycleConfiguration> = namespace::bucket_document(tables, at.bucket)?;
+            let (Some(bucket), Some(mut rules)) = (&bucket, rules) else { return Ok(None) };
+            rules.transition_minimum.get_or_insert(self.minimum);
+            let rules = &rules;
             Walk { bucket, rules, now, day: self.day, bounds: BOUNDS }.step(tables, &at.place).map(Some)
         })
     }

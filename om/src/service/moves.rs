@@ -5,7 +5,7 @@ use om_core::namespace::{self, PlacedPiece, Span, pieces_under};
 use om_core::rows::{BucketRow, KeyRow, Storage};
 use rpc::{CallContext, CallError};
 use tables::{ReadTables, StorageFault};
-use types::{Millis, ObjectId};
+use types::Millis;
 
 use super::OmService;
 use super::calls::{Kind, scoped};
@@ -61,17 +61,14 @@ impl OmService {
         Ok(api::MoveOffer { work: None, ask_again })
     }
 
-    fn moving(&self, session: ObjectId) -> Result<UnderWay, CallError<api::MoveRejected>> {
-        self.moves.under_way(session).ok_or(CallError::Rejected(api::MoveRejected::Gone))
-    }
-
     pub(super) async fn locate_move(
         &self,
         cx: CallContext,
         request: api::LocateMove,
     ) -> Result<api::MovePieces, CallError<api::MoveRejected>> {
         let session = request.session.object;
-        let UnderWay { what, object, .. } = self.moving(session)?;
+        let under_way = self.moves.under_way(session);
+        let UnderWay { what, object, .. } = under_way.ok_or(CallError::Rejected(api::MoveRejected::Gone))?;
         self.moves.go_on(session, self.clock.now());
         let found = self.log.read(cx.deadline, |tables| Ok(found(tables, &what)?)).await?;
         let Some((_, row)) = found.filter(|(_, row)| row.head.object == object) else {
@@ -87,7 +84,11 @@ impl OmService {
         request: api::FinishMove,
     ) -> Result<(), CallError<api::MoveRejected>> {
         let session = request.session.into_core();
-        let UnderWay { what, object, .. } = self.moving(session.object)?;
+        let Some(UnderWay { what, object, .. }) = self.moves.under_way(session.object) else {
+            // Another member gave it out, or it was given up; what was written is freed.
+            self.close(&cx, session).await.map_err(|error| error.map_rejection(|never| match never {}))?;
+            return Err(CallError::Rejected(api::MoveRejected::Gone));
+        };
         let command = om_core::MoveBytes {
             session,
             rules: what.rules,

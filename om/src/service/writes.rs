@@ -8,8 +8,8 @@ use om_core::rows::{BucketRow, Encryption, Scheme, Session, SessionEncryption, S
 use om_core::{ConditionFailed, ExtendSession, OpenSession, namespace};
 use rpc::{CallContext, CallError, Never};
 use scm_api::token::Access;
-use types::sealed::stored_length;
 use tables::ReadTables;
+use types::sealed::stored_length;
 use types::{BlockId, BlockLocation, BucketId, ObjectId, ObjectKey, PipelineId, Replication, Timestamp};
 
 use super::OmService;

@@ -22,7 +22,7 @@ use types::{Endpoint, GroupId, Replication, RequestId};
 
 use super::formation::Roster;
 use crate::admin::Readiness;
-use crate::config::{AccessLogNames, Config};
+use crate::config::{AccessLogNames, Config, Kept};
 use crate::process::Failed;
 
 /// Far above the pipelines, whose groups have their pipeline's number.
@@ -55,7 +55,28 @@ pub(crate) fn scm_config(config: &Config, replication: Replication) -> scm::Conf
             ..scm::Config::default()
         },
     };
-    scm::Config { container_size: config.scm.container_size.0, ..base }
+    let replications_of_classes = storage_classes(config, replication).into_values().collect();
+    scm::Config { container_size: config.scm.container_size.0, replications_of_classes, ..base }
+}
+
+/// `own` is how all else is kept.
+fn storage_classes(config: &Config, own: Replication) -> BTreeMap<String, Replication> {
+    let kept = |kept: &Kept| match kept {
+        Kept::Default => own,
+        Kept::One => Replication::One,
+        Kept::Three => Replication::Three,
+    };
+    config.storage_classes.iter().map(|(class, how)| (class.clone(), kept(how))).collect()
+}
+
+/// Nothing can be kept in three copies by one process.
+pub(crate) fn check_classes_of_one(config: &Config) -> Result<(), Failed> {
+    match config.storage_classes.iter().find(|(_, kept)| **kept == Kept::Three) {
+        Some((class, _)) => {
+            Err(format!("storage_classes.{class}: a single server keeps one copy: \"default\" or \"one\"").into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// `name` in a cluster; in a single process nobody reaches its endpoints.
@@ -84,7 +105,9 @@ pub(crate) fn om_config(config: &Config, replication: Replication, seal: [u8; 32
         session_lifetime: config.om.session_lifetime.0,
         reclaim_after: config.om.delete_grace.0,
         default_kms_key: config.kms.default_key.clone(),
+        storage_classes: storage_classes(config, replication),
         lifecycle_every: config.om.lifecycle_every.0,
+        move_small_objects: config.om.move_small_objects,
         lifecycle_day: config.om.lifecycle_day.map(|day| day.0),
         ..om::Config::new(om::MasterKey::new(seal), replication)
     }

@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) raft: RaftSection,
     pub(crate) log: LogSection,
     pub(crate) kms: KmsSection,
+    /// Storage classes besides STANDARD, and how what is in them is kept. The same for the OMs and the SCMs.
+    pub(crate) storage_classes: BTreeMap<String, Kept>,
     /// Users that exist after the start.
     pub(crate) user: Vec<User>,
     /// Buckets that exist after the start.
@@ -128,6 +130,8 @@ pub(crate) struct OmSection {
     pub(crate) block_size: Size,
     /// How often the buckets with lifecycle rules are gone round.
     pub(crate) lifecycle_every: Span,
+    /// Whether lifecycle rules move objects below 128 KiB where their bucket does not say.
+    pub(crate) move_small_objects: bool,
     /// How long a day is to lifecycle rules, for tests of them; the calendar's if absent.
     pub(crate) lifecycle_day: Option<Span>,
 }
@@ -140,6 +144,7 @@ impl Default for OmSection {
             delete_grace: Span(std::time::Duration::from_secs(60)),
             block_size: Size(128 << 20),
             lifecycle_every: Span(std::time::Duration::from_secs(3600)),
+            move_small_objects: false,
             lifecycle_day: None,
         }
     }
@@ -208,6 +213,18 @@ pub(crate) struct KmsSection {
     pub(crate) keys: Vec<String>,
     /// Behind SSE-KMS where neither the request nor its bucket names a key; without it they must.
     pub(crate) default_key: Option<String>,
+}
+
+/// How objects of a storage class are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kept {
+    /// As all that has no class of its own.
+    Default,
+    /// In one copy, on one datanode: lost with its disk.
+    One,
+    /// In three copies, by a Raft pipeline.
+    Three,
 }
 
 /// How much of its log a replicated role keeps. A member that misses what is not kept any more is sent a snapshot.

@@ -31,6 +31,8 @@ impl CopyObject {
             condition: self.condition.clone(),
             locks: self.lock.is_some(),
             encryption: self.encryption.wanted(cx)?,
+            storage_class: self.storage_class,
+            appends_to: None,
         };
         let mut opened = open_key(cx, request, &self.encryption).await?;
         let sealed = opened.encryption.take();
@@ -65,7 +67,7 @@ impl CopyObject {
     }
 }
 
-/// As where bytes are shared: what was not replaced is the source's, but for its storage class.
+/// As where bytes are shared: what was not replaced is the source's. The storage class stands with the session.
 fn attributes(asked: CopyAttributes, tags: Option<Vec<(String, String)>>, source: ObjectAttributes) -> ObjectAttributes {
     let tags = tags.unwrap_or_else(|| source.tags.clone());
     let own = match asked {
