@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) addressing: gateway_core::request::Addressing,
+    /// Of the listener that serves websites.
+    pub(crate) website_domains: gateway_core::request::Addressing,
     pub(crate) upload_memory: UploadMemory,
     pub(crate) uploads: UploadCache,
     pub(crate) audit: Arc<dyn AuditSink>,

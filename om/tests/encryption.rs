@@ -247,6 +247,7 @@ fn copy(by: &Requester, from: &str, to: &str, encryption: Option<EncryptionWante
         tags: None,
         encryption,
         same_key_as: None,
+        website_redirect: None,
     }
 }
 

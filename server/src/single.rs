@@ -32,6 +32,7 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     let _lock = files::lock(&data)?;
     // Bound first: a port in use is found before anything starts, and connections wait in the backlog until it has.
     let s3 = compose::listen(config.gateway.s3_addr).await?;
+    let website = compose::listen_website(&config).await?;
     let admin_listener = compose::listen(config.admin.addr).await?;
     let ready = Arc::new(Readiness::default());
 
@@ -87,6 +88,10 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
         shutdown.clone(),
         Arc::clone(&audit),
     );
+    let gateway = match website {
+        Some(listener) => gateway.with_website(listener),
+        None => gateway,
+    };
     let admin = Arc::new(Admin {
         ready: Arc::clone(&ready),
         metrics,

@@ -263,8 +263,6 @@ mod tests {
             );
         }
         assert!(refuse_unbuilt_headers(&head(&[("x-amz-acl", b"private"), ("x-amz-meta-a", b"b")], "")).is_ok());
-        assert_eq!(code(check_storage_class(&head(&[("x-amz-storage-class", b"GLACIER")], ""))), S3ErrorCode::NotImplemented);
-        assert_eq!(code(check_storage_class(&head(&[("x-amz-storage-class", b"FAST")], ""))), S3ErrorCode::InvalidStorageClass);
     }
 
     proptest! {

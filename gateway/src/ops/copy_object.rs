@@ -11,7 +11,10 @@ use gateway_core::tagging::TagSet;
 use gateway_core::xml::{CopyResult, copy_object_result};
 use gateway_core::{S3Error, S3ErrorCode, lock};
 use http::StatusCode;
-use om_api::{BlocksWanted, CopyAttributes, CopyKey, CopyRejected, KeyCopied, ObjectChecksum, ReadConditions, WriteCondition};
+use om_api::{
+    BlocksWanted, CopyAttributes, CopyKey, CopyRejected, KeyCopied, ObjectAttributes, ObjectChecksum, ReadConditions,
+    SystemHeader, WriteCondition,
+};
 use rpc::CallError;
 use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectId, ObjectKey, ObjectLock};
 
@@ -34,6 +37,8 @@ pub(crate) struct CopyObject {
     attributes: CopyAttributes,
     /// A copy never inherits it.
     storage_class: Option<String>,
+    /// Nor where readers of a website are sent.
+    website_redirect: Option<String>,
     condition: WriteCondition,
     algorithm: Option<ChecksumAlgorithm>,
     lock: Option<ObjectLock>,
@@ -54,6 +59,7 @@ impl Operation for CopyObject {
         // Checked whether or not the copy takes its own attributes.
         let replacement = parse_attributes(request)?;
         let storage_class = replacement.storage_class.clone();
+        let website_redirect = website_redirect(&replacement).cloned();
         let attributes = match request.header("x-amz-metadata-directive")?.as_deref() {
             None | Some("COPY") => CopyAttributes::Source,
             Some("REPLACE") => CopyAttributes::Replace(replacement),
@@ -76,6 +82,7 @@ impl Operation for CopyObject {
             key: request.key()?,
             attributes,
             storage_class,
+            website_redirect,
             condition: parse_write_condition(request)?,
             algorithm: algorithm.map(|text| parse_checksum_algorithm(&text)).transpose()?,
             lock: lock::parse_headers(request)?,
@@ -115,6 +122,10 @@ impl Operation for CopyObject {
     }
 }
 
+fn website_redirect(attributes: &ObjectAttributes) -> Option<&String> {
+    attributes.headers.iter().find(|(name, _)| *name == SystemHeader::WebsiteRedirectLocation).map(|(_, target)| target)
+}
+
 impl CopyObject {
     /// Keys of clients are compared here, since nobody else sees them.
     async fn share_under_clients_key(&self, cx: &OpContext) -> Result<Option<Copied>, S3Error> {
@@ -148,6 +159,7 @@ impl CopyObject {
             tags: self.tags.clone(),
             encryption: self.encryption.wanted(cx)?,
             same_key_as,
+            website_redirect: self.website_redirect.clone(),
         };
         match cx.om().copy_key(cx.call(), request).await {
             Ok(copied) => {

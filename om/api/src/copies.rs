@@ -56,6 +56,9 @@ pub struct CopyKey {
     /// The client brings one key for the source and for the copy, and it is the one of this object.
     #[n(14)]
     pub same_key_as: Option<ObjectId>,
+    /// Where readers of a website are sent; a copy never inherits its source's. Where attributes are replaced, it is among them.
+    #[n(15)]
+    pub website_redirect: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -145,6 +145,7 @@ fn copy_sealed_as(scheme: CopyScheme) -> Command {
         encryption: Some(CopyEncryption { scheme, is_asked_for: true }),
         acl: None,
         replication: None,
+        website_redirect: None,
     }
     .into()
 }
@@ -223,6 +224,7 @@ fn commands() -> Vec<Command> {
             encryption: None,
             acl: None,
             replication: None,
+            website_redirect: None,
         }
         .into(),
         RemoveReclaimed { rows: vec![ReclaimKey { freed: NOW, log: LogIndex(4), ordinal: 1 }] }.into(),
@@ -304,6 +306,7 @@ fn commands() -> Vec<Command> {
             encryption: None,
             acl: None,
             replication: None,
+            website_redirect: None,
         }
         .into(),
         EnsureUser {
@@ -427,6 +430,7 @@ fn commands() -> Vec<Command> {
             encryption: None,
             acl: Some(acl()),
             replication: None,
+            website_redirect: None,
         }
         .into(),
         CreateUpload {
@@ -489,6 +493,7 @@ fn commands() -> Vec<Command> {
             encryption: None,
             acl: None,
             replication: Some(Replication::One),
+            website_redirect: Some("/x".into()),
         }
         .into(),
         CreateUpload {

@@ -104,6 +104,7 @@ impl OmService {
             tags: request.tags,
             encryption,
             acl: written.acl,
+            website_redirect: request.website_redirect,
         };
         let copied = self.log.propose(scoped(&cx, Kind::Copy), command, cx.deadline).await;
         let copied: api::KeyCopied = copied.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;

@@ -41,7 +41,6 @@ refusals!(OpenKeyRejected, CopyRejected, CreateUploadRejected);
 const MOST_BLOCKS: u32 = 8;
 
 /// How what is written will be stored.
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for as long as a write is opened")]
 enum How {
     New { storage: Option<Storage>, encryption: Option<Wanted> },
     As(Base),
@@ -181,13 +180,7 @@ impl OmService {
         };
         noted.map_err(NoSession::Call)?;
         let session = api::WriteSession { replication, ..session.into_api() };
-        Ok(api::OpenedKey {
-            session,
-            blocks,
-            block_size: self.config.block_size,
-            encryption: seal_with,
-            needed_acl: false,
-        })
+        Ok(api::OpenedKey { session, blocks, block_size: self.config.block_size, encryption: seal_with, needed_acl: false })
     }
 
     /// Blocks from the pool, with the tokens that let them be written.

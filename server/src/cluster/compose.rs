@@ -118,6 +118,7 @@ pub(crate) fn gateway_config(config: &Config) -> Result<gateway::Config, gateway
         region: config.gateway.region.clone(),
         accepts: if config.gateway.sigv2 { gateway::Accepts::V4AndV2 } else { gateway::Accepts::V4 },
         domains: config.gateway.domains.clone(),
+        website_domains: config.gateway.website_domains.clone(),
         max_connections: config.gateway.max_connections,
         idle_timeout: config.gateway.idle_timeout.0,
         access_logs: gateway::AccessLogConfig {
@@ -132,6 +133,14 @@ pub(crate) fn gateway_config(config: &Config) -> Result<gateway::Config, gateway
     };
     settings.validate()?;
     Ok(settings)
+}
+
+/// The listener for websites, if there is to be one.
+pub(crate) async fn listen_website(config: &Config) -> Result<Option<TcpListener>, Failed> {
+    match config.gateway.website_addr {
+        Some(address) => listen(address).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Where each request's line goes: standard output, a file, or nowhere (`log.audit`).

@@ -28,6 +28,7 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "root.access_key",
     "root.secret_key",
     "gateway.s3_addr",
+    "gateway.website_addr",
     "gateway.region",
     "gateway.sigv2",
     "gateway.max_connections",

@@ -71,6 +71,10 @@ pub(crate) struct GatewaySection {
     /// Names under which buckets are virtual hosts: `bucket.DOMAIN`.
     pub(crate) domains: Vec<String>,
     pub(crate) region: String,
+    /// Where buckets are served as websites; nowhere if absent.
+    pub(crate) website_addr: Option<SocketAddr>,
+    /// Names under which websites are: `bucket.DOMAIN`. Any other host there is a bucket by its whole name.
+    pub(crate) website_domains: Vec<String>,
     /// Takes Signature Version 2 beside Version 4, for clients that know nothing else.
     pub(crate) sigv2: bool,
     pub(crate) max_connections: usize,
@@ -96,6 +100,8 @@ impl Default for GatewaySection {
             s3_addr: SocketAddr::from(([127, 0, 0, 1], 9878)),
             domains: Vec::new(),
             region: "us-east-1".to_owned(),
+            website_addr: None,
+            website_domains: Vec::new(),
             sigv2: false,
             max_connections: 10_000,
             idle_timeout: Span(std::time::Duration::from_secs(60)),

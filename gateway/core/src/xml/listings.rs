@@ -369,7 +369,15 @@ mod tests {
 
     fn object(key: &str) -> ListedObject {
         let etag = ETag::whole(Md5([0; 16]));
-        ListedObject { key: key.into(), last_modified: Timestamp(0), etag, size: 3, owner: None, checksum: None }
+        ListedObject {
+            key: key.into(),
+            last_modified: Timestamp(0),
+            etag,
+            size: 3,
+            owner: None,
+            checksum: None,
+            storage_class: None,
+        }
     }
 
     fn body(document: &str) -> &str {

@@ -9,7 +9,9 @@ use super::shared::{CopySource, KeyCommitted, link};
 use crate::blocks::{Freed, add_reference};
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace::{self, Missing};
-use crate::rows::{Attributes, Encryption, KeyBody, KeyHead, KeyRow, KmsKeyId, ObjectChecksum, Scheme, Sequence, UserId};
+use crate::rows::{
+    Attributes, Encryption, KeyBody, KeyHead, KeyRow, KmsKeyId, ObjectChecksum, Scheme, Sequence, SystemHeader, UserId,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum CopyAttributes {
@@ -109,6 +111,9 @@ pub struct CopyKey {
     /// How the copy's blocks are to be kept; as its bucket's if absent.
     #[n(15)]
     pub replication: Option<Replication>,
+    /// Where readers of a website are sent; a copy never inherits its source's. Where attributes are replaced, it is among them.
+    #[n(16)]
+    pub website_redirect: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -226,7 +231,13 @@ impl CopyKey {
         };
         let Attributes { tags, .. } = source.body.attributes.clone();
         let attributes = match self.attributes {
-            CopyAttributes::Source => source.body.attributes,
+            CopyAttributes::Source => {
+                let mut attributes = source.body.attributes;
+                attributes.headers.retain(|(name, _)| *name != SystemHeader::WebsiteRedirectLocation);
+                let own = self.website_redirect.map(|target| (SystemHeader::WebsiteRedirectLocation, target));
+                attributes.headers.extend(own);
+                attributes
+            }
             CopyAttributes::Replace(attributes) => attributes,
         };
         let attributes = Attributes { tags: self.tags.unwrap_or(tags), ..attributes };
@@ -245,6 +256,10 @@ impl CopyKey {
         let is_itself = self.source.bucket == self.bucket
             && self.source.key == self.key
             && replaced.is_some_and(|replaced| replaced.head.object == source.head.object);
+        let sends = |target: &String| {
+            let of_source = source.body.attributes.headers.iter();
+            of_source.into_iter().any(|(name, known)| *name == SystemHeader::WebsiteRedirectLocation && known == target)
+        };
         let has_checksum = self.checksum.is_none() || self.checksum == source.head.checksum;
         let asks_for_encryption = self.encryption.as_ref().is_some_and(|encryption| encryption.is_asked_for);
         is_itself
@@ -253,6 +268,7 @@ impl CopyKey {
             && self.attributes == CopyAttributes::Source
             && self.tags.is_none()
             && self.lock.is_none()
+            && self.website_redirect.as_ref().is_none_or(sends)
             && class(&self.storage_class) == class(&source.head.storage_class)
     }
 }
@@ -262,9 +278,9 @@ const STANDARD: &str = "STANDARD";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ReadConditions;
     use crate::rows::{KmsSealed, SealedKey};
     use crate::testing::{Namespace, etag, key, sealed_object};
+    use crate::{CommitKey, ReadConditions};
     use types::{Checksum, ChecksumAlgorithm, ChecksumType};
 
     fn copy(bucket: BucketId, from: &str, to: &str) -> CopyKey {
@@ -285,6 +301,7 @@ mod tests {
             encryption: None,
             acl: None,
             replication: None,
+            website_redirect: None,
         }
     }
 
@@ -321,6 +338,24 @@ mod tests {
         let colder = CopyKey { storage_class: Some("GLACIER".into()), ..copy(bucket, "a", "a") };
         om.apply(colder).expect("another storage class is a change");
         assert_eq!(om.deleted_blocks(), []);
+        om.check();
+    }
+
+    #[test]
+    fn a_copy_sends_readers_of_a_website_where_it_is_told_itself() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let session = om.open(bucket, [1]);
+        let to = |target: &str| vec![(SystemHeader::WebsiteRedirectLocation, target.to_owned())];
+        let attributes = Attributes { headers: to("/a"), ..Attributes::default() };
+        om.apply(CommitKey { attributes, ..om.commit_of(session, "a", [(1, 10)]) }).expect("a good commit");
+        om.apply(copy(bucket, "a", "b")).expect("it exists");
+        let headers = |om: &Namespace, name: &str| om.current(bucket, name).expect("it is there").body.attributes.headers;
+        assert_eq!(headers(&om, "b"), []);
+        let onto_itself = |target: &str| CopyKey { website_redirect: Some(target.into()), ..copy(bucket, "a", "a") };
+        assert_eq!(om.apply(onto_itself("/a")), Err(CopyKeyRejected::OntoItself));
+        om.apply(onto_itself("/b")).expect("another target is a change");
+        assert_eq!(headers(&om, "a"), to("/b"));
         om.check();
     }
 

@@ -207,6 +207,7 @@ mod tests {
             encryption: None,
             acl: None,
             replication: None,
+            website_redirect: None,
         };
         om.apply(copy.clone()).expect("it is there");
         let moving = move_of(&mut om, bucket, [(8, 10)]);

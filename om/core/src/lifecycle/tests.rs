@@ -338,7 +338,7 @@ fn what_is_due_to_another_class_is_found_until_it_is_there() {
     om.set_lifecycle(bucket, [moving(2, 1)]);
     assert_eq!(moves(&om, bucket, after_days(0)), []);
     let (current, noncurrent) = (("cat".into(), "COLD".into(), 7), ("cat".into(), "COLDER".into(), 15));
-    assert_eq!(moves(&om, bucket, after_days(1)), [noncurrent.clone()]);
+    assert_eq!(moves(&om, bucket, after_days(1)), std::slice::from_ref(&noncurrent));
     assert_eq!(moves(&om, bucket, after_days(2)), [current, noncurrent]);
     let rules = namespace::bucket(&om.tables, bucket).expect("memory").and_then(|row| row.lifecycle).expect("rules");
     let due = planned(&om, bucket, after_days(2), WIDE).into_iter().flat_map(|step| step.moves);

@@ -538,6 +538,7 @@ impl Model {
             encryption: sealed.then_some(CopyEncryption { scheme: CopyScheme::Store, is_asked_for: false }),
             acl: None,
             replication: None,
+            website_redirect: None,
         };
         let outcome = real.apply(copy);
         let is_alike = object.as_ref().is_some_and(|object| object.streams.is_some() == sealed);
