@@ -1,5 +1,7 @@
 //! A namespace in memory: enough of the OM's promises to judge the gateway by.
 
+mod shown;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
@@ -13,6 +15,8 @@ use rpc::{CallContext, CallError, Never};
 use types::*;
 
 use super::sealing::{self, Streams};
+
+use shown::{bucket_info, pieces, upload_info};
 
 pub const ACCESS_KEY: &str = "TESTACCESSKEY";
 pub const SECRET_KEY: &str = "secret/of+the=test";
@@ -159,35 +163,6 @@ fn holds(condition: &WriteCondition, current: Option<ETag>) -> bool {
         (WriteCondition::IfMatch(etag), current) => current == Some(*etag),
         (WriteCondition::IfNoneMatch(etag), current) => current != Some(*etag),
     }
-}
-
-fn bucket_info(name: &str, bucket: &Bucket) -> BucketInfo {
-    BucketInfo {
-        id: BucketId(1),
-        name: BucketName::parse(name).expect("legal"),
-        volume: VolumeName::s3v(),
-        owner: user(),
-        created: AT,
-        location: bucket.location.clone(),
-        layout: BucketLayout::ObjectStore,
-        replication: Replication::One,
-        versioning: Versioning::Unversioned,
-        object_lock: None,
-    }
-}
-
-fn pieces(object: &Object, first: u64, length: u64) -> Vec<BlockPiece> {
-    let (mut offset, mut found) = (0, Vec::new());
-    for block in &object.blocks {
-        let from = first.max(offset);
-        let to = (first + length).min(offset + block.length);
-        if from < to {
-            let location = location(block.block, block.length, PipelineId(1));
-            found.push(BlockPiece { object_offset: from, block_offset: from - offset, length: to - from, location });
-        }
-        offset += block.length;
-    }
-    found
 }
 
 #[async_trait]
@@ -693,18 +668,5 @@ impl Om for MemoryOm {
     }
     async fn transfer_leadership(&self, _: CallContext, _: TransferLeadership) -> Result<(), CallError<TransferRejected>> {
         Err(CallError::unavailable("no roles here"))
-    }
-}
-
-fn upload_info(upload: &Upload) -> UploadInfo {
-    UploadInfo {
-        initiator: user(),
-        owner: user(),
-        initiated: AT,
-        storage_class: None,
-        checksum: upload.checksum,
-        completed: upload.completed.clone(),
-        encryption: upload.encryption.clone(),
-        ends: None,
     }
 }

@@ -7,7 +7,7 @@ use om_core::authorise::{Action, AuthType, Denied, Facts, Guard, Identity, Scene
 use om_core::namespace::{self, Missing};
 use om_core::rows::{BucketRow, KeyRow};
 use tables::{ReadTables, StorageFault};
-use types::{BucketName, ObjectKey, Timestamp, VersionId};
+use types::{BucketName, ObjectId, ObjectKey, Timestamp, VersionId};
 
 use super::OmService;
 use super::calls::{BucketRefusal, Refusal, Stop, denied, find_bucket, identity};
@@ -73,6 +73,28 @@ impl Entry<'_> {
     /// Whose what the request writes becomes, and with which ACL.
     pub(super) fn written<R: Refusal>(&self, tables: &dyn ReadTables) -> Result<Written, Stop<R>> {
         self.scene().written(tables)?.map_err(denied)
+    }
+
+    /// The object that a read under way goes on with, if it may still be read: also where another version has come above it, for it is not
+    /// what the key shows that is being read. Outside: it is gone, and a reader that needs to be told where its bytes are breaks off.
+    ///
+    /// An object that was replaced where its bucket keeps no versions has no row any more, and nothing says what it was made of; its
+    /// blocks stay for readers who know where they are, as long as the grace of the deleted table lasts. To tell a gateway about blocks
+    /// on its word alone would be to give up that rights come from rows.
+    pub(super) fn pinned<R: Refusal>(
+        &self,
+        tables: &dyn ReadTables,
+        action: Action,
+        key: &ObjectKey,
+        object: ObjectId,
+    ) -> Result<Result<KeyRow, Missing>, Stop<R>> {
+        match namespace::object(tables, self.bucket.id, key, object)? {
+            Some(row) => {
+                self.allow(action, Target::Object(key, &row))?;
+                Ok(Ok(row))
+            }
+            None => Ok(Err(Missing::Key)),
+        }
     }
 
     /// An object that the request is about, if it may do that with it. Inside: it is not there, and the requester may know so.

@@ -70,7 +70,10 @@ impl OmService {
                         entry.allow_write(&request.key)?;
                         namespace::version(tables, entry.bucket.id, &request.key, request.version)?
                     }
-                    _ => entry.object(tables, action, &request.key, request.version)?,
+                    _ => match request.pinned {
+                        Some(pinned) => entry.pinned(tables, action, &request.key, pinned)?,
+                        None => entry.object(tables, action, &request.key, request.version)?,
+                    },
                 };
                 let wants_lock = matches!(request.purpose, api::LookupPurpose::Retention | api::LookupPurpose::LegalHold);
                 if wants_lock && entry.bucket.object_lock.is_none() {
