@@ -70,6 +70,7 @@ pub(crate) fn of_form(form: &Form, put: &RequestHead, around: RequestContext, no
         tls_version: around.tls_version,
         expected_owner: around.expected_owner.or(context.expected_owner),
         pays: around.pays || context.pays,
+        is_form: true,
         ..context
     };
     Ok(signed(context, Signing::of_form(form), now))

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use bucket_config::notification::is_destination;
 use types::{Millis, Replication};
 use zeroize::Zeroizing;
+
+use crate::notifications::Destination;
 
 /// The key that seals secrets at rest: the same on every member, kept apart from what it seals.
 #[derive(Clone)]
@@ -88,6 +91,9 @@ pub struct Config {
     pub lifecycle_every: Duration,
     /// Whether rules move objects below 128 KiB to another storage class where their bucket does not say. S3 leaves them.
     pub move_small_objects: bool,
+    /// Where events go, by the names that buckets' configurations use.
+    pub notifications: BTreeMap<String, Destination>,
+    pub events_every: Duration,
     /// How long a day is to lifecycle rules; the calendar's if absent. For tests, which cannot wait for midnight.
     pub lifecycle_day: Option<Duration>,
 }
@@ -126,6 +132,8 @@ impl Config {
             // What becomes due does so at midnight; the hours in between are for rules that are new.
             lifecycle_every: Duration::from_secs(3600),
             move_small_objects: false,
+            notifications: BTreeMap::new(),
+            events_every: Duration::from_millis(500),
             lifecycle_day: None,
         }
     }
@@ -157,6 +165,9 @@ impl Config {
         }
         if self.lifecycle_day.is_some_and(|day| day < SHORTEST_DAY) {
             return wrong("lifecycle_day", "must be 100 ms or more");
+        }
+        if let Some(name) = self.notifications.keys().find(|name| !is_destination(name)) {
+            return wrong("notifications", &format!("{name:?} is no name: 1 to 64 letters, digits, hyphens and underscores"));
         }
         if self.locations_fresh > self.locations_stale {
             return wrong("locations_fresh", "must not be above locations_stale");

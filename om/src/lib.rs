@@ -17,9 +17,11 @@ mod keys;
 mod lifecycles;
 mod machine;
 mod moves;
+mod notifications;
 mod secrets;
 mod service;
 
 pub use config::{Config, ConfigError, MasterKey};
 pub use machine::{OmCore, OmMachine, open_machine};
+pub use notifications::{BadDestination, Destination};
 pub use service::{OmService, StartError};

@@ -66,7 +66,7 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     let om_machine = om::open_machine(&data.join("om"))?;
     let om_group = lone_group(&host, OM_GROUP, Arc::clone(&om_machine) as Arc<dyn StateMachine>).await?;
     let om = om::OmService::start(
-        compose::om_config(&config, Replication::One, seal),
+        compose::om_config(&config, Replication::One, seal)?,
         om_group.clone(),
         om_machine,
         Arc::clone(&scm) as Arc<dyn Scm>,

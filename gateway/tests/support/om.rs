@@ -645,6 +645,9 @@ impl Om for MemoryOm {
     async fn list_users(&self, _: CallContext, _: ListUsers) -> Result<Vec<UserInfo>, CallError<SecretRejected>> {
         Err(CallError::unavailable("no users here"))
     }
+    async fn undelivered(&self, _: CallContext, _: GetUndelivered) -> Result<Undelivered, CallError<Denied>> {
+        unimplemented!()
+    }
     async fn create_kms_key(&self, _: CallContext, _: CreateKmsKey) -> Result<KmsKeyInfo, CallError<KmsRejected>> {
         Err(CallError::unavailable("no keys here"))
     }

@@ -64,6 +64,9 @@ pub struct RequestContext {
     /// `x-amz-request-payer: requester`.
     #[n(14)]
     pub pays: bool,
+    /// A browser's form.
+    #[n(15)]
+    pub is_form: bool,
 }
 
 impl RequestContext {

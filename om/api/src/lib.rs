@@ -12,6 +12,7 @@ mod context;
 mod copies;
 mod deletes;
 mod encryption;
+mod events;
 mod identity;
 mod keys;
 mod listing;
@@ -37,6 +38,7 @@ pub use encryption::{
     ChangeKmsKey, CreateKmsKey, DataKey, EncryptionInfo, EncryptionRejected, EncryptionScheme, EncryptionWanted, KeyCheck,
     KmsKeyChange, KmsKeyId, KmsKeyInfo, KmsRejected, ListKmsKeys, OpenWith, SealWith,
 };
+pub use events::{DeadEvent, DestinationState, GetUndelivered, Undelivered};
 pub use identity::{
     AccessKeyId, CreateSecret, Denied, DisplayUser, EnsureUser, EnsureUserRejected, IssuedSecret, KeyPair, ListUsers, Requester,
     RevokeSecret, SecretKey, SecretRejected, SignatureV2, SignatureV2Rejected, SignerV2, SigningKey, SigningKeyRejected,
@@ -142,6 +144,9 @@ rpc::service! {
         70 create_kms_key(CreateKmsKey) -> KmsKeyInfo, rejects KmsRejected, from [Gateway, Admin];
         71 list_kms_keys(ListKmsKeys) -> Vec<KmsKeyInfo>, rejects KmsRejected, from [Gateway, Admin];
         72 change_kms_key(ChangeKmsKey) -> KmsKeyInfo, rejects KmsRejected, from [Gateway, Admin];
+
+        /// Events that have not arrived, and a second chance for those that were put aside.
+        75 undelivered(GetUndelivered) -> Undelivered, rejects Denied, from [Gateway, Admin];
 
         80 overview(()) -> OmOverview, rejects Never, from [Admin];
         81 roles(()) -> RaftStatus, rejects Never, from [Admin];

@@ -150,6 +150,7 @@ impl Namespace {
 
     pub(crate) fn commit_of<const N: usize>(&self, session: Session, name: &str, blocks: [(u64, u64); N]) -> CommitKey {
         CommitKey {
+            origin: None,
             session,
             key: key(name),
             blocks: committed(&blocks),
@@ -192,7 +193,7 @@ impl Namespace {
 
     pub(crate) fn delete(&mut self, bucket: BucketId, name: &str) {
         let now = self.now();
-        self.apply(DeleteKey { bucket, deletion: deletion(name, None), now, owner: None }).expect("unconditional");
+        self.apply(DeleteKey { origin: None, bucket, deletion: deletion(name, None), now, owner: None }).expect("unconditional");
     }
 
     pub(crate) fn delete_version(
@@ -202,7 +203,7 @@ impl Namespace {
         version: VersionId,
     ) -> Result<DeletedKey, DeleteKeyRejected> {
         let now = self.now();
-        self.apply(DeleteKey { bucket, deletion: deletion(name, Some(version)), now, owner: None })
+        self.apply(DeleteKey { origin: None, bucket, deletion: deletion(name, Some(version)), now, owner: None })
     }
 
     pub(crate) fn set_versioning(&mut self, bucket: BucketId, status: VersioningStatus) {

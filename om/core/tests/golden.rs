@@ -82,7 +82,7 @@ fn lock() -> ObjectLock {
 }
 
 fn update(change: VersionChange) -> Command {
-    UpdateVersion { bucket: BucketId(7), key: key(), version: Some(VersionId(3)), change, now: NOW }.into()
+    UpdateVersion { origin: None, bucket: BucketId(7), key: key(), version: Some(VersionId(3)), change, now: NOW }.into()
 }
 
 fn version_ends() -> Vec<VersionEnd> {
@@ -129,6 +129,7 @@ fn encryption() -> Encryption {
 
 fn copy_sealed_as(scheme: CopyScheme) -> Command {
     CopyKey {
+        origin: None,
         source: source(),
         bucket: BucketId(7),
         key: key(),
@@ -191,6 +192,7 @@ fn commands() -> Vec<Command> {
         CloseSession { session: session(), now: NOW }.into(),
         ExpireSessions { objects: vec![ObjectId(1)], opened_before: Timestamp(2), now: NOW }.into(),
         CommitKey {
+            origin: None,
             session: session(),
             key: key(),
             blocks: blocks.clone(),
@@ -205,9 +207,10 @@ fn commands() -> Vec<Command> {
             acl: None,
         }
         .into(),
-        DeleteKey { bucket: BucketId(7), deletion: deletion(), now: NOW, owner: None }.into(),
-        DeleteKeys { bucket: BucketId(7), deletions: vec![deletion()], now: NOW, owner: None }.into(),
+        DeleteKey { origin: None, bucket: BucketId(7), deletion: deletion(), now: NOW, owner: None }.into(),
+        DeleteKeys { origin: None, bucket: BucketId(7), deletions: vec![deletion()], now: NOW, owner: None }.into(),
         CopyKey {
+            origin: None,
             source: source(),
             bucket: BucketId(7),
             key: key(),
@@ -263,6 +266,7 @@ fn commands() -> Vec<Command> {
         }
         .into(),
         CompleteUpload {
+            origin: None,
             at: upload_at(),
             parts: vec![CompletedPart { number: part(), etag: etag(), object: ObjectId(8) }],
             etag: etag(),
@@ -290,6 +294,7 @@ fn commands() -> Vec<Command> {
         RevokeSecret { user: user(), now: None }.into(),
         // With what later releases added.
         CopyKey {
+            origin: None,
             source: source(),
             bucket: BucketId(7),
             key: key(),
@@ -322,6 +327,7 @@ fn commands() -> Vec<Command> {
         RevokeSecret { user: user(), now: Some(NOW) }.into(),
         SetVersioning { bucket: BucketId(7), status: VersioningStatus::Suspended }.into(),
         AppendKey {
+            origin: None,
             session: session(),
             key: key(),
             base: AppendBase { object: ObjectId(9), etag: etag(), size: 10 },
@@ -335,6 +341,7 @@ fn commands() -> Vec<Command> {
         }
         .into(),
         RenameKey {
+            origin: None,
             bucket: BucketId(7),
             source: key(),
             source_conditions: source().conditions,
@@ -354,6 +361,7 @@ fn commands() -> Vec<Command> {
         update(VersionChange::Retention(lock().retention, Bypass::Governance)),
         update(VersionChange::LegalHold(true)),
         DeleteKey {
+            origin: None,
             bucket: BucketId(7),
             deletion: KeyDeletion { if_modified: Some(NOW), if_size: Some(10), bypass: Some(Bypass::Governance), ..deletion() },
             now: NOW,
@@ -399,6 +407,7 @@ fn commands() -> Vec<Command> {
         change_kms_key(KmsKeyChange::Rotate(sealed_key())),
         change_kms_key(KmsKeyChange::State(KmsKeyState::Disabled)),
         CommitKey {
+            origin: None,
             session: session(),
             key: key(),
             blocks: Vec::new(),
@@ -414,6 +423,7 @@ fn commands() -> Vec<Command> {
         }
         .into(),
         CopyKey {
+            origin: None,
             source: source(),
             bucket: BucketId(7),
             key: key(),
@@ -545,6 +555,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
     let body =
         KeyBody { attributes: attributes(), pieces: pieces.clone(), parts, encryption: None, acl: None, replication: None };
     let bucket = BucketRow {
+        notifies: None,
         id: BucketId(7),
         volume: VolumeName::s3v(),
         name: BucketName::parse("photos").expect("legal"),

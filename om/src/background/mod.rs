@@ -5,11 +5,13 @@
 
 mod key_deletion;
 mod lifecycle;
+mod notifications;
 mod open_key_cleanup;
 mod upload_cleanup;
 
 pub(crate) use key_deletion::KeyDeletion;
 pub(crate) use lifecycle::Lifecycle;
+pub(crate) use notifications::{EventDelivery, EventLimits};
 pub(crate) use open_key_cleanup::OpenKeyCleanup;
 pub(crate) use upload_cleanup::{NAME as UPLOAD_CLEANUP, UploadCleanup};
 

@@ -59,6 +59,9 @@ impl OmService {
                             self.check_log_target(tables, &entry, logging)?;
                         }
                         self.check_classes(document)?;
+                        if let BucketDocument::Notification(configuration) = document.as_ref() {
+                            self.check_destinations(configuration)?;
+                        }
                     }
                     api::ConfigChange::Delete(ConfigKind::Acl) => return Err(invalid(Invalid::Schema)),
                     api::ConfigChange::Delete(_) => {}

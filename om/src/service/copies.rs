@@ -59,7 +59,7 @@ impl OmService {
         request: api::CopyKey,
     ) -> Result<api::KeyCopied, CallError<api::CopyRejected>> {
         type Rejected = api::CopyRejected;
-        let (written, bucket, rules, source, wanted, storage) = self
+        let (written, bucket, rules, source, wanted, storage, origin) = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
@@ -71,7 +71,8 @@ impl OmService {
                 let Entry { identity, bucket, .. } = &entry;
                 let wanted = self.wanted_encryption(tables, identity, bucket, request.encryption.as_ref())?;
                 let storage = self.storage(request.storage_class.as_deref())?;
-                Ok((written, bucket.id, self.lifecycles.of(tables, bucket)?, source.entry.bucket.id, wanted, storage))
+                let of = (bucket.id, self.lifecycles.of(tables, bucket)?, source.entry.bucket.id);
+                Ok((written, of.0, of.1, of.2, wanted, storage, entry.origin(&cx)))
             })
             .await?;
         let is_asked_for = !matches!(request.encryption, None | Some(api::EncryptionWanted::ByDefault { .. }));
@@ -105,6 +106,7 @@ impl OmService {
             encryption,
             acl: written.acl,
             website_redirect: request.website_redirect,
+            origin,
         };
         let copied = self.log.propose(scoped(&cx, Kind::Copy), command, cx.deadline).await;
         let copied: api::KeyCopied = copied.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;

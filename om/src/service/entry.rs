@@ -20,6 +20,7 @@ pub(super) struct Entry<'r> {
     pub(super) guard: Arc<Guard>,
     pub(super) facts: Facts<'r>,
     is_logged: bool,
+    pub(super) is_form: bool,
 }
 
 impl Entry<'_> {
@@ -143,7 +144,8 @@ impl OmService {
         let expected_owner = by.context().and_then(expected_owner);
         let facts = Facts { expected_owner, ..facts(by, self.clock.now()) };
         let is_logged = by.context().is_some_and(|context| context.is_logged);
-        let entry = Entry { identity, guard: self.guards.of(tables, &bucket)?, bucket, facts, is_logged };
+        let is_form = by.context().is_some_and(|context| context.is_form);
+        let entry = Entry { identity, guard: self.guards.of(tables, &bucket)?, bucket, facts, is_logged, is_form };
         let scene = entry.scene();
         if scene.is_expected() && scene.is_paid_for() { Ok(entry) } else { Err(denied(Denied::AccessDenied)) }
     }

@@ -12,6 +12,7 @@ mod copies;
 mod deletes;
 mod encryption;
 mod entry;
+mod events;
 mod identities;
 mod kms;
 mod lists;
@@ -31,12 +32,12 @@ use om_api::Om;
 use om_core::accounts;
 use raft_node::Group;
 use rpc::{CallContext, CallError, Never};
-use runtime::{Clock, Entropy, Reconcilers, Shutdown};
+use runtime::{Clock, Entropy, Reconcile, Reconcilers, Shutdown};
 use scm_api::Scm;
 use tables::StorageFault;
 use types::{BlockLocation, RaftStatus};
 
-use crate::background::{KeyDeletion, Lifecycle, OpenKeyCleanup, UploadCleanup};
+use crate::background::{EventDelivery, EventLimits, KeyDeletion, Lifecycle, OpenKeyCleanup, UploadCleanup};
 use crate::blocks::{BlockPool, Locations, ScmSide, Tokens};
 use crate::guards::Guards;
 use crate::ids::ObjectIds;
@@ -123,6 +124,12 @@ impl OmService {
         background.start(UploadCleanup::new(&config, log.clone()), config.cleanup_every);
         let moves = Arc::new(Moves::default());
         background.start(Lifecycle::new(&config, log.clone(), Arc::clone(&moves)), Lifecycle::pause(&config));
+        for (name, destination) in &config.notifications {
+            let delivery = EventDelivery::new(log.clone(), name.clone(), destination.clone());
+            background.start_named(format!("{}:{name}", EventDelivery::NAME), delivery, config.events_every);
+        }
+        background.start(EventLimits::new(log.clone(), &config.notifications), config.cleanup_every);
+        background.start(Lifecycle::new(&config, log.clone()), Lifecycle::pause(&config));
 
         Ok(Arc::new(Self {
             ids: ObjectIds::new(group, shutdown),
@@ -208,6 +215,7 @@ methods! {
     list_users(api::ListUsers) -> Vec<api::UserInfo>, rejects api::SecretRejected;
     create_kms_key(api::CreateKmsKey) -> api::KmsKeyInfo, rejects api::KmsRejected;
     list_kms_keys(api::ListKmsKeys) -> Vec<api::KmsKeyInfo>, rejects api::KmsRejected;
+    undelivered(api::GetUndelivered) -> api::Undelivered, rejects api::Denied;
     change_kms_key(api::ChangeKmsKey) -> api::KmsKeyInfo, rejects api::KmsRejected;
     authorise_admin(api::Requester) -> (), rejects api::Denied;
     ensure_user(api::EnsureUser) -> api::UserInfo, rejects api::EnsureUserRejected;

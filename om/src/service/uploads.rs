@@ -249,7 +249,7 @@ impl OmService {
         cx: CallContext,
         request: api::CompleteUpload,
     ) -> Result<api::KeyCommitted, CallError<api::CompleteUploadRejected>> {
-        let (at, rules) = self
+        let (at, rules, origin) = self
             .log
             .read(cx.deadline, |tables| {
                 let named = (&request.bucket, &request.key, request.upload);
@@ -257,7 +257,7 @@ impl OmService {
                 if request.condition.probes() {
                     entry.may_probe(tables, &request.key, None)?.map_err(denied)?;
                 }
-                Ok((at, self.lifecycles.of(tables, &entry.bucket)?))
+                Ok((at, self.lifecycles.of(tables, &entry.bucket)?, entry.origin(&cx)))
             })
             .await?;
         let bucket = at.bucket;
@@ -272,6 +272,7 @@ impl OmService {
             min_part_size: self.config.min_part,
             max_size: self.config.max_object,
             now: self.clock.now(),
+            origin,
         };
         let completed = self.log.propose(scoped(&cx, Kind::Complete), command, cx.deadline).await;
         let completed = completed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;

@@ -261,10 +261,10 @@ impl OmService {
                     Err(stop) => return Err(stop),
                 };
                 entry.allow_write_if(tables, &request.key, &request.condition)?;
-                Ok(Some((entry.written(tables)?, self.lifecycles.of(tables, &entry.bucket)?)))
+                Ok(Some((entry.written(tables)?, self.lifecycles.of(tables, &entry.bucket)?, entry.origin(&cx))))
             })
             .await?;
-        let Some((written, rules)) = found else {
+        let Some((written, rules, origin)) = found else {
             self.close(&cx, session).await.map_err(|error| error.map_rejection(|never| match never {}))?;
             return Err(CallError::Rejected(Rejected::NoSuchBucket));
         };
@@ -283,6 +283,7 @@ impl OmService {
             now: self.now_after(session.opened),
             lock: request.lock,
             acl: written.acl,
+            origin,
         };
         let committed = self.log.propose(scoped(&cx, Kind::Commit), command, cx.deadline).await;
         let committed = committed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;

@@ -25,6 +25,7 @@ use super::view;
 use crate::admin::routes::failure::Failure;
 use crate::admin::routes::listener::{AdminListener, Trace};
 
+mod events;
 mod failure;
 mod kms;
 mod listener;
@@ -112,6 +113,7 @@ fn router(has_operations: bool) -> Router<Arc<Admin>> {
         .route("/admin/v1/datanodes", get(datanodes))
         .route("/admin/v1/users", get(users))
         .route("/admin/v1/kms/keys", any(kms::keys))
+        .route("/admin/v1/notifications", any(events::undelivered))
 }
 
 type Reply = Result<Json<Value>, Failure>;

@@ -22,7 +22,7 @@ use types::{Endpoint, GroupId, Replication, RequestId};
 
 use super::formation::Roster;
 use crate::admin::Readiness;
-use crate::config::{AccessLogNames, Config, Kept};
+use crate::config::{AccessLogNames, Config, Kept, NotificationSection};
 use crate::process::Failed;
 
 /// Far above the pipelines, whose groups have their pipeline's number.
@@ -99,8 +99,10 @@ pub(crate) fn datanode_config(config: &Config, data: &Path, name: Option<&str>) 
     }
 }
 
-pub(crate) fn om_config(config: &Config, replication: Replication, seal: [u8; 32]) -> om::Config {
-    om::Config {
+pub(crate) fn om_config(config: &Config, replication: Replication, seal: [u8; 32]) -> Result<om::Config, Failed> {
+    let notifications = config.notifications.iter().map(|(name, section)| Ok((name.clone(), destination(name, section)?)));
+    Ok(om::Config {
+        notifications: notifications.collect::<Result<_, Failed>>()?,
         block_size: config.om.block_size.0,
         session_lifetime: config.om.session_lifetime.0,
         reclaim_after: config.om.delete_grace.0,
@@ -110,7 +112,23 @@ pub(crate) fn om_config(config: &Config, replication: Replication, seal: [u8; 32
         move_small_objects: config.om.move_small_objects,
         lifecycle_day: config.om.lifecycle_day.map(|day| day.0),
         ..om::Config::new(om::MasterKey::new(seal), replication)
-    }
+    })
+}
+
+fn destination(name: &str, section: &NotificationSection) -> Result<om::Destination, Failed> {
+    let token = match &section.token_file {
+        Some(path) => {
+            let failed = |error: &dyn std::fmt::Display| format!("notifications.{name}.token_file: {}: {error}", path.display());
+            let bytes = crate::files::read_secret(path).map_err(|error| failed(&error))?;
+            Some(String::from_utf8(bytes).map_err(|error| failed(&error))?.trim().to_owned())
+        }
+        None => None,
+    };
+    let mut destination = om::Destination::new(&section.url, token).map_err(|error| format!("notifications.{name}: {error}"))?;
+    destination.timeout = section.timeout.map_or(destination.timeout, |span| span.0);
+    destination.give_up_after = section.give_up_after.map_or(destination.give_up_after, |span| span.0);
+    destination.max_waiting = section.max_waiting.unwrap_or(destination.max_waiting);
+    Ok(destination)
 }
 
 pub(crate) fn gateway_config(config: &Config) -> Result<gateway::Config, gateway::InvalidConfig> {

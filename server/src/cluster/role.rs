@@ -205,7 +205,7 @@ pub(crate) async fn om(config: Config, parts: Parts) -> Result<(), Failed> {
     let group =
         forming.run(&roster, OM_GROUP, &host, Arc::clone(&machine) as Arc<dyn StateMachine>, connect.as_ref(), &shutdown).await?;
     let om = om::OmService::start(
-        compose::om_config(&start.config, Replication::Three, compose::secrets_key(&start.token)),
+        compose::om_config(&start.config, Replication::Three, compose::secrets_key(&start.token))?,
         group.clone(),
         machine,
         scm,

@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) kms: KmsSection,
     /// Storage classes besides STANDARD, and how what is in them is kept. The same for the OMs and the SCMs.
     pub(crate) storage_classes: BTreeMap<String, Kept>,
+    /// Webhooks that buckets' notifications may name.
+    pub(crate) notifications: BTreeMap<String, NotificationSection>,
     /// Users that exist after the start.
     pub(crate) user: Vec<User>,
     /// Buckets that exist after the start.
@@ -231,6 +233,24 @@ pub(crate) enum Kept {
     One,
     /// In three copies, by a Raft pipeline.
     Three,
+}
+
+/// A webhook that is told what happens in buckets: `arn:trioxide:sqs::NAME:webhook`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NotificationSection {
+    pub(crate) url: String,
+    /// Holds what is sent as `Authorization: Bearer …`.
+    #[serde(default)]
+    pub(crate) token_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) timeout: Option<Span>,
+    /// An event that could not be delivered for so long is put aside.
+    #[serde(default)]
+    pub(crate) give_up_after: Option<Span>,
+    /// With more waiting the oldest are put aside.
+    #[serde(default)]
+    pub(crate) max_waiting: Option<u64>,
 }
 
 /// How much of its log a replicated role keeps. A member that misses what is not kept any more is sent a snapshot.

@@ -173,6 +173,7 @@ async fn set(cx: &OpContext, bucket: BucketName, change: ConfigChange) -> Result
         Err(CallError::Rejected(Rejected::NoSuchLogTarget)) => {
             Err(S3Error::with_message(S3ErrorCode::NoSuchKey, "The target bucket for logging does not exist"))
         }
+        Err(CallError::Rejected(Rejected::NoSuchDestination(arn))) => Err(notification::unknown_destination(&arn)),
         Err(CallError::Rejected(Rejected::UnfitLogTarget(why))) => Err(unfit_log_target(why)),
         Err(failure) => Err(call_failed(&failure)),
     }

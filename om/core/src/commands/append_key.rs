@@ -10,8 +10,10 @@ use super::shared::{CommittedBlock, KeyCommitted, Sorted, link, sort_blocks, tak
 use crate::blocks::{Freed, add_reference};
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace;
+use crate::notifications::{Event, note};
 use crate::rows::{
-    self, BucketRow, KeyRow, ObjectChecksum, PartEntry, Sequence, Session, SessionEncryption, SessionRow, Versioning, key_key,
+    self, BucketRow, EventKind, KeyRow, ObjectChecksum, Origin, PartEntry, Sequence, Session, SessionEncryption, SessionRow,
+    Versioning, key_key,
 };
 use crate::tables::KEYS;
 
@@ -52,6 +54,9 @@ pub struct AppendKey {
     pub max_size: u64,
     #[n(9)]
     pub now: Timestamp,
+    /// Noted if the bucket has somebody told.
+    #[n(10)]
+    pub origin: Option<Origin>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -128,7 +133,7 @@ impl AppendKey {
         if base != self.base || kept != current.body.replication.unwrap_or(bucket.replication) {
             return Ok(Err(AppendKeyRejected::BaseChanged));
         }
-        let (key, now) = (self.key.clone(), self.now);
+        let (key, now, origin) = (self.key.clone(), self.now, self.origin.clone());
         let (salt, added) = match sealed_for(&current, session, sorted.stored) {
             Ok(found) => found,
             Err(rejected) => return Ok(Err(rejected)),
@@ -138,7 +143,9 @@ impl AppendKey {
             Err(rejected) => return Ok(Err(rejected)),
         };
         freed.drop_handed_out(unused);
-        put(tables, &bucket, &key, current, row, (Sequence::new(log, 0), now), freed).map(Ok)
+        let appended = put(tables, &bucket, &key, current, row, (Sequence::new(log, 0), now), freed)?;
+        note(tables, &bucket, Event::created(EventKind::Put, &key, &appended), Sequence::new(log, 0), origin.as_ref())?;
+        Ok(Ok(appended))
     }
 
     /// The row with the new part behind the others.
@@ -222,6 +229,7 @@ mod tests {
     fn append_of(om: &Namespace, bucket: BucketId, session: Session, local: u64, length: u64) -> AppendKey {
         let head = om.current(bucket, "log").expect("it is there").head;
         AppendKey {
+            origin: None,
             session,
             key: key("log"),
             base: AppendBase { object: head.object, etag: head.etag, size: head.size },

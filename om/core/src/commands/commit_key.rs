@@ -10,9 +10,10 @@ use super::shared::{CommittedBlock, KeyCommitted, link, sort_blocks, take_sessio
 use crate::blocks::Freed;
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace;
+use crate::notifications::{Event, note};
 use crate::rows::{
-    Attributes, Encryption, KeyBody, KeyHead, KeyRow, ObjectChecksum, Sequence, Session, SessionEncryption, SessionRow, Storage,
-    UserId,
+    Attributes, Encryption, EventKind, KeyBody, KeyHead, KeyRow, ObjectChecksum, Origin, Sequence, Session, SessionEncryption,
+    SessionRow, Storage, UserId,
 };
 
 /// Decides the condition, links the version, frees what it replaces and what it does not name, and ends the session.
@@ -47,6 +48,9 @@ pub struct CommitKey {
     pub lock: Option<ObjectLock>,
     #[n(11)]
     pub acl: Option<Acl>,
+    /// Noted if the bucket has somebody told.
+    #[n(12)]
+    pub origin: Option<Origin>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -135,7 +139,11 @@ impl CommitKey {
         let (attributes, pieces) = (self.attributes, sorted.pieces);
         let body = KeyBody { attributes, pieces, parts: Vec::new(), encryption, acl: self.acl, replication };
         freed.drop_handed_out(sorted.unused);
-        link(tables, &bucket, &self.key, replaced, KeyRow { head, body }, freed).map(Ok)
+        let committed = link(tables, &bucket, &self.key, replaced, KeyRow { head, body }, freed)?;
+        let is_form = self.origin.as_ref().is_some_and(|origin| origin.is_form);
+        let kind = if is_form { EventKind::Post } else { EventKind::Put };
+        note(tables, &bucket, Event::created(kind, &self.key, &committed), Sequence::new(log, 0), self.origin.as_ref())?;
+        Ok(Ok(committed))
     }
 }
 

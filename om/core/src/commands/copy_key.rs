@@ -9,8 +9,10 @@ use super::shared::{CopySource, KeyCommitted, link};
 use crate::blocks::{Freed, add_reference};
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace::{self, Missing};
+use crate::notifications::{Event, note};
 use crate::rows::{
-    Attributes, Encryption, KeyBody, KeyHead, KeyRow, KmsKeyId, ObjectChecksum, Scheme, Sequence, SystemHeader, UserId,
+    Attributes, Encryption, EventKind, KeyBody, KeyHead, KeyRow, KmsKeyId, ObjectChecksum, Origin, Scheme, Sequence,
+    SystemHeader, UserId,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -114,6 +116,9 @@ pub struct CopyKey {
     /// Where readers of a website are sent; a copy never inherits its source's. Where attributes are replaced, it is among them.
     #[n(16)]
     pub website_redirect: Option<String>,
+    /// Noted if the bucket has somebody told.
+    #[n(17)]
+    pub origin: Option<Origin>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -246,6 +251,8 @@ impl CopyKey {
         let row = KeyRow { head, body };
         let mut freed = Freed::default();
         let committed = link(tables, &bucket, &self.key, replaced, row, &mut freed)?;
+        let event = Event::created(EventKind::Copy, &self.key, &committed);
+        note(tables, &bucket, event, Sequence::new(log, 0), self.origin.as_ref())?;
         freed.write(tables, log, self.now);
         Ok(Ok(KeyCopied { committed, source_version }))
     }
@@ -285,6 +292,7 @@ mod tests {
 
     fn copy(bucket: BucketId, from: &str, to: &str) -> CopyKey {
         CopyKey {
+            origin: None,
             source: CopySource { bucket, key: key(from), version: None, conditions: ReadConditions::default() },
             bucket,
             key: key(to),

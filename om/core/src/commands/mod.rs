@@ -37,6 +37,7 @@ mod set_bucket_config;
 mod set_bucket_lock;
 mod set_seal_check;
 mod set_versioning;
+mod settle_events;
 mod shared;
 mod update_version;
 
@@ -74,6 +75,7 @@ pub use set_bucket_config::{ConfigChange, SetBucketConfig, SetBucketConfigReject
 pub use set_bucket_lock::{SetBucketLock, SetBucketLockRejected};
 pub use set_seal_check::SetSealCheck;
 pub use set_versioning::{SetVersioning, SetVersioningRejected, VersioningStatus};
+pub use settle_events::{ReviveEvents, SettleEvents, Undeliverable};
 pub use shared::{CommittedBlock, CopySource, KeyCommitted, NoSuchBucket};
 pub use update_version::{UpdateVersion, UpdateVersionRejected, VersionChange};
 
@@ -181,6 +183,9 @@ commands! {
     50 ExpireVersions -> VersionsExpired, rejects Never;
     51 MoveVersions -> u32, rejects Never;
     52 MoveBytes -> (), rejects MoveBytesRejected;
+
+    55 SettleEvents -> (), rejects Never;
+    56 ReviveEvents -> u32, rejects Never;
 
     40 CreateUpload -> types::UploadId, rejects CreateUploadRejected;
     41 CommitPart -> PartCommitted, rejects CommitPartRejected;

@@ -5,6 +5,7 @@
 mod bucket;
 mod bucket_config;
 mod encryption;
+mod event;
 mod identity;
 mod key;
 mod meta;
@@ -18,6 +19,7 @@ pub use bucket_config::BucketConfigRow;
 pub use encryption::{
     Encryption, KeyCheck, KmsKeyId, KmsKeyRow, KmsKeyState, KmsKeyVersion, KmsSealed, Scheme, SealedKey, SessionEncryption,
 };
+pub use event::{DeadEventRow, EventKind, EventRow, Origin};
 pub use identity::{AccessKeyId, AccessKeyRow, PairOrigin, RevokedKeyRow, UserId, UserRow};
 pub use key::{Attributes, KeyBody, KeyHead, KeyRow, ObjectChecksum, PartEntry, Piece, Sequence, SystemHeader};
 pub use meta::SealCheck;
@@ -28,6 +30,7 @@ pub use version::{DeleteMarker, VersionHead, VersionRow};
 
 pub(crate) use bucket::{bucket_key, name_key, user_bucket_key, user_bucket_prefix};
 pub(crate) use bucket_config::config_key;
+pub(crate) use event::{decode_event_key, event_key, events_of};
 pub(crate) use identity::{access_key_of_user, access_key_prefix, email_key};
 pub(crate) use key::{key_key, key_prefix};
 pub(crate) use meta::{LOCK_CLOCK, LOGS_CHANGED, SEAL_CHECK};
