@@ -294,11 +294,9 @@ impl Om for MemoryOm {
         };
         Ok(())
     }
-
     async fn logged_buckets(&self, _: CallContext, _: GetLoggedBuckets) -> Result<LoggedBuckets, CallError<Never>> {
         Ok(LoggedBuckets::Page { state: None, buckets: Vec::new(), more: false })
     }
-
     async fn bucket_conduct(
         &self,
         _: CallContext,
@@ -646,7 +644,7 @@ impl Om for MemoryOm {
         Err(CallError::unavailable("no users here"))
     }
     async fn undelivered(&self, _: CallContext, _: GetUndelivered) -> Result<Undelivered, CallError<Denied>> {
-        unimplemented!()
+        Err(CallError::Rejected(Denied::AccessDenied))
     }
     async fn create_kms_key(&self, _: CallContext, _: CreateKmsKey) -> Result<KmsKeyInfo, CallError<KmsRejected>> {
         Err(CallError::unavailable("no keys here"))

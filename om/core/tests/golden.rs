@@ -85,6 +85,37 @@ fn update(change: VersionChange) -> Command {
     UpdateVersion { origin: None, bucket: BucketId(7), key: key(), version: Some(VersionId(3)), change, now: NOW }.into()
 }
 
+fn origin() -> Origin {
+    Origin {
+        user: Some(user()),
+        source: Some([192, 0, 2, 3].into()),
+        request: RequestId::from_u128(0xab),
+        region: Some("eu-1".into()),
+        is_form: true,
+    }
+}
+
+fn undeliverable() -> Undeliverable {
+    Undeliverable { sequence: Sequence(2), why: "410".into() }
+}
+
+fn event() -> EventRow {
+    EventRow {
+        kind: EventKind::Copy,
+        bucket: BucketName::parse("photos").expect("legal"),
+        owner: user(),
+        configuration: "c".into(),
+        key: Some(key()),
+        size: Some(10),
+        etag: Some(etag()),
+        version: Some(VersionId(3)),
+        at: NOW,
+        region: Some("eu".into()),
+        origin: Some(origin()),
+        since: Some(NOW),
+    }
+}
+
 fn version_ends() -> Vec<VersionEnd> {
     let end = |how, tags| VersionEnd { key: key(), sequence: Sequence(4096), how, tags };
     vec![
@@ -520,6 +551,9 @@ fn commands() -> Vec<Command> {
             replication: Some(Replication::One),
         }
         .into(),
+        DeleteKey { bucket: BucketId(7), deletion: deletion(), now: NOW, owner: None, origin: Some(origin()) }.into(),
+        SettleEvents { destination: "hook".into(), delivered: vec![Sequence(1)], dead: vec![undeliverable()], now: NOW }.into(),
+        ReviveEvents { destination: "hook".into(), most: 10, now: NOW }.into(),
     ]
 }
 
@@ -653,6 +687,8 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("key", ::tables::encode(&elsewhere)),
         ("session", ::tables::encode(&cold_session)),
         ("upload", ::tables::encode(&cold_upload)),
+        ("event", ::tables::encode(&event())),
+        ("dead event", ::tables::encode(&DeadEventRow { event: event(), why: "410".into(), died: NOW })),
     ]
 }
 

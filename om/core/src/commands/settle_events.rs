@@ -178,6 +178,29 @@ mod tests {
     }
 
     #[test]
+    fn forms_and_rules_have_events_of_their_own() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.set_lifecycle(bucket, [crate::testing::lifecycle_rule("")]);
+        tell(&mut om, bucket, &[("made", "s3:ObjectCreated:Post", None), ("over", "s3:LifecycleExpiration:*", None)]);
+        let origin = Origin { user: None, source: None, request: RequestId::from_u128(7), region: None, is_form: true };
+        for is_form in [true, false] {
+            let session = om.open(bucket, [1 + u64::from(is_form)]);
+            let block = (1 + u64::from(is_form), 10);
+            let origin = Some(Origin { is_form, ..origin.clone() });
+            let commit = crate::CommitKey { origin, ..om.commit_of(session, "cat", [block]) };
+            om.apply(commit).expect("a good commit");
+        }
+        assert_eq!(waiting(&om, "made")[1..], [(EventKind::Post, "cat".to_owned())]);
+        let sequence = om.current(bucket, "cat").expect("it is there").head.sequence;
+        let rules = crate::namespace::bucket(&om.tables, bucket).expect("memory").and_then(|row| row.lifecycle).expect("rules");
+        let end = crate::VersionEnd { key: key("cat"), sequence, how: crate::HowItEnds::Current, tags: None };
+        om.apply(crate::ExpireVersions { bucket, rules, ends: vec![end], now: Timestamp(100_000) }).expect("never rejected");
+        assert_eq!(waiting(&om, "over")[1..], [(EventKind::Expired, "cat".to_owned())]);
+        om.check();
+    }
+
+    #[test]
     fn what_is_delivered_goes_and_what_cannot_be_is_kept_apart_until_it_is_revived() {
         let mut om = Namespace::with_users(["ada"]);
         let bucket = om.create_bucket("ada", "photos");
