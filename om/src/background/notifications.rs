@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use types::{Millis, Timestamp};
 
 use super::propose;
-use crate::notifications::{Destination, Hook, NotTaken, document};
+use crate::notifications::{Destination, NotTaken, document};
 use crate::service::Log;
 
 /// Events told in one pass, which one entry then takes away.
@@ -58,12 +58,10 @@ impl EventDelivery {
     }
 
     async fn tell(&mut self, events: &[(Sequence, EventRow)], now: Timestamp) -> Told {
-        let destination = self.destination.clone();
-        let mut hook = Hook::new(&destination);
         let mut told = Told::default();
         for (at, (sequence, event)) in events.iter().enumerate() {
             let body = Bytes::from(document(*sequence, event).to_string());
-            match hook.post(body).await {
+            match self.destination.post(body).await {
                 Ok(()) => told.delivered.push(*sequence),
                 Err(why @ NotTaken::Refused(_)) => {
                     let before = self.refused.filter(|(refused, _)| refused == sequence).map_or(0, |(_, times)| times);

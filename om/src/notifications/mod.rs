@@ -5,17 +5,20 @@ mod document;
 mod webhook;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
+use web_client::{WebClient, WebError, check_address};
 use zeroize::Zeroizing;
 
 pub(crate) use document::document;
-pub(crate) use webhook::{Hook, NotTaken};
+pub(crate) use webhook::NotTaken;
 
 /// A webhook: events are posted to it, one by one and in their order.
 #[derive(Clone)]
 pub struct Destination {
+    web: WebClient,
     url: Uri,
     /// Sent as `Authorization: Bearer …`.
     token: Option<Zeroizing<String>>,
@@ -27,25 +30,28 @@ pub struct Destination {
     pub max_waiting: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum BadDestination {
-    #[error("the URL must be http://host[:port][/path], without a user in it")]
-    Url,
+    #[error(transparent)]
+    Web(#[from] WebError),
+    #[error("the URL must not hold a user: a token goes into a file of its own")]
+    User,
     #[error("the token must be printable ASCII")]
     Token,
 }
 
 impl Destination {
-    pub fn new(url: &str, token: Option<String>) -> Result<Self, BadDestination> {
-        let url: Uri = url.parse().map_err(|_| BadDestination::Url)?;
-        let is_plain = url.scheme_str() == Some("http") && url.authority().is_some_and(|at| !at.as_str().contains('@'));
-        if !is_plain || url.host().is_none_or(str::is_empty) {
-            return Err(BadDestination::Url);
+    /// Over TLS it is trusted if one of the machine's authorities vouches for it, or one in this file.
+    pub fn new(url: &str, token: Option<String>, authorities: Option<PathBuf>) -> Result<Self, BadDestination> {
+        let url = check_address(url)?;
+        if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(BadDestination::User);
         }
         if token.as_ref().is_some_and(|token| token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(BadDestination::Token);
         }
         Ok(Self {
+            web: WebClient::new(authorities.as_slice())?,
             url,
             token: token.map(Zeroizing::new),
             timeout: Duration::from_secs(10),
@@ -67,13 +73,15 @@ mod tests {
 
     #[test]
     fn a_destination_is_a_plain_address_and_hides_its_token() {
-        let good = Destination::new("http://hooks.example:8080/s3?x=1", Some("secret".into())).expect("good");
+        let good = Destination::new("http://hooks.example:8080/s3?x=1", Some("secret".into()), None).expect("good");
         assert!(!format!("{good:?}").contains("secret"));
-        for bad in
-            ["", "hooks.example", "https://hooks.example/", "ftp://hooks.example/", "http://me:pw@hooks.example/", "http:///x"]
-        {
-            assert_eq!(Destination::new(bad, None).expect_err(bad), BadDestination::Url);
+        assert!(Destination::new("https://hooks.example/", None, None).is_ok());
+        for bad in ["", "hooks.example", "ftp://hooks.example/", "http:///x"] {
+            assert!(matches!(Destination::new(bad, None, None), Err(BadDestination::Web(_))), "{bad}");
         }
-        assert_eq!(Destination::new("http://h/", Some("a\nb".into())).expect_err("two lines"), BadDestination::Token);
+        assert!(matches!(Destination::new("http://me:pw@hooks.example/", None, None), Err(BadDestination::User)));
+        assert!(matches!(Destination::new("http://h/", Some("a\nb".into()), None), Err(BadDestination::Token)));
+        let absent = Some("/nowhere/authorities.pem".into());
+        assert!(matches!(Destination::new("https://h/", None, absent), Err(BadDestination::Web(_))));
     }
 }

@@ -124,7 +124,8 @@ fn destination(name: &str, section: &NotificationSection) -> Result<om::Destinat
         }
         None => None,
     };
-    let mut destination = om::Destination::new(&section.url, token).map_err(|error| format!("notifications.{name}: {error}"))?;
+    let destination = om::Destination::new(&section.url, token, section.ca_file.clone());
+    let mut destination = destination.map_err(|error| format!("notifications.{name}: {error}"))?;
     destination.timeout = section.timeout.map_or(destination.timeout, |span| span.0);
     destination.give_up_after = section.give_up_after.map_or(destination.give_up_after, |span| span.0);
     destination.max_waiting = section.max_waiting.unwrap_or(destination.max_waiting);

@@ -243,6 +243,9 @@ pub(crate) struct NotificationSection {
     /// Holds what is sent as `Authorization: Bearer …`.
     #[serde(default)]
     pub(crate) token_file: Option<PathBuf>,
+    /// Authorities that vouch for it beside those of the machine, in PEM.
+    #[serde(default)]
+    pub(crate) ca_file: Option<PathBuf>,
     #[serde(default)]
     pub(crate) timeout: Option<Span>,
     /// An event that could not be delivered for so long is put aside.
