@@ -518,6 +518,7 @@ fn commands() -> Vec<Command> {
         }
         .into(),
         CopyKey {
+            origin: None,
             source: source(),
             bucket: BucketId(7),
             key: key(),

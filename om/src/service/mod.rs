@@ -129,7 +129,6 @@ impl OmService {
             background.start_named(format!("{}:{name}", EventDelivery::NAME), delivery, config.events_every);
         }
         background.start(EventLimits::new(log.clone(), &config.notifications), config.cleanup_every);
-        background.start(Lifecycle::new(&config, log.clone()), Lifecycle::pause(&config));
 
         Ok(Arc::new(Self {
             ids: ObjectIds::new(group, shutdown),

@@ -191,6 +191,7 @@ mod tests {
         om.set_versioning(bucket, VersioningStatus::Enabled);
         om.write(bucket, "cat", [(1, 10)]);
         let copy = CopyKey {
+            origin: None,
             source: CopySource { bucket, key: key("cat"), version: None, conditions: ReadConditions::default() },
             bucket,
             key: key("dog"),

@@ -358,7 +358,8 @@ fn a_locked_version_is_moved_and_not_ended() {
     om.write(bucket, "cat", [(2, 10)]);
     let retention = Some(Retention { mode: RetentionMode::Compliance, until: Timestamp(u64::MAX) });
     let change = VersionChange::Retention(retention, Bypass::No);
-    om.apply(UpdateVersion { bucket, key: key("cat"), version: first, change, now: Timestamp(1) }).expect("it is there");
+    om.apply(UpdateVersion { origin: None, bucket, key: key("cat"), version: first, change, now: Timestamp(1) })
+        .expect("it is there");
     om.set_lifecycle(bucket, [moving(100, 1)]);
     assert_eq!(moves(&om, bucket, after_days(1)), [("cat".into(), "COLDER".into(), 10)]);
 }
