@@ -1,202 +1,22 @@
 //! The bytes of commands and rows, as logs and tables hold them. A line that changes is a log that no longer reads: give the
 //! new form a new number and keep the old one.
 
+mod values;
+
 use bucket_config::access::ObjectOwnership;
-use bucket_config::tagging::Tag;
-use bucket_config::{BucketAcl, BucketDocument, BucketPolicy, BucketTags, ConfigKind, OwnershipControls};
+use bucket_config::{BucketAcl, ConfigKind, OwnershipControls};
 use om_core::rows::*;
 use om_core::*;
 use types::*;
 
-const COMMANDS: &str = include_str!("../testdata/commands.hex");
-const ROWS: &str = include_str!("../testdata/rows.hex");
+use values::*;
+
+const COMMANDS: &str = include_str!("../../testdata/commands.hex");
+const ROWS: &str = include_str!("../../testdata/rows.hex");
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-fn user() -> UserId {
-    UserId("ada".into())
-}
-
-fn key() -> ObjectKey {
-    ObjectKey::parse("a/b").expect("legal")
-}
-
-fn session() -> Session {
-    Session { object: ObjectId(0x0100_0001), bucket: BucketId(7), opened: Timestamp(1_700_000_000_000) }
-}
-
-fn block() -> BlockId {
-    BlockId { container: ContainerId(3), local: 1000 }
-}
-
-fn etag() -> ETag {
-    ETag { md5: Md5([0xab; 16]), parts: Some(2) }
-}
-
-fn checksum() -> Checksum {
-    Checksum::new(ChecksumAlgorithm::Crc32c, &[1, 2, 3, 4]).expect("four bytes")
-}
-
-fn object_checksum() -> Option<ObjectChecksum> {
-    Some(ObjectChecksum { checksum: checksum(), kind: ChecksumType::Composite })
-}
-
-fn attributes() -> Attributes {
-    Attributes {
-        headers: vec![(SystemHeader::ContentType, "text/plain".into())],
-        metadata: vec![("colour".into(), "red".into())],
-        tags: vec![("k".into(), "v".into())],
-    }
-}
-
-fn part() -> PartNumber {
-    PartNumber::new(2).expect("legal")
-}
-
-fn upload_at() -> UploadKey {
-    UploadKey { bucket: BucketId(7), key: key(), upload: UploadId::from_u128(0x1234) }
-}
-
-fn deletion() -> KeyDeletion {
-    KeyDeletion { version: Some(VersionId::NULL), condition: WriteCondition::IfMatch(etag()), ..KeyDeletion::of(key()) }
-}
-
-fn source() -> CopySource {
-    let conditions = ReadConditions {
-        if_match: Some(vec![etag()]),
-        if_none_match: None,
-        if_modified_since: Some(Timestamp(1)),
-        if_unmodified_since: None,
-    };
-    CopySource { bucket: BucketId(7), key: key(), version: None, conditions }
-}
-
-fn pair() -> SealedPair {
-    SealedPair { access_key: AccessKeyId("AK".into()), sealed: vec![9, 8, 7], secret_version: 5 }
-}
-
-fn lock() -> ObjectLock {
-    ObjectLock { retention: Some(Retention { mode: RetentionMode::Governance, until: NOW }), legal_hold: Some(true) }
-}
-
-fn update(change: VersionChange) -> Command {
-    UpdateVersion { origin: None, bucket: BucketId(7), key: key(), version: Some(VersionId(3)), change, now: NOW }.into()
-}
-
-fn origin() -> Origin {
-    Origin {
-        user: Some(user()),
-        source: Some([192, 0, 2, 3].into()),
-        request: RequestId::from_u128(0xab),
-        region: Some("eu-1".into()),
-        is_form: true,
-    }
-}
-
-fn undeliverable() -> Undeliverable {
-    Undeliverable { sequence: Sequence(2), why: "410".into() }
-}
-
-fn event() -> EventRow {
-    EventRow {
-        kind: EventKind::Copy,
-        bucket: BucketName::parse("photos").expect("legal"),
-        owner: user(),
-        configuration: "c".into(),
-        key: Some(key()),
-        size: Some(10),
-        etag: Some(etag()),
-        version: Some(VersionId(3)),
-        at: NOW,
-        region: Some("eu".into()),
-        origin: Some(origin()),
-        since: Some(NOW),
-    }
-}
-
-fn version_ends() -> Vec<VersionEnd> {
-    let end = |how, tags| VersionEnd { key: key(), sequence: Sequence(4096), how, tags };
-    vec![
-        end(HowItEnds::Current, None),
-        end(HowItEnds::Noncurrent { newer: 5 }, Some(vec![("k".into(), "v".into())])),
-        end(HowItEnds::LoneMarker, None),
-    ]
-}
-
-fn version_moves() -> Vec<VersionMove> {
-    let to = |place, tags| VersionMove {
-        key: key(),
-        sequence: Sequence(4096),
-        place,
-        class: "COLD".into(),
-        replication: Replication::One,
-        tags,
-    };
-    vec![to(VersionPlace::Current, Some(vec![("k".into(), "v".into())])), to(VersionPlace::Noncurrent, None)]
-}
-
-fn storage() -> Storage {
-    Storage { class: "COLD".into(), replication: Replication::One }
-}
-
-fn open_session(encryption: Option<SessionEncryption>, blocks: Vec<BlockId>, storage: Option<Storage>) -> Command {
-    OpenSession { session: session(), blocks, encryption, storage }.into()
-}
-
-fn tags() -> BucketDocument {
-    BucketTags::new(vec![Tag { key: "k".into(), value: "v".into() }]).into()
-}
-
-fn sealed_key() -> SealedKey {
-    SealedKey { version: 3, bytes: vec![1, 2, 3] }
-}
-
-fn encryption() -> Encryption {
-    let (key, context) = (KmsKeyId("k".into()), Some("{}".into()));
-    Encryption { scheme: Scheme::Kms(KmsSealed { key, sealed: sealed_key(), context, bucket_key: true }), salt: Salt([5; 16]) }
-}
-
-fn copy_sealed_as(scheme: CopyScheme) -> Command {
-    CopyKey {
-        origin: None,
-        source: source(),
-        bucket: BucketId(7),
-        key: key(),
-        attributes: CopyAttributes::Source,
-        storage_class: None,
-        condition: WriteCondition::Always,
-        object: ObjectId(9),
-        owner: None,
-        max_size: 5 << 30,
-        now: NOW,
-        checksum: None,
-        lock: None,
-        tags: None,
-        encryption: Some(CopyEncryption { scheme, is_asked_for: true }),
-        acl: None,
-        replication: None,
-        website_redirect: None,
-    }
-    .into()
-}
-
-fn change_kms_key(change: KmsKeyChange) -> Command {
-    ChangeKmsKey { id: KmsKeyId("k".into()), change, now: NOW }.into()
-}
-
-fn acl() -> Acl {
-    let of_user = Grant { grantee: Grantee::User("bob".into()), permission: AclPermission::ReadAcp };
-    let of_group = Grant { grantee: Grantee::Group(AclGroup::AuthenticatedUsers), permission: AclPermission::Read };
-    Acl { grants: vec![of_group, of_user] }
-}
-
-fn policy() -> BucketDocument {
-    BucketPolicy { text: "{}".into(), binds_owner: true }.into()
-}
-
-const NOW: Timestamp = Timestamp(1_700_000_000_001);
 
 fn commands() -> Vec<Command> {
     let blocks = vec![CommittedBlock { block: block(), length: 10 }];
