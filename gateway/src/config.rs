@@ -15,6 +15,8 @@ pub struct Config {
     pub accepts: Accepts,
     /// Names under which a label in front is a bucket: `bucket.DOMAIN`.
     pub domains: Vec<String>,
+    /// The same for websites. There, a host under none of them is a bucket by its whole name.
+    pub website_domains: Vec<String>,
     /// Connections beyond this wait unaccepted.
     pub max_connections: usize,
     /// A request's head must have arrived by then; an idle connection is closed after as long.
@@ -44,6 +46,7 @@ impl Default for Config {
             region: "us-east-1".to_owned(),
             accepts: Accepts::V4,
             domains: Vec::new(),
+            website_domains: Vec::new(),
             max_connections: 10_000,
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
@@ -63,8 +66,11 @@ impl Config {
         if self.region.is_empty() || !self.region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             return refuse("region", "must be letters, digits and hyphens");
         }
-        if self.domains.iter().any(|domain| domain.is_empty() || domain.contains([':', '/', ' '])) {
-            return refuse("domains", "must be host names without a port");
+        let is_wrong = |domain: &String| domain.is_empty() || domain.contains([':', '/', ' ']);
+        for (field, domains) in [("domains", &self.domains), ("website_domains", &self.website_domains)] {
+            if domains.iter().any(is_wrong) {
+                return refuse(field, "must be host names without a port");
+            }
         }
         if self.max_connections == 0 {
             return refuse("max_connections", "must be at least 1");

@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) iam: IamEndpoint,
     pub(crate) addressing: gateway_core::request::Addressing,
+    /// Of the listener that serves websites.
+    pub(crate) website_domains: gateway_core::request::Addressing,
     pub(crate) upload_memory: UploadMemory,
     pub(crate) uploads: UploadCache,
     pub(crate) audit: Arc<dyn AuditSink>,
@@ -55,7 +57,7 @@ pub(crate) struct CallIds {
 impl CallIds {
     pub(crate) fn new(random: u128) -> Self {
         // A request makes a few calls a block: the largest object in the smallest blocks stays far below 2^24.
-        Self { base: random & !0xff_ffff, next: Arc::new(AtomicU64::new(1)) }
+        Self { base: RequestId::from_u128(random).of_client().to_u128(), next: Arc::new(AtomicU64::new(1)) }
     }
 
     /// The request's own id, as the client is told.

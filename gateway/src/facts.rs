@@ -69,6 +69,8 @@ pub(crate) fn of_form(form: &Form, put: &RequestHead, around: RequestContext, no
         is_secure: around.is_secure,
         tls_version: around.tls_version,
         expected_owner: around.expected_owner.or(context.expected_owner),
+        pays: around.pays || context.pays,
+        is_form: true,
         ..context
     };
     Ok(signed(context, Signing::of_form(form), now))
@@ -103,9 +105,15 @@ fn asked(head: &RequestHead) -> Result<RequestContext, S3Error> {
         expected_owner: header("x-amz-expected-bucket-owner"),
         expected_source_owner: header("x-amz-source-expected-bucket-owner"),
         acl: acl::parse_headers(head)?,
+        pays: pays(head),
         // Nobody speaks TLS to the gateway yet.
         ..RequestContext::default()
     })
+}
+
+/// Whether the requester is ready to pay for the request.
+pub(crate) fn pays(head: &RequestHead) -> bool {
+    head.header("x-amz-request-payer").ok().flatten().is_some_and(|text| text == "requester")
 }
 
 /// The object as policies name it, however the header wrote it: a condition must not be passed by a slash or a percent sign.

@@ -17,6 +17,7 @@ mod data;
 mod facts;
 mod front;
 mod iam;
+mod moves;
 mod operation;
 mod ops;
 mod rejections;

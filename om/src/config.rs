@@ -1,11 +1,14 @@
 //! What a person may turn.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use bucket_config::notification::is_destination;
 use types::{Millis, Replication};
 use zeroize::Zeroizing;
 
+use crate::notifications::Destination;
 use crate::oidc::OidcConfig;
 
 /// The key that seals secrets at rest: the same on every member, kept apart from what it seals.
@@ -33,6 +36,12 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
+const RESERVED_CLASSES: [&str; 3] = ["STANDARD", "GLACIER", "DEEP_ARCHIVE"];
+
+fn is_class_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
 /// Below this the lifecycle service would do nothing but look.
 const SHORTEST_DAY: Duration = Duration::from_millis(100);
 
@@ -44,6 +53,8 @@ pub struct Config {
     pub oidc: OidcConfig,
     /// Of new buckets.
     pub replication: Replication,
+    /// Storage classes besides STANDARD, and how what is in them is kept. The same on every member.
+    pub storage_classes: BTreeMap<String, Replication>,
     /// The most that one block takes. Large enough for an object of ordinary size to need one, small enough for a failed write
     /// to cost little.
     pub block_size: u64,
@@ -80,6 +91,11 @@ pub struct Config {
     pub reclaim_every: Duration,
     pub cleanup_every: Duration,
     pub lifecycle_every: Duration,
+    /// Whether rules move objects below 128 KiB to another storage class where their bucket does not say. S3 leaves them.
+    pub move_small_objects: bool,
+    /// Where events go, by the names that buckets' configurations use.
+    pub notifications: BTreeMap<String, Destination>,
+    pub events_every: Duration,
     /// How long a day is to lifecycle rules; the calendar's if absent. For tests, which cannot wait for midnight.
     pub lifecycle_day: Option<Duration>,
 }
@@ -98,6 +114,7 @@ impl Config {
             default_kms_key: None,
             oidc: OidcConfig::default(),
             replication,
+            storage_classes: BTreeMap::new(),
             block_size: 128 * MIB,
             small_write: 64 * KIB,
             max_put: 5 * GIB,
@@ -117,6 +134,9 @@ impl Config {
             cleanup_every: Duration::from_secs(60),
             // What becomes due does so at midnight; the hours in between are for rules that are new.
             lifecycle_every: Duration::from_secs(3600),
+            move_small_objects: false,
+            notifications: BTreeMap::new(),
+            events_every: Duration::from_millis(500),
             lifecycle_day: None,
         }
     }
@@ -125,6 +145,14 @@ impl Config {
         let wrong = |field, why: &str| Err(ConfigError { field, why: why.to_owned() });
         if self.block_size < 64 * KIB {
             return wrong("block_size", "must be 64 KiB or more");
+        }
+        if let Some(class) = self.storage_classes.keys().find(|class| !is_class_name(class)) {
+            return wrong("storage_classes", &format!("{class:?} is no name for one: 1 to 64 letters, digits, - and _"));
+        }
+        if let Some(class) = self.storage_classes.keys().find(|class| RESERVED_CLASSES.contains(&class.as_str())) {
+            let why =
+                "STANDARD is there by itself, and what is in GLACIER or DEEP_ARCHIVE has to be restored, which is not built";
+            return wrong("storage_classes", &format!("{class} cannot be set: {why}"));
         }
         if self.max_put > self.max_object {
             return wrong("max_put", "must not be above max_object");
@@ -140,6 +168,9 @@ impl Config {
         }
         if self.lifecycle_day.is_some_and(|day| day < SHORTEST_DAY) {
             return wrong("lifecycle_day", "must be 100 ms or more");
+        }
+        if let Some(name) = self.notifications.keys().find(|name| !is_destination(name)) {
+            return wrong("notifications", &format!("{name:?} is no name: 1 to 64 letters, digits, hyphens and underscores"));
         }
         if self.locations_fresh > self.locations_stale {
             return wrong("locations_fresh", "must not be above locations_stale");
@@ -164,6 +195,11 @@ mod tests {
         assert_eq!(bad.validate().expect_err("too long").field, "write_token_lifetime");
         let bad = Config { lifecycle_day: Some(Duration::ZERO), ..good.clone() };
         assert_eq!(bad.validate().expect_err("no day").field, "lifecycle_day");
+        for class in ["STANDARD", "GLACIER", "", "COLD STORE"] {
+            let storage_classes = [(class.to_owned(), Replication::One)].into();
+            let bad = Config { storage_classes, ..good.clone() };
+            assert_eq!(bad.validate().expect_err("no such name").field, "storage_classes", "{class:?}");
+        }
         let bad = Config { block_size: 1, ..good };
         assert_eq!(bad.validate().expect_err("too small").field, "block_size");
     }

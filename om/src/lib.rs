@@ -17,6 +17,8 @@ mod key_uses;
 mod keys;
 mod lifecycles;
 mod machine;
+mod moves;
+mod notifications;
 mod oidc;
 mod powers;
 mod secrets;
@@ -24,5 +26,6 @@ mod service;
 
 pub use config::{Config, ConfigError, MasterKey};
 pub use machine::{OmCore, OmMachine, open_machine};
+pub use notifications::{BadDestination, Destination};
 pub use oidc::OidcConfig;
 pub use service::{OmService, StartError};

@@ -147,7 +147,17 @@ async fn to_try_etags_is_to_read() {
     photos.policy(&READ.replace(r#""s3:GetObject""#, r#"["s3:PutObject", "s3:DeleteObject"]"#)).await;
     let open = |condition: WriteCondition, at: &'static str| {
         let (by, bucket) = (photos.bob.clone(), bucket("photos"));
-        let request = OpenKey { by, bucket, key: key(at), size: Some(1), condition, locks: false, encryption: None };
+        let request = OpenKey {
+            by,
+            bucket,
+            key: key(at),
+            size: Some(1),
+            condition,
+            locks: false,
+            encryption: None,
+            storage_class: None,
+            appends_to: None,
+        };
         photos.node.om.open_key(cx(), request)
     };
     for condition in [WriteCondition::IfMatch(etag(1)), WriteCondition::IfMatch(etag(9)), WriteCondition::IfNoneMatch(etag(9))] {

@@ -60,6 +60,8 @@ async fn open(
         condition: WriteCondition::Always,
         locks: false,
         encryption,
+        storage_class: None,
+        appends_to: None,
     };
     node.om.open_key(cx(), request).await
 }
@@ -245,6 +247,7 @@ fn copy(by: &Requester, from: &str, to: &str, encryption: Option<EncryptionWante
         tags: None,
         encryption,
         same_key_as: None,
+        website_redirect: None,
     }
 }
 

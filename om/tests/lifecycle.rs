@@ -321,6 +321,7 @@ async fn clients_are_told_when_an_object_ends() {
         tags,
         encryption: None,
         same_key_as: None,
+        website_redirect: None,
     };
     assert_eq!(told(node.om.copy_key(cx(), copy(None)).await.expect("it is there").committed.ends), by_tag);
     assert_eq!(told(node.om.copy_key(cx(), copy(Some(Vec::new()))).await.expect("it is there").committed.ends), None);

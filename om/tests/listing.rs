@@ -33,6 +33,8 @@ async fn node_with_keys() -> (TempDir, Node, Requester) {
                     condition: WriteCondition::Always,
                     locks: false,
                     encryption: None,
+                    storage_class: None,
+                    appends_to: None,
                 };
                 let opened = node.om.open_key(cx(), open).await.expect("may be written");
                 node.om.commit_key(cx(), commit(&ada, &opened, "photos", &name, 0)).await.expect("a good commit");

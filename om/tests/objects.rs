@@ -247,6 +247,8 @@ async fn a_range_gets_the_blocks_under_it_and_a_pinned_read_notices_a_new_object
         condition: WriteCondition::Always,
         locks: false,
         encryption: None,
+        storage_class: None,
+        appends_to: None,
     };
     let opened = node.om.open_key(cx(), open).await.expect("may be written");
     assert_eq!(opened.blocks.len(), 3);
@@ -281,6 +283,8 @@ async fn an_empty_object_needs_no_block() {
         condition: WriteCondition::Always,
         locks: false,
         encryption: None,
+        storage_class: None,
+        appends_to: None,
     };
     let opened = node.om.open_key(cx(), open).await.expect("may be written");
     assert_eq!(opened.blocks, []);
@@ -288,5 +292,30 @@ async fn an_empty_object_needs_no_block() {
     let read = node.look_up(&ada, "photos", "empty").await.expect("it is there");
     assert_eq!((read.info.size, read.pieces.len()), (0, 0));
     assert!(read.info.last_modified >= Timestamp(0));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_pinned_read_goes_on_under_a_newer_version_and_not_once_its_own_is_gone() {
+    let dir = TempDir::new().expect("a folder");
+    let node = Node::start(dir.path()).await;
+    let ada = node.ensure("ada", false).await;
+    let bob = node.ensure("bob", false).await;
+    node.create_bucket(&ada, "photos").await;
+    node.put(&ada, "photos", "cat", 10).await;
+    let read = node.look_up(&ada, "photos", "cat").await.expect("it is there");
+    let versioning = SetVersioning { by: ada.clone(), bucket: bucket("photos"), enabled: true };
+    node.om.set_versioning(cx(), versioning).await.expect("may be set");
+    node.put(&ada, "photos", "cat", 20).await;
+    node.delete(&ada, "photos", "cat").await;
+    let pinned = |by: &Requester| LookupKey { pinned: Some(read.info.object), ..lookup(by, "photos", "cat") };
+    let on = node.om.lookup_key(cx(), pinned(&ada)).await.expect("its version is there");
+    assert_eq!((on.info.size, &on.pieces[0].location.block), (10, &read.pieces[0].location.block));
+    let refused = node.om.lookup_key(cx(), pinned(&bob)).await.expect_err("another's");
+    assert_eq!(refused, CallError::Rejected(LookupRejected::Denied(Denied::AccessDenied)));
+    let deletion = KeyDeletion { version: Some(VersionId::NULL), ..KeyDeletion::of(key("cat")) };
+    let request = DeleteKey { by: ada.clone(), bucket: bucket("photos"), deletion };
+    node.om.delete_key(cx(), request).await.expect("may be deleted");
+    assert_eq!(node.om.lookup_key(cx(), pinned(&ada)).await, Err(CallError::Rejected(LookupRejected::Replaced)));
     node.stop().await;
 }

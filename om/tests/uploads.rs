@@ -183,6 +183,7 @@ fn copy(by: &Requester, from: &str, to: &str) -> CopyKey {
         tags: None,
         encryption: None,
         same_key_as: None,
+        website_redirect: None,
     }
 }
 

@@ -49,8 +49,9 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "target/s3-tests")
     parser.add_argument("pytest", nargs="*", help="more words for pytest, behind --")
     options = parser.parse_args()
+    options.storage_classes = [name.strip() for name in options.storage_classes.split(",") if name.strip()]
     if options.print_server_config:
-        print(server_config(lc_day=options.lc_day))
+        print(server_config(lc_day=options.lc_day, storage_classes=options.storage_classes))
         return 0
     if not (options.checkout / FILES[0]).is_file():
         parser.error(f"{options.checkout} has no {FILES[0]}: is it a checkout of ceph/s3-tests?")
@@ -79,14 +80,13 @@ def start_server(options):
     from harness.server import Server
     folder = options.work / "server"
     shutil.rmtree(folder, ignore_errors=True)
-    server = Server(folder, config=server_config(options.server_config, options.lc_day), users=(), executable=options.bin.absolute())
+    server = Server(folder, config=server_config(options.server_config, options.lc_day, options.storage_classes), users=(), executable=options.bin.absolute())
     return server.start().wait_ready()
 
 
 def run_suite(options, endpoint, python, expectations):
     address = urllib.parse.urlsplit(endpoint)
-    classes = [name.strip() for name in options.storage_classes.split(",") if name.strip()]
-    config = suite_config(address.hostname, address.port, options.lc_day, classes)
+    config = suite_config(address.hostname, address.port, options.lc_day, options.storage_classes)
     path = options.work / "s3tests.conf"
     with open(path, "w") as file:
         config.write(file)

@@ -37,7 +37,7 @@ OWNERS = (MAIN, ALT, TENANT)
 KMS_KEYS = ["testkey-1", "testkey-2"]
 
 
-def server_config(more="", lc_day=None):
+def server_config(more="", lc_day=None, storage_classes=()):
     """The declarative bootstrap: every user and key of the suite exists after the start. Its forms, and some of its headers, are signed by
     Version 2."""
     more = with_setting(more, "gateway", "sigv2 = true")
@@ -46,6 +46,11 @@ def server_config(more="", lc_day=None):
     more = with_setting(more, "gateway", 'access_log_names = "rgw"')
     if lc_day is not None:
         more = with_setting(more, "om", f'lifecycle_day = "{lc_day}s"')
+    if storage_classes:
+        # The suite's objects have some bytes each.
+        more = with_setting(more, "om", "move_small_objects = true")
+    for name in storage_classes:
+        more = with_setting(more, "storage_classes", f'{name} = "default"')
     lines = ["[kms]", f"keys = {json.dumps(KMS_KEYS)}", ""]
     for user in SECTIONS.values():
         # It sets policies on the others.

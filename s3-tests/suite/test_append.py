@@ -45,6 +45,47 @@ def test_with_versions_the_shorter_one_stays(s3, bucket):
     assert body_of(s3, bucket, "log", VersionId=short) == b"a" * 70_000
 
 
+OWN_KEY = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+
+
+@pytest.mark.parametrize("asked", [{"ServerSideEncryption": "AES256"}, OWN_KEY], ids=["store", "client"])
+@pytest.mark.parametrize("versioned", [False, True])
+def test_an_encrypted_object_grows_under_its_own_key(s3, bucket, asked, versioned):
+    if versioned:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    reads = asked if asked is OWN_KEY else {}
+    pieces = [os.urandom(n) for n in (70_000, 1, 65_536, 200_000)]
+    for n, piece in enumerate(pieces):
+        whole = b"".join(pieces[:n + 1])
+        # A key that the client brings comes with every request; else the object says how it is encrypted.
+        put = s3.put_object(Bucket=bucket, Key="log", Body=piece, WriteOffsetBytes=len(whole) - len(piece), **(asked if n == 0 else reads))
+        head = s3.head_object(Bucket=bucket, Key="log", ChecksumMode="ENABLED", **reads)
+        assert (head["ETag"], head["ContentLength"]) == (put["ETag"], len(whole))
+        assert base64.b64decode(head["ChecksumCRC32"]) == zlib.crc32(whole).to_bytes(4, "big")
+        for given in (put, head):
+            assert given.get("ServerSideEncryption") == asked.get("ServerSideEncryption")
+        assert s3.get_object(Bucket=bucket, Key="log", **reads)["Body"].read() == whole
+    for first, last in ((69_990, 70_010), (135_530, 135_540), (0, 0), (335_000, 335_536)):
+        got = s3.get_object(Bucket=bucket, Key="log", Range=f"bytes={first}-{last}", **reads)["Body"].read()
+        assert got == whole[first:last + 1]
+    for number, piece in enumerate(pieces, 1):
+        assert s3.get_object(Bucket=bucket, Key="log", PartNumber=number, **reads)["Body"].read() == piece
+
+
+def test_what_is_added_is_encrypted_as_the_object_is_and_not_as_somebody_says(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="plain", Body=b"123")
+    s3.put_object(Bucket=bucket, Key="own", Body=b"123", **OWN_KEY)
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={
+        "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]})
+    assert "ServerSideEncryption" not in s3.put_object(Bucket=bucket, Key="plain", Body=b"4", WriteOffsetBytes=3)
+    assert body_of(s3, bucket, "plain") == b"1234"
+    other = {**OWN_KEY, "SSECustomerKey": "o" * 32}
+    for key, asked in (("plain", {"ServerSideEncryption": "AES256"}), ("plain", OWN_KEY), ("own", {}), ("own", other)):
+        with refused("InvalidRequest", 400):
+            s3.put_object(Bucket=bucket, Key=key, Body=b"5", WriteOffsetBytes=4 if key == "plain" else 3, **asked)
+    assert s3.get_object(Bucket=bucket, Key="own", **OWN_KEY)["Body"].read() == b"123"
+
+
 @pytest.mark.parametrize("offset", ["-1", "x", ""])
 def test_an_offset_is_a_number(send, bucket, offset):
     response = send(Request("PUT", path_of(bucket, "k"), headers=[("x-amz-write-offset-bytes", offset)], body=b"x"))

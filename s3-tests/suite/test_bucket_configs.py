@@ -182,7 +182,7 @@ def test_a_lifecycle_rule_without_a_name_gets_one(s3, bucket):
     ("MalformedXML", rule(Status="enabled", Expiration={"Days": 1})),
     ("MalformedXML", rule(Expiration={"Days": 1, "Date": MIDNIGHT})),
     ("MalformedXML", rule(Prefix="p", Expiration={"Days": 1})),
-    ("NotImplemented", rule(Transitions=[{"Days": 1, "StorageClass": "GLACIER"}])),
+    ("InvalidStorageClass", rule(Transitions=[{"Days": 1, "StorageClass": "GLACIER"}])),
 ])
 def test_a_lifecycle_that_is_not_right_changes_nothing(s3, bucket, code, wrong):
     before = rule(ID="before", Expiration={"Days": 9})

@@ -16,17 +16,43 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200), pytest.mark.xdist_
 # A datanode is declared dead soon, so that tests see the repair.
 SOON = '[scm]\nheartbeat = "500ms"\nstale_after = "3s"\ndead_after = "8s"\n'
 
+# A class of one copy, and days that end soon.
+CLASSES = '[om]\nlifecycle_day = "2s"\nmove_small_objects = true\n\n[storage_classes]\nONEZONE_IA = "one"\n'
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     cluster = Cluster(tmp_path_factory.mktemp("cluster"), binary())
-    cluster.create(free_ports=True)
+    cluster.create(free_ports=True, extra=CLASSES)
     try:
         cluster.start().wait_ready(timeout=180).wait_writable()
         yield cluster
     finally:
         for name in cluster.names():
             cluster.process(name).kill()
+
+
+def test_objects_are_moved_to_blocks_of_another_kind_and_back_none_is_lost(cluster):
+    one, two = (boto(url, cluster.keys, retries=8) for url in cluster.s3_urls())
+    one.create_bucket(Bucket="shelf")
+    bodies = {f"{size}": os.urandom(size) for size in (0, 1, 70_000, 20 << 20)}
+    for key, body in bodies.items():
+        one.put_object(Bucket="shelf", Key=key, Body=body, ServerSideEncryption="AES256")
+    one.put_object(Bucket="shelf", Key="at once", Body=b"x" * 70_000, StorageClass="ONEZONE_IA")
+    rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Transitions": [{"Days": 1, "StorageClass": "ONEZONE_IA"}]}
+    one.put_bucket_lifecycle_configuration(Bucket="shelf", LifecycleConfiguration={"Rules": [rule]})
+
+    def classes():
+        return {entry["StorageClass"] for entry in two.list_objects_v2(Bucket="shelf")["Contents"]}
+    wait_until(lambda: classes() == {"ONEZONE_IA"}, 120, "all have moved")
+    for key, body in bodies.items():
+        assert two.get_object(Bucket="shelf", Key=key)["Body"].read() == body
+    # What is kept in one copy is not shared with what is kept in three: it is read and written.
+    one.copy_object(Bucket="shelf", Key="back", CopySource={"Bucket": "shelf", "Key": "70000"})
+    back = two.get_object(Bucket="shelf", Key="back")
+    assert (back.get("StorageClass"), back["Body"].read()) == (None, bodies["70000"])
+    copies = {len(pipeline["members"]) for pipeline in cluster.admin("scm", "pipelines")}
+    assert copies == {1, 3}
 
 
 def test_what_one_gateway_wrote_the_other_reads_at_once(cluster):

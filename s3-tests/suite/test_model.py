@@ -212,6 +212,7 @@ OBEYED = {
     "x-amz-server-side-encryption",
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-server-side-encryption-bucket-key-enabled",
+    "x-amz-request-payer",
     "x-amz-server-side-encryption-context",
     "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-server-side-encryption-customer-key",
@@ -224,8 +225,8 @@ OBEYED = {
     "x-amz-website-redirect-location",
     "x-amz-write-offset-bytes",
 }
-# Nothing to obey: no bucket bills its readers and nothing is restored, so that what they ask for is so.
-MOOT = {"x-amz-request-payer", "x-amz-optional-object-attributes"}
+# Nothing to obey: nothing is restored, so that what it asks for is so.
+MOOT = {"x-amz-optional-object-attributes"}
 
 
 def unobeyed():

@@ -1,5 +1,6 @@
 //! What a person may turn.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use scm_core::census::HealthPolicy;
@@ -16,6 +17,8 @@ use types::Replication;
 pub struct Config {
     /// The kind of pipelines that are made.
     pub replication: Replication,
+    /// How else storage classes are kept: pipelines of these kinds are made, too.
+    pub replications_of_classes: BTreeSet<Replication>,
     pub heartbeat_every: Duration,
     /// A datanode that is silent for this long is not chosen for anything new.
     pub stale_after: Duration,
@@ -71,6 +74,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             replication: Replication::Three,
+            replications_of_classes: BTreeSet::new(),
             heartbeat_every: Duration::from_secs(1),
             stale_after: Duration::from_secs(5),
             dead_after: Duration::from_secs(30),
@@ -165,7 +169,7 @@ impl Config {
 
     pub(crate) fn pipelines(&self) -> PipelinePolicy {
         PipelinePolicy {
-            replication: self.replication,
+            replications: self.replications_of_classes.iter().copied().chain([self.replication]).collect(),
             per_datanode: self.pipelines_per_datanode,
             create_within: self.pipeline_create_within.into(),
             lost_after: self.pipeline_lost_after.into(),

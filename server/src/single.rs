@@ -28,9 +28,11 @@ const WRITABLE_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     let data = config.data()?.to_owned();
     let wanted = config.wanted()?;
+    compose::check_classes_of_one(&config)?;
     let _lock = files::lock(&data)?;
     // Bound first: a port in use is found before anything starts, and connections wait in the backlog until it has.
     let s3 = compose::listen(config.gateway.s3_addr).await?;
+    let website = compose::listen_website(&config).await?;
     let admin_listener = compose::listen(config.admin.addr).await?;
     let ready = Arc::new(Readiness::default());
 
@@ -64,7 +66,7 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     let om_machine = om::open_machine(&data.join("om"))?;
     let om_group = lone_group(&host, OM_GROUP, Arc::clone(&om_machine) as Arc<dyn StateMachine>).await?;
     let om = om::OmService::start(
-        compose::om_config(&config, Replication::One, seal),
+        compose::om_config(&config, Replication::One, seal)?,
         om_group.clone(),
         om_machine,
         Arc::clone(&scm) as Arc<dyn Scm>,
@@ -86,6 +88,10 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
         shutdown.clone(),
         Arc::clone(&audit),
     );
+    let gateway = match website {
+        Some(listener) => gateway.with_website(listener),
+        None => gateway,
+    };
     let admin = Arc::new(Admin {
         ready: Arc::clone(&ready),
         metrics,

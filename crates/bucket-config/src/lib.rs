@@ -35,7 +35,7 @@ use minicbor::{Decode, Encode};
 impl ConfigKind {
     /// Whether it has a say in who may reach the bucket.
     pub fn guards(self) -> bool {
-        matches!(self, Self::Policy | Self::Acl | Self::PublicAccessBlock | Self::OwnershipControls)
+        matches!(self, Self::Policy | Self::Acl | Self::PublicAccessBlock | Self::OwnershipControls | Self::RequestPayment)
     }
 }
 

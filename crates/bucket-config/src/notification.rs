@@ -115,6 +115,16 @@ impl NotificationConfiguration {
 }
 
 impl NotificationTarget {
+    /// The name of the destination, if the ARN is of a kind that Trioxide tells: `arn:trioxide:sqs:region:NAME:webhook`. Clients
+    /// that know AWS's three kinds alone may call it a topic (`sns`) or a function (`lambda`) as well.
+    pub fn destination(&self) -> Option<&str> {
+        let mut fields = self.arn.split(':');
+        let head = [fields.next()?, fields.next()?, fields.next()?];
+        let (_region, name, kind) = (fields.next()?, fields.next()?, fields.next()?);
+        let is_ours = matches!(head, ["arn", "trioxide", "sqs" | "sns" | "lambda"]) && kind == "webhook";
+        (is_ours && is_destination(name) && fields.next().is_none()).then_some(name)
+    }
+
     fn check(&self) -> Result<(), Invalid> {
         if self.events.is_empty() || self.events.iter().any(|event| !EVENTS.contains(&event.as_str())) {
             return Err(Invalid::Schema);
@@ -149,6 +159,11 @@ impl NotificationTarget {
     }
 }
 
+/// A name that an administrator may give to a destination.
+pub fn is_destination(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 fn stands_for(wanted: &str, event: &str) -> bool {
     match wanted.strip_suffix('*') {
         Some(start) => event.starts_with(start),
@@ -173,6 +188,27 @@ mod tests {
 
     fn with(targets: impl Into<Vec<NotificationTarget>>) -> NotificationConfiguration {
         NotificationConfiguration { targets: targets.into() }
+    }
+
+    #[test]
+    fn an_arn_names_a_destination_or_none_of_ours() {
+        let named = |arn: &str| NotificationTarget { arn: arn.into(), ..target("a", &[], None, None) };
+        for arn in
+            ["arn:trioxide:sqs::audit:webhook", "arn:trioxide:sns:eu-1:audit:webhook", "arn:trioxide:lambda::audit:webhook"]
+        {
+            assert_eq!(named(arn).destination(), Some("audit"));
+        }
+        for arn in [
+            "arn:aws:sqs:us-east-1:1:q",
+            "arn:trioxide:sqs::audit:kafka",
+            "arn:trioxide:s3::audit:webhook",
+            "arn:trioxide:sqs::audit:webhook:x",
+            "arn:trioxide:sqs:::webhook",
+            "arn:trioxide:sqs::a b:webhook",
+            "arn:trioxide:sqs::audit",
+        ] {
+            assert_eq!(named(arn).destination(), None, "{arn}");
+        }
     }
 
     #[test]

@@ -106,6 +106,9 @@ pub struct Redirection {
     pub protocol: Option<Protocol>,
     pub host: Option<String>,
     pub key: String,
+    /// So many bytes at the beginning of the key are as the bucket's owner wrote them, perhaps with a query or a fragment; what follows
+    /// is the request's.
+    pub given: usize,
     pub status: u16,
 }
 
@@ -124,7 +127,7 @@ impl WebsiteConfiguration {
     pub fn redirection(&self, key: &str) -> Option<Redirection> {
         match self {
             Self::RedirectAll(HostRedirect { host, protocol }) => {
-                Some(Redirection { protocol: *protocol, host: Some(host.clone()), key: key.to_owned(), status: 301 })
+                Some(Redirection { protocol: *protocol, host: Some(host.clone()), key: key.to_owned(), given: 0, status: 301 })
             }
             Self::Site(site) => site.redirection(key, None),
         }
@@ -199,13 +202,13 @@ impl RoutingRule {
         if condition.and_then(|condition| condition.error_code) != error {
             return None;
         }
-        let key = match &self.redirect.replace {
-            None => key.to_owned(),
-            Some(KeyReplacement::Key(key)) => key.clone(),
-            Some(KeyReplacement::Prefix(replacement)) => format!("{replacement}{rest}"),
+        let (key, given) = match &self.redirect.replace {
+            None => (key.to_owned(), 0),
+            Some(KeyReplacement::Key(key)) => (key.clone(), key.len()),
+            Some(KeyReplacement::Prefix(replacement)) => (format!("{replacement}{rest}"), replacement.len()),
         };
         let Redirect { host, protocol, status, .. } = &self.redirect;
-        Some(Redirection { protocol: *protocol, host: host.clone(), key, status: status.unwrap_or(301) })
+        Some(Redirection { protocol: *protocol, host: host.clone(), key, given, status: status.unwrap_or(301) })
     }
 }
 
@@ -251,7 +254,8 @@ mod tests {
     #[test]
     fn everything_may_be_sent_to_another_host() {
         let all = WebsiteConfiguration::RedirectAll(HostRedirect { host: "h".into(), protocol: Some(Protocol::Https) });
-        let sent = Redirection { protocol: Some(Protocol::Https), host: Some("h".into()), key: "a/b".into(), status: 301 };
+        let sent =
+            Redirection { protocol: Some(Protocol::Https), host: Some("h".into()), key: "a/b".into(), given: 0, status: 301 };
         assert_eq!(all.redirection("a/b"), Some(sent));
         assert_eq!(all.redirection_of_error("a/b", 404), None);
     }

@@ -65,7 +65,7 @@ pub struct ReconcileStatus {
 pub struct Reconcilers {
     clock: Arc<dyn Clock>,
     shutdown: Shutdown,
-    services: Arc<Mutex<BTreeMap<&'static str, Arc<Service>>>>,
+    services: Arc<Mutex<BTreeMap<String, Arc<Service>>>>,
 }
 
 #[derive(Debug, Default)]
@@ -82,9 +82,14 @@ impl Reconcilers {
     }
 
     /// Runs `service` until shutdown, resting `pause` between passes that found nothing more to do.
-    pub fn start<S: Reconcile>(&self, mut service: S, pause: Duration) {
+    pub fn start<S: Reconcile>(&self, service: S, pause: Duration) {
+        self.start_named(S::NAME.to_owned(), service, pause);
+    }
+
+    /// As one of several of its kind.
+    pub fn start_named<S: Reconcile>(&self, name: String, mut service: S, pause: Duration) {
         let shared = Arc::new(Service::default());
-        self.services.lock().insert(S::NAME, Arc::clone(&shared));
+        self.services.lock().insert(name, Arc::clone(&shared));
         let clock = Arc::clone(&self.clock);
         self.shutdown.spawn_until(async move {
             let mut failures_in_a_row: u32 = 0;
@@ -107,8 +112,8 @@ impl Reconcilers {
         }
     }
 
-    pub fn status(&self) -> BTreeMap<&'static str, ReconcileStatus> {
-        self.services.lock().iter().map(|(name, service)| (*name, service.status.lock().clone())).collect()
+    pub fn status(&self) -> BTreeMap<String, ReconcileStatus> {
+        self.services.lock().iter().map(|(name, service)| (name.clone(), service.status.lock().clone())).collect()
     }
 }
 

@@ -53,6 +53,11 @@ impl RequestId {
         Self { high: (value >> 64) as u64, low: value as u64 }
     }
 
+    /// The id that the client was told: those of all calls that are made for its request begin as it does.
+    pub fn of_client(self) -> Self {
+        Self { low: self.low & !0xff_ffff, ..self }
+    }
+
     pub fn to_u128(self) -> u128 {
         (u128::from(self.high) << 64) | u128::from(self.low)
     }

@@ -32,6 +32,7 @@ pub mod payload;
 pub mod range;
 pub mod request;
 pub mod tagging;
+pub mod website;
 pub mod xml;
 
 pub use error::{S3Error, S3ErrorCode};

@@ -151,25 +151,9 @@ fn stored_encoding(headers: &HeaderMap) -> Option<String> {
     Some(rest.join(",")).filter(|text| !text.is_empty())
 }
 
-/// `x-amz-storage-class`: one class is built. The others exist in S3, so asking for one is not the client's mistake.
-pub fn check_storage_class(head: &RequestHead) -> Result<(), S3Error> {
-    match head.header("x-amz-storage-class")?.as_deref() {
-        None | Some("" | "STANDARD") => Ok(()),
-        Some(
-            other @ ("REDUCED_REDUNDANCY"
-            | "STANDARD_IA"
-            | "ONEZONE_IA"
-            | "INTELLIGENT_TIERING"
-            | "GLACIER"
-            | "DEEP_ARCHIVE"
-            | "GLACIER_IR"
-            | "OUTPOSTS"
-            | "SNOW"
-            | "EXPRESS_ONEZONE"
-            | "FSX_OPENZFS"),
-        ) => Err(S3Error::not_implemented(&format!("The storage class {other}"))),
-        Some(_) => Err(S3ErrorCode::InvalidStorageClass.into()),
-    }
+/// `x-amz-storage-class`. Which classes there are is the OM's to know.
+pub fn parse_storage_class(head: &RequestHead) -> Result<Option<String>, S3Error> {
+    Ok(head.header("x-amz-storage-class")?.map(|class| class.into_owned()).filter(|class| class != "STANDARD"))
 }
 
 /// Of object lock; what S3 has added to them since is not built.
@@ -279,8 +263,6 @@ mod tests {
             );
         }
         assert!(refuse_unbuilt_headers(&head(&[("x-amz-acl", b"private"), ("x-amz-meta-a", b"b")], "")).is_ok());
-        assert_eq!(code(check_storage_class(&head(&[("x-amz-storage-class", b"GLACIER")], ""))), S3ErrorCode::NotImplemented);
-        assert_eq!(code(check_storage_class(&head(&[("x-amz-storage-class", b"FAST")], ""))), S3ErrorCode::InvalidStorageClass);
     }
 
     proptest! {

@@ -47,6 +47,7 @@ impl BlockSink {
         Self::of(Arc::clone(&cx.shared), cx.by(), cx.ids.clone(), opened)
     }
 
+    /// For work of our own, which no request asked for.
     pub(crate) fn of(shared: Arc<Shared>, by: Requester, ids: CallIds, opened: OpenedKey) -> Self {
         Self {
             shared,

@@ -25,7 +25,8 @@ use crate::config::Config;
 use crate::context::Shared;
 use crate::data::{UploadCache, UploadMemory};
 use crate::iam::IamEndpoint;
-use crate::service;
+use crate::moves;
+use crate::service::{self, Door};
 
 pub(crate) use connections::MAX_HEADERS;
 pub use connections::{Answers, Limits, Refusal, serve};
@@ -37,6 +38,7 @@ pub(crate) use traffic::{DoublyFramed, MAX_HEAD_BYTES};
 pub struct Gateway {
     shared: Arc<Shared>,
     shutdown: Shutdown,
+    website: Option<TcpListener>,
 }
 
 impl Gateway {
@@ -74,6 +76,7 @@ impl Gateway {
             iam,
             blocks: BlockClient::new(datanodes, config.blocks.clone()),
             addressing: Addressing::new(&config.domains),
+            website_domains: Addressing::new(&config.website_domains),
             upload_memory: UploadMemory::new(&config),
             uploads: UploadCache::default(),
             host_id: format!("{:032x}", entropy.u128()),
@@ -85,7 +88,13 @@ impl Gateway {
             access_logs: Arc::new(AccessLogs::new(config.access_logs.clone())),
             config,
         };
-        Self { shared: Arc::new(shared), shutdown }
+        Self { shared: Arc::new(shared), shutdown, website: None }
+    }
+
+    /// Serves buckets as websites there as well.
+    #[must_use]
+    pub fn with_website(self, listener: TcpListener) -> Self {
+        Self { website: Some(listener), ..self }
     }
 
     /// For other listeners of this process that serve IAM, too.
@@ -117,7 +126,14 @@ impl Gateway {
         };
         let (ended, end) = oneshot::channel::<()>();
         let delivery = tokio::spawn(deliver_until(Arc::clone(&self.shared), async { drop(end.await) }));
-        connections::serve(listener, limits, &self.shutdown, Arc::new(S3(Arc::clone(&self.shared)))).await;
+        self.shutdown.spawn_until(moves::run(Arc::clone(&self.shared)));
+        let visitors = async {
+            if let Some(listener) = self.website {
+                connections::serve(listener, limits, &self.shutdown, Arc::new(Website(Arc::clone(&self.shared)))).await;
+            }
+        };
+        let s3 = connections::serve(listener, limits, &self.shutdown, Arc::new(S3(Arc::clone(&self.shared))));
+        tokio::join!(s3, visitors);
         // Nobody adds to the logs any more.
         drop(ended);
         let _ = delivery.await;
@@ -136,7 +152,23 @@ impl Answers for S3 {
     type Body = CountedBody;
 
     async fn answer(&self, remote: SocketAddr, request: Request<Incoming>) -> Response<CountedBody> {
-        service::handle(Arc::clone(&self.0), remote, request).await
+        service::handle(Door::S3, Arc::clone(&self.0), remote, request).await
+    }
+
+    fn refuse(&self, remote: SocketAddr, refusal: Refusal<'_>) -> Option<Vec<u8>> {
+        Some(service::refuse(&self.0, remote, refusal))
+    }
+}
+
+struct Website(Arc<Shared>);
+
+impl Answers for Website {
+    const GAUGE: &'static str = "gateway_website_connections";
+
+    type Body = CountedBody;
+
+    async fn answer(&self, remote: SocketAddr, request: Request<Incoming>) -> Response<CountedBody> {
+        service::handle(Door::Website, Arc::clone(&self.0), remote, request).await
     }
 
     fn refuse(&self, remote: SocketAddr, refusal: Refusal<'_>) -> Option<Vec<u8>> {

@@ -1,7 +1,9 @@
 //! `PutObject` at an offset (`x-amz-write-offset-bytes`), as S3 has it for directory buckets: the bytes go behind those of the object
 //! that is there.
 //!
-//! Its tag is then of its parts' tags, as after a multipart upload; its checksum goes on where its algorithm can be combined.
+//! Its tag is then of its parts' tags, as after a multipart upload; its checksum goes on where its algorithm can be combined. What is
+//! added to an encrypted object is one more stream under the object's own key; what is added to one that is not is not, either,
+//! whatever the bucket says of new objects.
 
 use gateway_core::payload::EtagDigest;
 use gateway_core::{S3Error, S3ErrorCode, checksum};
@@ -12,6 +14,7 @@ use om_api::{
 use rpc::CallError;
 use types::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, Md5};
 
+use super::encryption::{Sealing, Shown, check_key};
 use super::put_object::{MAX_PUT, PutObject, Stored, render_committed};
 use crate::context::OpContext;
 use crate::data::{BlockSink, receive};
@@ -26,7 +29,12 @@ pub(crate) struct AppendObject {
 
 pub(crate) enum Done {
     Created(Stored),
-    Appended(KeyCommitted),
+    Appended(Appended),
+}
+
+pub(crate) struct Appended {
+    committed: KeyCommitted,
+    encryption: Shown,
 }
 
 impl Operation for AppendObject {
@@ -56,7 +64,12 @@ impl Operation for AppendObject {
     fn render(done: Done) -> Reply {
         let (size, mut reply) = match done {
             Done::Created(stored) => (stored.committed.size, PutObject::render(stored)),
-            Done::Appended(committed) => (committed.size, render_committed(committed)),
+            Done::Appended(Appended { committed, encryption }) => {
+                let size = committed.size;
+                let mut reply = render_committed(committed);
+                encryption.write(reply.headers_mut());
+                (size, reply)
+            }
         };
         reply::set(reply.headers_mut(), "x-amz-object-size", size.to_string());
         reply
@@ -84,7 +97,7 @@ async fn base(put: &PutObject, cx: &OpContext) -> Result<Option<ObjectInfo>, S3E
     }
 }
 
-async fn append(mut put: PutObject, info: &ObjectInfo, offset: u64, cx: &mut OpContext) -> Result<KeyCommitted, S3Error> {
+async fn append(mut put: PutObject, info: &ObjectInfo, offset: u64, cx: &mut OpContext) -> Result<Appended, S3Error> {
     if offset != info.size {
         return Err(S3Error::new(S3ErrorCode::InvalidWriteOffset).field("ObjectSize", info.size.to_string()));
     }
@@ -92,23 +105,30 @@ async fn append(mut put: PutObject, info: &ObjectInfo, offset: u64, cx: &mut OpC
         let why = "An append keeps the metadata, the tags and the lock of the object; it cannot set others.";
         return Err(S3Error::invalid_request(why));
     }
-    if info.encryption.is_some() {
-        return Err(encrypted());
+    let class = |class: &Option<String>| class.clone().unwrap_or_else(|| "STANDARD".to_owned());
+    if put.attributes.storage_class.is_some() && class(&put.attributes.storage_class) != class(&info.attributes.storage_class) {
+        return Err(S3Error::invalid_request("An append keeps the storage class of the object; it cannot set another."));
+    }
+    check_key(info.encryption.as_ref(), put.encryption.customer())?;
+    if put.encryption.differs_from(info.encryption.as_ref())? {
+        return Err(S3Error::invalid_request("An append keeps the encryption of the object; it cannot set another."));
     }
     if let Some(known) = &info.checksum {
         put.plan.or_compute(known.checksum.algorithm());
     }
     let _room = cx.upload_room(put.plan.length()).await?;
-    let mut opened = put.open(cx).await?;
+    let mut opened = put.open(cx, Some(info.object)).await?;
     let sealed = opened.encryption.take();
     let mut sink = BlockSink::new(cx, opened);
-    if sealed.is_some() {
-        return Err(encrypted());
+    let sealing = Sealing::of(sealed, put.encryption.customer())?;
+    if let Some(sealing) = &sealing {
+        sink.seal_with(sealing.sealer()?);
     }
     let decoder = cx.decoder(put.plan.clone(), EtagDigest::Wanted, MAX_PUT)?;
     let (summary, blocks) = receive(&mut cx.body, decoder, &mut sink).await?;
     let md5 = summary.md5.ok_or_else(|| S3Error::new(S3ErrorCode::InternalError))?;
-    let length = blocks.iter().map(|block| block.length).sum();
+    let added = Sealing::etag(sealing.as_ref(), md5)?.md5;
+    let length = summary.length;
     let request = AppendKey {
         by: cx.by(),
         session: sink.settle(),
@@ -116,13 +136,16 @@ async fn append(mut put: PutObject, info: &ObjectInfo, offset: u64, cx: &mut OpC
         key: put.key.clone(),
         base: AppendBase { object: info.object, etag: info.etag, size: info.size },
         blocks,
-        etag: longer_tag(info, md5)?,
+        etag: longer_tag(info, added)?,
         checksum: longer_checksum(info, summary.checksum.as_ref(), length),
         part_checksum: summary.checksum,
         condition: put.condition.clone(),
     };
     match cx.om().append_key(cx.call(), request).await {
-        Ok(committed) => Ok(committed),
+        Ok(committed) => {
+            let encryption = Shown::of(sealing.as_ref().map(Sealing::scheme), put.encryption.customer());
+            Ok(Appended { committed, encryption })
+        }
         Err(CallError::Rejected(rejection)) => Err(match rejection {
             AppendRejected::Denied(why) => cx.denied(why),
             AppendRejected::NoSuchBucket => no_such_bucket(&put.bucket),
@@ -130,18 +153,13 @@ async fn append(mut put: PutObject, info: &ObjectInfo, offset: u64, cx: &mut OpC
             AppendRejected::PreconditionFailed => S3ErrorCode::PreconditionFailed.into(),
             // It took longer than a write may; the bytes are gone and the client must send them again.
             AppendRejected::NoSuchSession => S3ErrorCode::RequestTimeout.into(),
-            AppendRejected::BaseChanged => S3ErrorCode::ConditionalRequestConflict.into(),
+            AppendRejected::BaseChanged | AppendRejected::Encrypted => S3ErrorCode::ConditionalRequestConflict.into(),
             AppendRejected::TooManyParts => S3ErrorCode::TooManyParts.into(),
-            AppendRejected::Encrypted => encrypted(),
             AppendRejected::TooLarge => S3ErrorCode::EntityTooLarge.into(),
             AppendRejected::ForeignBlock => S3ErrorCode::InternalError.into(),
         }),
         Err(failure) => Err(call_failed(&failure)),
     }
-}
-
-fn encrypted() -> S3Error {
-    S3Error::not_implemented("An append to an encrypted object, or in a bucket that encrypts by default")
 }
 
 /// Of the tag before and of what was added; it says how many parts there are.

@@ -2,7 +2,7 @@
 
 use gateway_core::conditions::{self, ETagCondition, ReadConditions};
 use gateway_core::dates::format_http_date;
-use gateway_core::metadata::{Metadata, check_storage_class};
+use gateway_core::metadata::{Metadata, parse_storage_class};
 use gateway_core::payload::checksum_header;
 use gateway_core::tagging::TagSet;
 use gateway_core::xml::{Owner, checksum_type_name};
@@ -15,9 +15,8 @@ use crate::reply::set;
 
 /// What a write stores with the object.
 pub(super) fn parse_attributes(head: &RequestHead) -> Result<ObjectAttributes, S3Error> {
-    check_storage_class(head)?;
     let tags = TagSet::of_header(head)?.map(TagSet::into_inner).unwrap_or_default();
-    Ok(ObjectAttributes { tags, ..to_attributes(Metadata::parse(head)?) })
+    Ok(ObjectAttributes { tags, storage_class: parse_storage_class(head)?, ..to_attributes(Metadata::parse(head)?) })
 }
 
 fn to_attributes(metadata: Metadata) -> ObjectAttributes {

@@ -1,5 +1,5 @@
 //! `CopyObject`: a new object on the source's blocks; no bytes move. For a checksum that the source does not have they are read,
-//! and only read. Where the copy is encrypted in another way than its source, they are read and written ([`anew`]).
+//! and only read. Where the copy is encrypted or kept in another way than its source, they are read and written ([`anew`]).
 
 mod anew;
 
@@ -11,7 +11,10 @@ use gateway_core::tagging::TagSet;
 use gateway_core::xml::{CopyResult, copy_object_result};
 use gateway_core::{S3Error, S3ErrorCode, lock};
 use http::StatusCode;
-use om_api::{BlocksWanted, CopyAttributes, CopyKey, CopyRejected, KeyCopied, ObjectChecksum, ReadConditions, WriteCondition};
+use om_api::{
+    BlocksWanted, CopyAttributes, CopyKey, CopyRejected, KeyCopied, ObjectAttributes, ObjectChecksum, ReadConditions,
+    SystemHeader, WriteCondition,
+};
 use rpc::CallError;
 use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectId, ObjectKey, ObjectLock};
 
@@ -32,6 +35,10 @@ pub(crate) struct CopyObject {
     bucket: BucketName,
     key: ObjectKey,
     attributes: CopyAttributes,
+    /// A copy never inherits it.
+    storage_class: Option<String>,
+    /// Nor where readers of a website are sent.
+    website_redirect: Option<String>,
     condition: WriteCondition,
     algorithm: Option<ChecksumAlgorithm>,
     lock: Option<ObjectLock>,
@@ -51,6 +58,8 @@ impl Operation for CopyObject {
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
         // Checked whether or not the copy takes its own attributes.
         let replacement = parse_attributes(request)?;
+        let storage_class = replacement.storage_class.clone();
+        let website_redirect = website_redirect(&replacement).cloned();
         let attributes = match request.header("x-amz-metadata-directive")?.as_deref() {
             None | Some("COPY") => CopyAttributes::Source,
             Some("REPLACE") => CopyAttributes::Replace(replacement),
@@ -72,6 +81,8 @@ impl Operation for CopyObject {
             bucket: request.bucket()?,
             key: request.key()?,
             attributes,
+            storage_class,
+            website_redirect,
             condition: parse_write_condition(request)?,
             algorithm: algorithm.map(|text| parse_checksum_algorithm(&text)).transpose()?,
             lock: lock::parse_headers(request)?,
@@ -111,6 +122,10 @@ impl Operation for CopyObject {
     }
 }
 
+fn website_redirect(attributes: &ObjectAttributes) -> Option<&String> {
+    attributes.headers.iter().find(|(name, _)| *name == SystemHeader::WebsiteRedirectLocation).map(|(_, target)| target)
+}
+
 impl CopyObject {
     /// Keys of clients are compared here, since nobody else sees them.
     async fn share_under_clients_key(&self, cx: &OpContext) -> Result<Option<Copied>, S3Error> {
@@ -138,12 +153,13 @@ impl CopyObject {
             key: self.key.clone(),
             attributes: self.attributes.clone(),
             condition: self.condition.clone(),
-            storage_class: None,
+            storage_class: self.storage_class.clone(),
             checksum,
             lock: self.lock,
             tags: self.tags.clone(),
             encryption: self.encryption.wanted(cx)?,
             same_key_as,
+            website_redirect: self.website_redirect.clone(),
         };
         match cx.om().copy_key(cx.call(), request).await {
             Ok(copied) => {
@@ -167,6 +183,7 @@ impl CopyObject {
                 CopyRejected::TooLarge => source_too_large(),
                 CopyRejected::NoObjectLock => no_object_lock(),
                 CopyRejected::Encryption(why) => self.encryption.rejected(&why),
+                CopyRejected::InvalidStorageClass => S3ErrorCode::InvalidStorageClass.into(),
                 CopyRejected::NeedsBytes => S3ErrorCode::InternalError.into(),
             }),
             Err(failure) => Err(call_failed(&failure)),

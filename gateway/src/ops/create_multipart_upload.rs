@@ -1,7 +1,7 @@
 //! `CreateMultipartUpload`.
 
 use gateway_core::payload::{parse_checksum_algorithm, parse_checksum_type};
-use gateway_core::{S3Error, checksum, lock, xml};
+use gateway_core::{S3Error, S3ErrorCode, checksum, lock, xml};
 use http::StatusCode;
 use om_api::{CreateUpload, CreateUploadRejected, LifecycleEnd, ObjectAttributes};
 use rpc::CallError;
@@ -63,6 +63,7 @@ impl Operation for CreateMultipartUpload {
             Err(CallError::Rejected(CreateUploadRejected::Denied(why))) => Err(cx.denied(why)),
             Err(CallError::Rejected(CreateUploadRejected::NoObjectLock)) => Err(no_object_lock()),
             Err(CallError::Rejected(CreateUploadRejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
+            Err(CallError::Rejected(CreateUploadRejected::InvalidStorageClass)) => Err(S3ErrorCode::InvalidStorageClass.into()),
             Err(CallError::Rejected(CreateUploadRejected::Encryption(why))) => Err(asked.rejected(&why)),
             Err(failure) => Err(call_failed(&failure)),
         }

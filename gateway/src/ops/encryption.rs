@@ -39,6 +39,23 @@ impl Asked {
         })
     }
 
+    /// Whether a write asks for another encryption than an object has. Headers that say nothing usable are an error here.
+    pub(super) fn differs_from(&self, has: Option<&EncryptionInfo>) -> Result<bool, S3Error> {
+        let scheme = has.map(|info| &info.scheme);
+        Ok(match &self.0 {
+            Err(error) => return Err(error.clone()),
+            Ok(WriteEncryption::ByDefault { .. }) => false,
+            Ok(WriteEncryption::Store) => scheme != Some(&EncryptionScheme::Store),
+            Ok(WriteEncryption::Kms { key: asked, context: asked_context, .. }) => match scheme {
+                Some(EncryptionScheme::Kms { key, context, .. }) => {
+                    asked.as_ref().is_some_and(|asked| *asked != key.0) || asked_context.is_some() && asked_context != context
+                }
+                _ => true,
+            },
+            Ok(WriteEncryption::Customer(_)) => !matches!(scheme, Some(EncryptionScheme::Customer(_))),
+        })
+    }
+
     pub(super) fn customer(&self) -> Option<&CustomerKey> {
         match &self.0 {
             Ok(WriteEncryption::Customer(key)) => Some(key),

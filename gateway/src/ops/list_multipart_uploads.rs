@@ -77,5 +77,6 @@ fn to_listed(upload: UploadSummary) -> ListedUpload {
         initiator: owner(&upload.info.initiator),
         initiated_at: upload.info.initiated,
         checksum: upload.info.checksum,
+        storage_class: upload.info.storage_class,
     }
 }

@@ -60,6 +60,7 @@ impl Operation for ListParts {
             owner: owner(&page.upload.owner),
             initiator: owner(&page.upload.initiator),
             checksum: page.upload.checksum,
+            storage_class: page.upload.storage_class,
             parts: parts.collect(),
             is_truncated: page.more,
         };

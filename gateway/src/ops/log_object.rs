@@ -54,6 +54,8 @@ pub(crate) async fn write_log_object(shared: &Arc<Shared>, object: LogObject) ->
         condition: WriteCondition::Always,
         locks: false,
         encryption: None,
+        storage_class: None,
+        appends_to: None,
     };
     let mut opened = match shared.om.open_key(call(), request).await {
         Ok(opened) => opened,

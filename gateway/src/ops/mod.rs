@@ -51,6 +51,7 @@ mod source;
 mod upload_part;
 mod upload_part_copy;
 mod versions;
+pub(crate) mod website;
 
 use ::bucket_config::{
     Acceleration, BucketTags, CorsConfiguration, EncryptionConfiguration, LifecycleConfiguration, NotificationConfiguration,

@@ -78,5 +78,6 @@ pub(super) fn to_object(key: KeySummary) -> ListedObject {
         size: key.size,
         owner: Some(owner(&key.owner)),
         checksum: key.checksum,
+        storage_class: key.storage_class,
     }
 }

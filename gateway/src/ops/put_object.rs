@@ -8,7 +8,7 @@ use om_api::{
     WriteCondition,
 };
 use rpc::CallError;
-use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey, ObjectLock};
+use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectId, ObjectKey, ObjectLock};
 
 use super::attributes::{parse_attributes, parse_write_condition, set_checksum, set_expiration};
 use super::encryption::{Asked, Sealing, Shown};
@@ -60,7 +60,7 @@ impl Operation for PutObject {
     async fn run(mut self, cx: &mut OpContext) -> Result<Stored, S3Error> {
         lock::check_until(self.lock.and_then(|lock| lock.retention), cx.shared.clock.now())?;
         let _room = cx.upload_room(self.plan.length()).await?;
-        let mut opened = self.open(cx).await?;
+        let mut opened = self.open(cx, None).await?;
         let sealed = opened.encryption.take();
         let mut sink = BlockSink::new(cx, opened);
         let sealing = Sealing::of(sealed, self.encryption.customer())?;
@@ -112,7 +112,8 @@ pub(super) fn render_committed(committed: KeyCommitted) -> Reply {
 }
 
 impl PutObject {
-    pub(super) async fn open(&self, cx: &OpContext) -> Result<OpenedKey, S3Error> {
+    /// `appends_to` names the object that the bytes are to follow, if that is what they are for.
+    pub(super) async fn open(&self, cx: &OpContext, appends_to: Option<ObjectId>) -> Result<OpenedKey, S3Error> {
         let request = OpenKey {
             by: cx.by(),
             bucket: self.bucket.clone(),
@@ -121,6 +122,8 @@ impl PutObject {
             condition: self.condition.clone(),
             locks: self.lock.is_some(),
             encryption: self.encryption.wanted(cx)?,
+            storage_class: self.attributes.storage_class.clone(),
+            appends_to,
         };
         open_key(cx, request, &self.encryption).await
     }
@@ -141,6 +144,8 @@ pub(super) async fn open_key(cx: &OpContext, request: OpenKey, encryption: &Aske
         Err(CallError::Rejected(OpenKeyRejected::NoBlocks(why))) => Err(no_blocks(&why)),
         Err(CallError::Rejected(OpenKeyRejected::NoObjectLock)) => Err(no_object_lock()),
         Err(CallError::Rejected(OpenKeyRejected::Encryption(why))) => Err(encryption.rejected(&why)),
+        Err(CallError::Rejected(OpenKeyRejected::InvalidStorageClass)) => Err(S3ErrorCode::InvalidStorageClass.into()),
+        Err(CallError::Rejected(OpenKeyRejected::BaseChanged)) => Err(S3ErrorCode::ConditionalRequestConflict.into()),
         Err(failure) => Err(call_failed(&failure)),
     }
 }

@@ -4,6 +4,7 @@
 //! carries the request's id; every request ends in one audit line.
 
 pub(crate) mod cors;
+mod payer;
 mod refusal;
 
 use std::net::{IpAddr, SocketAddr};
@@ -34,11 +35,12 @@ use crate::facts::{self, Signing};
 use crate::front::{CountedBody, DoublyFramed};
 use crate::iam::{IamIds, MOST_BYTES, is_call as is_iam_call};
 use crate::operation::S3Request;
-use crate::ops;
+use crate::ops::{self, website};
 use crate::reply::{self, Reply, ReplyBody};
 
 use cors::CrossOrigin;
 pub(crate) use refusal::refuse;
+use website::Refused;
 
 /// Names and values of all headers together. S3 takes 8 KiB; user metadata and long tokens must fit beside each other.
 const MAX_HEADERS: usize = 16 << 10;
@@ -48,8 +50,17 @@ const DRAIN: u64 = 64 << 10;
 const DRAIN_UPLOAD: u64 = 1 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
+/// Which listener a request came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    S3,
+    /// Buckets as their visitors see them.
+    Website,
+}
+
 /// Answers one request. Never fails: what goes wrong is an answer too.
 pub(crate) async fn handle(
+    door: Door,
     shared: Arc<Shared>,
     remote: SocketAddr,
     request: http::Request<Incoming>,
@@ -70,16 +81,20 @@ pub(crate) async fn handle(
     let resource = request.uri().path().to_owned();
     let span = info_span!("request", id = %request_id);
     let answer =
-        AssertUnwindSafe(respond(&shared, ids, request, remote.ip(), &mut records).instrument(span)).catch_unwind().await;
+        AssertUnwindSafe(respond(door, &shared, ids, request, remote.ip(), &mut records).instrument(span)).catch_unwind().await;
     let outcome = answer.unwrap_or_else(|_| {
         error!(request_id, "a request panicked");
         metrics::counter!("gateway_panics_total").increment(1);
-        Outcome { result: Err(S3ErrorCode::InternalError.into()), cross_origin: HeaderMap::new(), reusable: false }
+        let result = Err(S3Error::new(S3ErrorCode::InternalError).into());
+        Outcome { result, cross_origin: HeaderMap::new(), reusable: false }
     });
-    let mut reply = outcome.result.unwrap_or_else(|error| {
+    let mut reply = outcome.result.unwrap_or_else(|Refused { error, own_page }| {
         records.audit.error = Some(error.code().as_str());
         let answering = Answering { resource: &resource, request_id: &request_id, host_id: &shared.host_id };
-        error_reply(&error, answering, is_head)
+        match door {
+            Door::S3 => error_reply(&error, is_head, || reply::xml(error.status(), error.to_xml(answering))),
+            Door::Website => error_page(&error, own_page.as_ref(), answering, is_head),
+        }
     });
     let headers = reply.headers_mut();
     headers.extend(outcome.cross_origin);
@@ -106,7 +121,7 @@ struct Records {
 }
 
 struct Outcome {
-    result: Result<Reply, S3Error>,
+    result: Result<Reply, Refused>,
     /// For a page of another origin.
     cross_origin: HeaderMap,
     /// The request was read to its end, so that another can follow it.
@@ -114,6 +129,7 @@ struct Outcome {
 }
 
 async fn respond(
+    door: Door,
     shared: &Arc<Shared>,
     ids: CallIds,
     request: http::Request<Incoming>,
@@ -125,10 +141,10 @@ async fn respond(
         head.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     if head.extensions.get::<DoublyFramed>().is_some() || !framing_is_plain(&head.headers) {
         // Whoever stands in front of us may see another end of this request than we do: nothing may follow it.
-        let result = Err(S3Error::invalid_request("The framing of the request is not valid."));
+        let result = Err(S3Error::invalid_request("The framing of the request is not valid.").into());
         return Outcome { result, cross_origin: HeaderMap::new(), reusable: false };
     }
-    if is_iam_call(&head.method, head.uri.path(), &head.headers) {
+    if door == Door::S3 && is_iam_call(&head.method, head.uri.path(), &head.headers) {
         let body = RequestBody::new(body, shared.config.idle_timeout, expects_continue);
         return respond_iam(shared, &ids, head, body, source, records).await;
     }
@@ -136,12 +152,22 @@ async fn respond(
     let call_ids = ids.clone();
     let drain = if matches!(head.method, Method::PUT | Method::POST) { DRAIN_UPLOAD } else { DRAIN };
     let mut body = RequestBody::new(body, shared.config.idle_timeout, expects_continue);
-    let result = match admit(shared, &ids, head, source, records).await {
-        Err(error) => Err(error),
+    let admitted = match door {
+        Door::S3 => admit(shared, &ids, head, source, records).await,
+        Door::Website => admit_visitor(shared, head, source, records).map(|(request, who)| (None, request, who)),
+    };
+    let result = match admitted {
+        Err(error) => Err(error.into()),
         Ok((operation, request, who)) => {
             let told = records.access.as_ref().map(|_| Mutex::default());
             let mut cx = OpContext { shared: Arc::clone(shared), who, ids, body, key: None, told };
-            let result = serve(operation, &request, &mut cx).await;
+            let mut result = match operation {
+                Some(operation) => serve(operation, &request, &mut cx).await.map_err(Refused::from),
+                None => website::serve(&request, &cx).await,
+            };
+            if let (Some(_), Ok(reply)) = (operation, &mut result) {
+                tell_payer(&cx, &request, reply).await;
+            }
             if let Some(key) = cx.key {
                 records.audit.key = Some(key.as_str().to_owned());
                 if let Some(entry) = &mut records.access {
@@ -187,7 +213,7 @@ async fn respond_iam(
         }
     };
     let result = match refused {
-        Some(error) => Err(error),
+        Some(error) => Err(Refused::from(error)),
         None => {
             let ids = IamIds { request: ids.request(), first_call: ids.next(), second_call: ids.next() };
             let (answer, record) = shared.iam.answer(&head, &read, ids, source).await;
@@ -201,6 +227,13 @@ async fn respond_iam(
     records.audit.bytes_in = body.received();
     body.drain(DRAIN, DRAIN_TIME).await;
     Outcome { result, cross_origin: HeaderMap::new(), reusable: body.is_reusable() }
+}
+
+async fn tell_payer(cx: &OpContext, request: &S3Request, reply: &mut Reply) {
+    let buckets = payer::buckets(request);
+    if !buckets.is_empty() && payer::is_charged(&cx.shared, &cx.ids, buckets, cx.user()).await {
+        reply::set(reply.headers_mut(), "x-amz-request-charged", "requester");
+    }
 }
 
 /// One way to tell where the body ends, in the one form that everybody reads alike. A length beside it is not left in the
@@ -221,11 +254,8 @@ async fn admit(
     head: http::request::Parts,
     source: IpAddr,
     records: &mut Records,
-) -> Result<(S3Operation, S3Request, Authentication), S3Error> {
-    let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if size > MAX_HEADERS {
-        return Err(S3Error::new(S3ErrorCode::RequestHeaderSectionTooLarge).field("MaxSizeAllowed", MAX_HEADERS.to_string()));
-    }
+) -> Result<(Option<S3Operation>, S3Request, Authentication), S3Error> {
+    check_size(&head.headers)?;
     let mut head = RequestHead::parse(head.method, &head.uri, head.headers, &shared.addressing)?;
     let record = &mut records.audit;
     record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
@@ -253,7 +283,35 @@ async fn admit(
     }
     let who = Authentication { by: who.by.with_context(facts), ..who };
     let request = S3Request { head, payload: who.payload, is_anonymous: !is_signed };
-    Ok((operation, request, who))
+    Ok((Some(operation), request, who))
+}
+
+fn check_size(headers: &HeaderMap) -> Result<(), S3Error> {
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size > MAX_HEADERS {
+        return Err(S3Error::new(S3ErrorCode::RequestHeaderSectionTooLarge).field("MaxSizeAllowed", MAX_HEADERS.to_string()));
+    }
+    Ok(())
+}
+
+/// To a website, where nobody has a name.
+fn admit_visitor(
+    shared: &Shared,
+    head: http::request::Parts,
+    source: IpAddr,
+    records: &mut Records,
+) -> Result<(S3Request, Authentication), S3Error> {
+    check_size(&head.headers)?;
+    let head = RequestHead::of_website(head.method, &head.uri, &head.headers, &shared.website_domains)?;
+    let record = &mut records.audit;
+    record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
+    record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
+    record.operation = Some("Website".into());
+    let facts = facts::of(&head, source, &shared.config.region, None, shared.clock.now())?;
+    let nobody = Authentication::of_nobody();
+    let who = Authentication { by: nobody.by.with_context(facts), ..nobody };
+    let request = S3Request { head, payload: who.payload, is_anonymous: true };
+    Ok((request, who))
 }
 
 fn name_requester(records: &mut Records, who: &Authentication) {
@@ -274,7 +332,22 @@ async fn serve(operation: S3Operation, request: &S3Request, cx: &mut OpContext) 
     ops::perform(operation, request, cx).await
 }
 
-fn error_reply(error: &S3Error, answering: Answering<'_>, is_head: bool) -> Reply {
+/// What a visitor of a website sees of an error.
+fn error_page(error: &S3Error, own_page: Option<&S3Error>, answering: Answering<'_>, is_head: bool) -> Reply {
+    let mut reply = error_reply(error, is_head, || {
+        let page = gateway_core::website::error_page(error, own_page, answering);
+        reply::with_body(error.status(), ReplyBody::Whole(page.into()))
+    });
+    if error.status() != StatusCode::NOT_MODIFIED {
+        let headers = reply.headers_mut();
+        reply::set(headers, "content-type", "text/html; charset=utf-8");
+        reply::set(headers, "x-amz-error-code", error.code().as_str());
+        reply::set(headers, "x-amz-error-message", error.message());
+    }
+    reply
+}
+
+fn error_reply(error: &S3Error, is_head: bool, body: impl FnOnce() -> Reply) -> Reply {
     let mut reply = if is_head || error.status() == StatusCode::NOT_MODIFIED {
         let mut reply = reply::with_body(error.status(), ReplyBody::empty());
         if error.status() != StatusCode::NOT_MODIFIED {
@@ -282,7 +355,7 @@ fn error_reply(error: &S3Error, answering: Answering<'_>, is_head: bool) -> Repl
         }
         reply
     } else {
-        reply::xml(error.status(), error.to_xml(answering))
+        body()
     };
     for (name, value) in error.headers() {
         reply.headers_mut().insert(name.clone(), value.clone());

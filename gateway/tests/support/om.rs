@@ -1,5 +1,7 @@
 //! A namespace in memory: enough of the OM's promises to judge the gateway by.
 
+mod shown;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
@@ -13,6 +15,8 @@ use rpc::{CallContext, CallError, Never};
 use types::*;
 
 use super::sealing::{self, Streams};
+
+use shown::{bucket_info, pieces, upload_info};
 
 pub const ACCESS_KEY: &str = "TESTACCESSKEY";
 pub const SECRET_KEY: &str = "secret/of+the=test";
@@ -126,7 +130,7 @@ impl State {
         let object = ObjectId(self.number());
         self.sessions.insert(object, Session { blocks: Vec::new(), sealed: sealed.clone() });
         let blocks = self.hand_out(object, u64::from(size != Some(0)));
-        let session = WriteSession { object, bucket: BucketId(1), opened: AT };
+        let session = WriteSession { object, bucket: BucketId(1), opened: AT, replication: None };
         OpenedKey { session, blocks, block_size: BLOCK, encryption: sealed, needed_acl: false }
     }
 
@@ -159,35 +163,6 @@ fn holds(condition: &WriteCondition, current: Option<ETag>) -> bool {
         (WriteCondition::IfMatch(etag), current) => current == Some(*etag),
         (WriteCondition::IfNoneMatch(etag), current) => current != Some(*etag),
     }
-}
-
-fn bucket_info(name: &str, bucket: &Bucket) -> BucketInfo {
-    BucketInfo {
-        id: BucketId(1),
-        name: BucketName::parse(name).expect("legal"),
-        volume: VolumeName::s3v(),
-        owner: user(),
-        created: AT,
-        location: bucket.location.clone(),
-        layout: BucketLayout::ObjectStore,
-        replication: Replication::One,
-        versioning: Versioning::Unversioned,
-        object_lock: None,
-    }
-}
-
-fn pieces(object: &Object, first: u64, length: u64) -> Vec<BlockPiece> {
-    let (mut offset, mut found) = (0, Vec::new());
-    for block in &object.blocks {
-        let from = first.max(offset);
-        let to = (first + length).min(offset + block.length);
-        if from < to {
-            let location = location(block.block, block.length, PipelineId(1));
-            found.push(BlockPiece { object_offset: from, block_offset: from - offset, length: to - from, location });
-        }
-        offset += block.length;
-    }
-    found
 }
 
 #[async_trait]
@@ -266,6 +241,18 @@ impl Om for MemoryOm {
         Err(CallError::unavailable("kept by the real namespace alone"))
     }
 
+    async fn take_move(&self, _: CallContext, (): ()) -> Result<MoveOffer, CallError<MoveRejected>> {
+        Ok(MoveOffer { work: None, ask_again: types::Millis(60_000) })
+    }
+
+    async fn locate_move(&self, _: CallContext, _: LocateMove) -> Result<MovePieces, CallError<MoveRejected>> {
+        Err(CallError::Rejected(MoveRejected::Gone))
+    }
+
+    async fn finish_move(&self, _: CallContext, _: FinishMove) -> Result<(), CallError<MoveRejected>> {
+        Err(CallError::Rejected(MoveRejected::Gone))
+    }
+
     async fn append_key(&self, _: CallContext, _: AppendKey) -> Result<KeyCommitted, CallError<AppendRejected>> {
         Err(CallError::unavailable("kept by the real namespace alone"))
     }
@@ -307,11 +294,9 @@ impl Om for MemoryOm {
         };
         Ok(())
     }
-
     async fn logged_buckets(&self, _: CallContext, _: GetLoggedBuckets) -> Result<LoggedBuckets, CallError<Never>> {
         Ok(LoggedBuckets::Page { state: None, buckets: Vec::new(), more: false })
     }
-
     async fn bucket_conduct(
         &self,
         _: CallContext,
@@ -658,6 +643,9 @@ impl Om for MemoryOm {
     async fn list_users(&self, _: CallContext, _: ListUsers) -> Result<Vec<UserInfo>, CallError<SecretRejected>> {
         Err(CallError::unavailable("no users here"))
     }
+    async fn undelivered(&self, _: CallContext, _: GetUndelivered) -> Result<Undelivered, CallError<Denied>> {
+        Err(CallError::Rejected(Denied::AccessDenied))
+    }
     async fn create_kms_key(&self, _: CallContext, _: CreateKmsKey) -> Result<KmsKeyInfo, CallError<KmsRejected>> {
         Err(CallError::unavailable("no keys here"))
     }
@@ -687,18 +675,5 @@ impl Om for MemoryOm {
     }
     async fn transfer_leadership(&self, _: CallContext, _: TransferLeadership) -> Result<(), CallError<TransferRejected>> {
         Err(CallError::unavailable("no roles here"))
-    }
-}
-
-fn upload_info(upload: &Upload) -> UploadInfo {
-    UploadInfo {
-        initiator: user(),
-        owner: user(),
-        initiated: AT,
-        storage_class: None,
-        checksum: upload.checksum,
-        completed: upload.completed.clone(),
-        encryption: upload.encryption.clone(),
-        ends: None,
     }
 }

@@ -68,6 +68,14 @@ pub enum SetBucketConfigRejected {
     #[n(5)]
     #[error("the bucket has an ACL that is not private")]
     AclIsNotPrivate,
+    /// A rule moves objects to it.
+    #[n(6)]
+    #[error("there is no storage class {0}")]
+    NoSuchStorageClass(#[n(0)] String),
+    /// What is to be told of the bucket's changes is no destination that an administrator named.
+    #[n(7)]
+    #[error("no such destination: {0}")]
+    NoSuchDestination(#[n(0)] String),
 }
 
 /// Why a bucket cannot take another's access log.

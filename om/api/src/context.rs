@@ -61,8 +61,14 @@ pub struct RequestContext {
     /// The request goes into an access log, which tells whether it needed an ACL.
     #[n(13)]
     pub is_logged: bool,
-    /// As the client is told it.
+    /// `x-amz-request-payer: requester`.
+    #[n(14)]
+    pub pays: bool,
+    /// A browser's form.
     #[n(15)]
+    pub is_form: bool,
+    /// As the client is told it.
+    #[n(16)]
     pub request: Option<RequestId>,
 }
 

@@ -56,6 +56,9 @@ pub struct CopyKey {
     /// The client brings one key for the source and for the copy, and it is the one of this object.
     #[n(14)]
     pub same_key_as: Option<ObjectId>,
+    /// Where readers of a website are sent; a copy never inherits its source's. Where attributes are replaced, it is among them.
+    #[n(15)]
+    pub website_redirect: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -109,9 +112,12 @@ pub enum CopyRejected {
     NoObjectLock,
     /// What is stored of the source is not what is to be stored of the copy: read the source and write it.
     #[n(11)]
-    #[error("the bytes must be read and encrypted anew")]
+    #[error("the bytes must be read and written anew")]
     NeedsBytes,
     #[n(12)]
     #[error(transparent)]
     Encryption(#[n(0)] EncryptionRejected),
+    #[n(13)]
+    #[error("there is no such storage class")]
+    InvalidStorageClass,
 }

@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 use types::{
     BlockId, BlockLocation, BucketName, Bypass, Checksum, ChecksumType, ETag, ObjectId, ObjectKey, ObjectLock, PartNumber,
-    PipelineId, Retention, Timestamp, VersionId,
+    PipelineId, Replication, Retention, Timestamp, VersionId,
 };
 
 use crate::{Denied, DisplayUser, EncryptionInfo, EncryptionRejected, EncryptionWanted, OpenWith, Requester, SealWith};
@@ -98,6 +98,12 @@ pub struct OpenKey {
     /// As the bucket says if absent.
     #[n(6)]
     pub encryption: Option<EncryptionWanted>,
+    /// STANDARD if absent.
+    #[n(7)]
+    pub storage_class: Option<String>,
+    /// What is written is to follow the bytes of this object: it is kept and sealed as they are, whatever else is said here.
+    #[n(8)]
+    pub appends_to: Option<ObjectId>,
 }
 
 /// A write under way. Opaque to the gateway; ends with a commit, by being abandoned, or by age.
@@ -109,6 +115,9 @@ pub struct WriteSession {
     pub bucket: types::BucketId,
     #[n(2)]
     pub opened: Timestamp,
+    /// How its blocks are kept; as its bucket's if absent.
+    #[n(3)]
+    pub replication: Option<Replication>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -157,6 +166,13 @@ pub enum OpenKeyRejected {
     #[n(7)]
     #[error(transparent)]
     Encryption(#[n(0)] EncryptionRejected),
+    #[n(8)]
+    #[error("there is no such storage class")]
+    InvalidStorageClass,
+    /// The object that was to be made longer is not the one under the key any more.
+    #[n(9)]
+    #[error("the object has changed")]
+    BaseChanged,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -12,10 +12,12 @@ mod context;
 mod copies;
 mod deletes;
 mod encryption;
+mod events;
 mod iam;
 mod identity;
 mod keys;
 mod listing;
+mod moves;
 mod uploads;
 
 pub use acls::{AclOf, AclRejected, AclSet, GetAcl, SetAcl, ShownAcl, ShownGrant, ShownGrantee};
@@ -37,6 +39,7 @@ pub use encryption::{
     ChangeKmsKey, CreateKmsKey, DataKey, EncryptionInfo, EncryptionRejected, EncryptionScheme, EncryptionWanted, KeyCheck,
     KmsKeyChange, KmsKeyId, KmsKeyInfo, KmsRejected, ListKmsKeys, OpenWith, SealWith,
 };
+pub use events::{DeadEvent, DestinationState, GetUndelivered, Undelivered};
 pub use iam::{IamCall, IamRejected, IamService};
 pub use identity::{
     AccessKeyId, CreateSecret, Denied, DisplayUser, EnsureUser, EnsureUserRejected, IssuedSecret, KeyPair, ListUsers, Requester,
@@ -53,6 +56,7 @@ pub use listing::{
     KeyPage, KeySummary, ListEntry, ListKeys, ListRejected, ListStart, ListVersions, MarkerSummary, VersionEntry, VersionPage,
     VersionStart,
 };
+pub use moves::{FinishMove, LocateMove, MoveOffer, MovePieces, MoveRejected, MoveWork};
 pub use uploads::{
     AbortUpload, AbortUploadRejected, CommitPart, CommitPartRejected, CompleteUpload, CompleteUploadRejected, CompletedPart,
     CopyPart, CopyPartRejected, CreateUpload, CreateUploadRejected, ListParts, ListUploads, OpenPart, OpenPartRejected,
@@ -122,6 +126,13 @@ rpc::service! {
         46 abort_upload(AbortUpload) -> (), rejects AbortUploadRejected, from [Gateway];
         47 list_uploads(ListUploads) -> UploadPage, rejects BucketRejected, from [Gateway];
 
+        /// An object whose bytes are to be copied to blocks of its new storage class, if there is one: gateways ask for work.
+        50 take_move(()) -> MoveOffer, rejects MoveRejected, from [Gateway];
+        /// More of what is to be copied.
+        51 locate_move(LocateMove) -> MovePieces, rejects MoveRejected, from [Gateway];
+        /// The bytes are there: they take the place of the old ones. Durable when answered.
+        52 finish_move(FinishMove) -> (), rejects MoveRejected, from [Gateway];
+
         /// A new secret for a user's own key, or by an administrator for anybody's. Shown once.
         60 create_secret(CreateSecret) -> IssuedSecret, rejects SecretRejected, from [Gateway, Admin];
         61 revoke_secret(RevokeSecret) -> (), rejects SecretRejected, from [Gateway, Admin];
@@ -140,6 +151,9 @@ rpc::service! {
         70 create_kms_key(CreateKmsKey) -> KmsKeyInfo, rejects KmsRejected, from [Gateway, Admin];
         71 list_kms_keys(ListKmsKeys) -> Vec<KmsKeyInfo>, rejects KmsRejected, from [Gateway, Admin];
         72 change_kms_key(ChangeKmsKey) -> KmsKeyInfo, rejects KmsRejected, from [Gateway, Admin];
+
+        /// Events that have not arrived, and a second chance for those that were put aside.
+        75 undelivered(GetUndelivered) -> Undelivered, rejects Denied, from [Gateway, Admin];
 
         80 overview(()) -> OmOverview, rejects Never, from [Admin];
         81 roles(()) -> RaftStatus, rejects Never, from [Admin];

@@ -55,6 +55,9 @@ pub enum CreateUploadRejected {
     #[n(3)]
     #[error(transparent)]
     Encryption(#[n(0)] EncryptionRejected),
+    #[n(4)]
+    #[error("there is no such storage class")]
+    InvalidStorageClass,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -27,6 +27,7 @@ pub fn violations(tables: &dyn ReadTables) -> Result<Vec<String>, StorageFault> 
     configurations_lie_under_their_kind(tables, &mut found)?;
     buckets_know_whether_they_have_a_lifecycle(tables, &mut found)?;
     logged_buckets_are_those_with_a_document(tables, &mut found)?;
+    buckets_know_whether_they_have_somebody_told(tables, &mut found)?;
     nothing_lies_in_a_bucket_that_is_gone(tables, &mut found)?;
     parts_have_their_upload(tables, &mut found)?;
     completions_and_their_times_agree(tables, &mut found)?;
@@ -254,6 +255,24 @@ fn buckets_know_whether_they_have_a_lifecycle(tables: &dyn ReadTables, found: &m
     })?;
     if known != index || !known.keys().eq(&documents) {
         found.push("buckets, lifecycle documents and their index do not agree".to_owned());
+    }
+    Ok(())
+}
+
+fn buckets_know_whether_they_have_somebody_told(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    let (mut known, mut documents) = (BTreeSet::new(), BTreeSet::new());
+    each_row(tables, tables::BUCKETS, |_, row: BucketRow| {
+        known.extend(row.notifies.map(|_| row.id));
+        Ok(())
+    })?;
+    each_row(tables, tables::BUCKET_CONFIGS, |key, row: BucketConfigRow| {
+        if row.document.kind() == ConfigKind::Notification {
+            documents.insert(BucketId(be64(tables::BUCKET_CONFIGS, key, 0)?));
+        }
+        Ok(())
+    })?;
+    if known != documents {
+        found.push("buckets and documents of notifications do not agree".to_owned());
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ pub mod kms;
 pub mod lifecycle;
 pub mod listing;
 pub mod namespace;
+pub mod notifications;
 pub mod pending;
 pub mod policy;
 pub mod rows;
@@ -47,4 +48,6 @@ pub use commands::{
 };
 pub use commands::{Command, Never, Outcome, Proposal};
 pub use commands::{ExpireVersions, HowItEnds, VersionEnd, VersionsExpired};
+pub use commands::{MoveBytes, MoveBytesRejected, MoveVersions, VersionMove, VersionPlace};
+pub use commands::{ReviveEvents, SettleEvents, Undeliverable};
 pub use condition::{ConditionFailed, ReadConditions, WriteCondition};

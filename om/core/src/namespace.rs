@@ -2,7 +2,7 @@
 
 use bucket_config::{ConfigKind, Document};
 use tables::{ReadTables, StorageFault};
-use types::{BucketId, BucketName, ObjectKey, VersionId, VolumeName};
+use types::{BucketId, BucketName, ObjectId, ObjectKey, VersionId, VolumeName};
 
 use crate::rows::{
     self, AccessKeyId, AccessKeyRow, BucketConfigRow, BucketRow, CompletedRow, CredentialRow, KeyHead, KeyRow, Piece, UploadKey,
@@ -84,6 +84,22 @@ pub fn version(
         // An older object is never the newest of a key that shows nothing.
         (Some(VersionRow::Object(_)) | None, None) => Err(Missing::Key),
     })
+}
+
+/// Versions that may have been written over one that is being read before its reader is lost.
+const MOST_ABOVE: usize = 1_000;
+
+/// One object that was under the key once, for whoever is reading it: also after another version has come above it.
+pub fn object(
+    tables: &dyn ReadTables,
+    bucket: BucketId,
+    key: &ObjectKey,
+    object: ObjectId,
+) -> Result<Option<KeyRow>, StorageFault> {
+    match current(tables, bucket, key)?.filter(|row| row.head.object == object) {
+        Some(row) => Ok(Some(row)),
+        None => versions::object_in_stack(tables, bucket, key, object, MOST_ABOVE),
+    }
 }
 
 pub fn upload(tables: &dyn ReadTables, at: &UploadKey) -> Result<Option<UploadRow>, StorageFault> {
@@ -188,10 +204,31 @@ pub fn pieces_under(pieces: &[Piece], span: Span) -> impl Iterator<Item = Placed
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::VersioningStatus;
+    use crate::testing::{Namespace, key};
     use types::{BlockId, ContainerId};
 
     fn piece(local: u64, offset: u64, length: u64) -> Piece {
         Piece { block: BlockId { container: ContainerId(1), local }, offset, length }
+    }
+
+    #[test]
+    fn an_object_that_was_written_over_is_found_as_long_as_its_version_is_there() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.write(bucket, "cat", [(1, 10)]);
+        let first = om.current(bucket, "cat").expect("it is there").head.object;
+        let find = |om: &Namespace| {
+            let found = object(&om.tables, bucket, &key("cat"), first).expect("memory");
+            found.map(|row| row.body.pieces[0].block.local)
+        };
+        assert_eq!(find(&om), Some(1));
+        om.set_versioning(bucket, VersioningStatus::Enabled);
+        om.write(bucket, "cat", [(2, 10)]);
+        om.delete(bucket, "cat");
+        assert_eq!(find(&om), Some(1));
+        om.delete_version(bucket, "cat", VersionId::NULL).expect("it is not locked");
+        assert_eq!(find(&om), None);
     }
 
     #[test]

@@ -83,6 +83,10 @@ tables! {
     LIFECYCLE_BUCKETS = 32 "buckets with a lifecycle";
     /// `bucket id be64` → nothing: the buckets that have an access log.
     LOGGED_BUCKETS = 33 "logged buckets";
+    /// `destination \0 sequence be64` → [`EventRow`](crate::rows::EventRow): what others are still to be told.
+    EVENTS = 34 "events";
+    /// As [`EVENTS`] → [`DeadEventRow`](crate::rows::DeadEventRow): what they could not be told.
+    DEAD_EVENTS = 35 "dead events";
     /// `name` → [`KmsKeyRow`](crate::rows::KmsKeyRow): the keys of the built-in key service.
     KMS_KEYS = 40 "kms keys";
     /// `account \0 name in lower case` → [`IamUserRow`](crate::rows::IamUserRow).

@@ -133,7 +133,8 @@ impl Namespace {
     fn open_as<const N: usize>(&mut self, bucket: BucketId, blocks: [u64; N], encryption: Option<SessionEncryption>) -> Session {
         self.objects += 1;
         let session = Session { object: ObjectId(self.objects), bucket, opened: self.now() };
-        self.apply(OpenSession { session, blocks: blocks.map(block).to_vec(), encryption }).expect("never rejected");
+        self.apply(OpenSession { session, blocks: blocks.map(block).to_vec(), encryption, storage: None })
+            .expect("never rejected");
         session
     }
 
@@ -149,6 +150,7 @@ impl Namespace {
 
     pub(crate) fn commit_of<const N: usize>(&self, session: Session, name: &str, blocks: [(u64, u64); N]) -> CommitKey {
         CommitKey {
+            origin: None,
             session,
             key: key(name),
             blocks: committed(&blocks),
@@ -191,7 +193,7 @@ impl Namespace {
 
     pub(crate) fn delete(&mut self, bucket: BucketId, name: &str) {
         let now = self.now();
-        self.apply(DeleteKey { bucket, deletion: deletion(name, None), now, owner: None }).expect("unconditional");
+        self.apply(DeleteKey { origin: None, bucket, deletion: deletion(name, None), now, owner: None }).expect("unconditional");
     }
 
     pub(crate) fn delete_version(
@@ -201,7 +203,7 @@ impl Namespace {
         version: VersionId,
     ) -> Result<DeletedKey, DeleteKeyRejected> {
         let now = self.now();
-        self.apply(DeleteKey { bucket, deletion: deletion(name, Some(version)), now, owner: None })
+        self.apply(DeleteKey { origin: None, bucket, deletion: deletion(name, Some(version)), now, owner: None })
     }
 
     pub(crate) fn set_versioning(&mut self, bucket: BucketId, status: VersioningStatus) {
@@ -275,6 +277,7 @@ impl Namespace {
             encryption,
             acl: None,
             owner: None,
+            replication: None,
         };
         self.apply(create).expect("the bucket exists");
         at

@@ -5,7 +5,7 @@
 //! exactly where it lies in [`VERSIONS`].
 
 use tables::{ReadTables, StorageFault, Visit, WriteTables};
-use types::{BucketId, ObjectKey, Timestamp, VersionId};
+use types::{BucketId, ObjectId, ObjectKey, Timestamp, VersionId};
 
 use crate::blocks::Freed;
 use crate::rows::{
@@ -77,6 +77,35 @@ pub(crate) fn in_stack(
     let Some(sequence) = sequence_of(tables, bucket, key, version)? else { return Ok(None) };
     let row: Option<VersionRow> = rows::get(tables, VERSIONS, &version_key(bucket, key, sequence))?;
     Ok(row.filter(|row| row.version() == version))
+}
+
+/// An object among the newest so many of a stack, whatever its version is called.
+pub(crate) fn object_in_stack(
+    tables: &dyn ReadTables,
+    bucket: BucketId,
+    key: &ObjectKey,
+    object: ObjectId,
+    most: usize,
+) -> Result<Option<KeyRow>, StorageFault> {
+    let inside = versions_of(bucket, key);
+    let (mut found, mut seen) = (None, 0);
+    tables.scan(VERSIONS, &inside, &mut |row_key, value| {
+        if !row_key.starts_with(&inside) || seen == most {
+            return Ok(Visit::Stop);
+        }
+        seen += 1;
+        match VersionRow::decode_head(value)? {
+            VersionHead::Object(head) if head.object == object => {
+                found = Some(tables::decode(value, VERSIONS.name)?);
+                Ok(Visit::Stop)
+            }
+            VersionHead::Object(_) | VersionHead::Marker(_) => Ok(Visit::Next),
+        }
+    })?;
+    Ok(match found {
+        Some(VersionRow::Object(row)) => Some(row),
+        Some(VersionRow::Marker(_)) | None => None,
+    })
 }
 
 /// Makes `row` the current version of its key. `current` is what [`KEYS`] holds.

@@ -1,24 +1,32 @@
-//! What lifecycle rules end: objects, versions, delete markers, uploads.
+//! What lifecycle rules end, objects, versions, delete markers, uploads, and what they move to another storage class.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bucket_config::lifecycle::Day;
-use om_core::lifecycle::{self, Bounds, LastWalk, Place, Step, Walk};
-use om_core::{AbortUpload, AbortUploadRejected, ExpireVersions, VersionsExpired, namespace};
+use bucket_config::LifecycleConfiguration;
+use bucket_config::lifecycle::{Day, TransitionMinimum};
+use om_core::lifecycle::{self, Bounds, DueMove, LastWalk, Place, Step, Walk};
+use om_core::{AbortUpload, AbortUploadRejected, ExpireVersions, MoveVersions, VersionsExpired, namespace};
 use runtime::{Pace, PassError, PassStatus, Reconcile};
 use serde::Serialize;
-use types::{BucketId, LogIndex, Timestamp};
+use types::{BucketId, LogIndex, Replication, Timestamp};
 
 use super::{propose, propose_or_reject};
 use crate::Config;
+use crate::moves::{Move, Moves};
 use crate::service::Log;
 
 /// Goes round the buckets that have rules and walks over each, a step a pass. A bucket in which nothing can have become due since
 /// the last walk is passed by.
 pub(crate) struct Lifecycle {
     log: Log,
+    moves: Arc<Moves>,
+    storage_classes: BTreeMap<String, Replication>,
+    pause: Duration,
+    /// Where a bucket does not say.
+    minimum: TransitionMinimum,
     day: Day,
     /// What the last round found, and this one up to now: two, so that buckets that are gone are forgotten.
     last_round: BTreeMap<BucketId, LastWalk>,
@@ -26,6 +34,8 @@ pub(crate) struct Lifecycle {
     /// The last bucket that this round has come to.
     behind: Option<BucketId>,
     at: Option<At>,
+    /// In this round something was due to be copied, and too much waited for that already.
+    left_some: bool,
 }
 
 /// In the middle of a walk.
@@ -44,6 +54,10 @@ pub(crate) struct Report {
     noncurrent_expired: u32,
     markers_removed: u32,
     uploads_aborted: u32,
+    /// On the blocks that they have.
+    moved: u32,
+    /// Noted, for gateways to copy their bytes.
+    to_be_copied: u32,
 }
 
 /// A step holds the namespace up for some milliseconds, and its entry not much longer than a DeleteObjects does.
@@ -56,9 +70,24 @@ const RESTS: u32 = 3;
 const BUCKETS: usize = 1_000;
 
 impl Lifecycle {
-    pub(crate) fn new(config: &Config, log: Log) -> Self {
+    pub(crate) fn new(config: &Config, log: Log, moves: Arc<Moves>) -> Self {
         let day = config.lifecycle_day.map_or(Day::Calendar, |day| Day::Short(day.into()));
-        Self { log, day, last_round: BTreeMap::new(), this_round: BTreeMap::new(), behind: None, at: None }
+        Self {
+            log,
+            moves,
+            storage_classes: config.storage_classes.clone(),
+            pause: Self::pause(config),
+            minimum: match config.move_small_objects {
+                true => TransitionMinimum::VariesByClass,
+                false => TransitionMinimum::AllClasses128K,
+            },
+            day,
+            last_round: BTreeMap::new(),
+            this_round: BTreeMap::new(),
+            behind: None,
+            at: None,
+            left_some: false,
+        }
     }
 
     /// Between two rounds. Where days are short, what is due goes within a part of one.
@@ -94,19 +123,22 @@ impl Lifecycle {
     fn look(&self, at: &At, now: Timestamp) -> Result<Option<Step>, PassError> {
         self.log.glance(|tables| {
             let bucket = namespace::bucket(tables, at.bucket)?.filter(|bucket| bucket.lifecycle == Some(at.walk.rules));
-            let rules = namespace::bucket_document(tables, at.bucket)?;
-            let (Some(bucket), Some(rules)) = (&bucket, &rules) else { return Ok(None) };
+            let rules: Option<LifecycleConfiguration> = namespace::bucket_document(tables, at.bucket)?;
+            let (Some(bucket), Some(mut rules)) = (&bucket, rules) else { return Ok(None) };
+            rules.transition_minimum.get_or_insert(self.minimum);
+            let rules = &rules;
             Walk { bucket, rules, now, day: self.day, bounds: BOUNDS }.step(tables, &at.place).map(Some)
         })
     }
 
-    async fn carry_out(&self, bucket: BucketId, rules: LogIndex, step: Step, now: Timestamp) -> Result<Report, PassError> {
+    async fn carry_out(&mut self, bucket: BucketId, rules: LogIndex, step: Step, now: Timestamp) -> Result<Report, PassError> {
         let mut report = Report { bucket: Some(bucket.0), rows: step.rows, ..Report::default() };
         if !step.versions.is_empty() {
             let expire = ExpireVersions { bucket, rules, ends: step.versions, now };
             let VersionsExpired { current, noncurrent, markers } = propose(&self.log, expire).await?;
             report = Report { expired: current, noncurrent_expired: noncurrent, markers_removed: markers, ..report };
         }
+        self.move_on(bucket, rules, step.moves, now, &mut report).await?;
         for at in step.uploads {
             match propose_or_reject(&self.log, AbortUpload { at, now }).await? {
                 Ok(()) => report.uploads_aborted += 1,
@@ -117,11 +149,41 @@ impl Lifecycle {
         report.count();
         Ok(report)
     }
+
+    /// By name where the blocks are of the right kind already; else the bytes have to be copied.
+    async fn move_on(
+        &mut self,
+        bucket: BucketId,
+        rules: LogIndex,
+        due: Vec<DueMove>,
+        now: Timestamp,
+        report: &mut Report,
+    ) -> Result<(), PassError> {
+        let mut by_name = Vec::new();
+        for due in due {
+            // Not configured any more; it stays where it is.
+            let Some(replication) = self.storage_classes.get(&due.class).copied() else { continue };
+            let is_kept_so = due.kept == replication || due.stored == 0;
+            let planned = due.to(replication);
+            if is_kept_so {
+                by_name.push(planned);
+            } else if self.moves.offer(Move { bucket, rules, planned }, now) {
+                report.to_be_copied += 1;
+            } else {
+                self.left_some = true;
+            }
+        }
+        if !by_name.is_empty() {
+            report.moved = propose(&self.log, MoveVersions { bucket, rules, moves: by_name }).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Report {
     fn count(&self) {
         metrics::counter!("om_lifecycle_rows_read_total").increment(self.rows as u64);
+        metrics::counter!("om_lifecycle_moved_total", "how" => "by_name").increment(self.moved.into());
         let ended = [
             ("current", self.expired),
             ("noncurrent", self.noncurrent_expired),
@@ -145,6 +207,11 @@ impl Reconcile for Lifecycle {
         }
         // Where a pass fails, the next one takes the same step.
         let Some(mut at) = self.at.clone() else {
+            if std::mem::take(&mut self.left_some) {
+                // The next round is for what was left, once there is room for it.
+                let _room_or_not = tokio::time::timeout(self.pause, self.moves.room()).await;
+                return Ok(PassStatus { pace: Pace::Again, report: Report::default() });
+            }
             return Ok(PassStatus { pace: Pace::Rest, report: Report::default() });
         };
         let begun = Instant::now();
@@ -154,7 +221,7 @@ impl Reconcile for Lifecycle {
         };
         let took = begun.elapsed();
         let next = step.next.take();
-        at.walk.found_nothing &= step.versions.is_empty() && step.uploads.is_empty();
+        at.walk.found_nothing &= step.versions.is_empty() && step.uploads.is_empty() && step.moves.is_empty();
         let report = self.carry_out(at.bucket, at.walk.rules, step, now).await?;
         self.at = match next {
             Some(place) => Some(At { place, ..at }),

@@ -6,12 +6,14 @@
 mod credentials;
 mod key_deletion;
 mod lifecycle;
+mod notifications;
 mod open_key_cleanup;
 mod upload_cleanup;
 
 pub(crate) use credentials::CredentialCleanup;
 pub(crate) use key_deletion::KeyDeletion;
 pub(crate) use lifecycle::Lifecycle;
+pub(crate) use notifications::{EventDelivery, EventLimits};
 pub(crate) use open_key_cleanup::OpenKeyCleanup;
 pub(crate) use upload_cleanup::{NAME as UPLOAD_CLEANUP, UploadCleanup};
 

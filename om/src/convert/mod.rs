@@ -110,7 +110,7 @@ impl IntoCore for api::WriteSession {
 impl IntoApi for Session {
     type Api = api::WriteSession;
     fn into_api(self) -> api::WriteSession {
-        api::WriteSession { object: self.object, bucket: self.bucket, opened: self.opened }
+        api::WriteSession { object: self.object, bucket: self.bucket, opened: self.opened, replication: None }
     }
 }
 
@@ -201,13 +201,17 @@ impl IntoApi for SystemHeader {
     }
 }
 
-/// A storage class lies in the head of a row, the rest in its body.
-pub(crate) fn split_attributes(attributes: api::ObjectAttributes) -> (Attributes, Option<String>) {
-    let api::ObjectAttributes { headers, metadata, storage_class, tags } = attributes;
-    let headers = headers.into_iter().map(|(header, value)| (header.into_core(), value)).collect();
-    (Attributes { headers, metadata, tags }, storage_class)
+/// But for the storage class, which stands elsewhere: it is decided when a write is opened.
+impl IntoCore for api::ObjectAttributes {
+    type Core = Attributes;
+    fn into_core(self) -> Attributes {
+        let Self { headers, metadata, storage_class: _, tags } = self;
+        let headers = headers.into_iter().map(|(header, value)| (header.into_core(), value)).collect();
+        Attributes { headers, metadata, tags }
+    }
 }
 
+/// A storage class lies in the head of a row, the rest in its body.
 pub(crate) fn join_attributes(attributes: Attributes, storage_class: Option<String>) -> api::ObjectAttributes {
     let Attributes { headers, metadata, tags } = attributes;
     let headers = headers.into_iter().map(|(header, value)| (header.into_api(), value)).collect();

@@ -54,3 +54,13 @@ rejections! {
     CreateSecretRejected => SecretRejected { NoSuchUser, SecretExists }
     RevokeSecretRejected => SecretRejected { NoSuchUser, NoSecret }
 }
+
+impl IntoApi for core::MoveBytesRejected {
+    type Api = api::MoveRejected;
+    fn into_api(self) -> api::MoveRejected {
+        match self {
+            Self::NoSuchSession | Self::NotAsPlanned => api::MoveRejected::Gone,
+            Self::ForeignBlock => api::MoveRejected::ForeignBlock,
+        }
+    }
+}

@@ -4,7 +4,7 @@ use bucket_config::BucketAcl;
 use om_api as api;
 use om_core::authorise::{Action, Denied, Target};
 use om_core::namespace::Missing;
-use om_core::rows::UserId;
+use om_core::rows::{Origin, UserId};
 use om_core::{ConfigChange, SetBucketConfig, UpdateVersion, UpdateVersionRejected, VersionChange};
 use rpc::{CallContext, CallError};
 use tables::StorageFault;
@@ -58,7 +58,7 @@ impl OmService {
     }
 
     pub(super) async fn set_acl(&self, cx: CallContext, request: api::SetAcl) -> Result<api::AclSet, CallError<Rejected>> {
-        let (bucket, acl) = self.acl_to_set(&cx, &request).await?;
+        let (bucket, acl, origin) = self.acl_to_set(&cx, &request).await?;
         match request.of {
             api::AclOf::Bucket => {
                 let change = match acl {
@@ -72,7 +72,8 @@ impl OmService {
                 Ok(api::AclSet { version: None })
             }
             api::AclOf::Object { key, version } => {
-                let command = UpdateVersion { bucket, key, version, change: VersionChange::Acl(acl), now: self.clock.now() };
+                let command =
+                    UpdateVersion { bucket, key, version, change: VersionChange::Acl(acl), now: self.clock.now(), origin };
                 let set = self.log.propose(scoped(&cx, Kind::SetAcl), command, cx.deadline).await;
                 let version = set.map_err(|error| {
                     error.map_rejection(|rejected| match rejected {
@@ -92,7 +93,11 @@ impl OmService {
     }
 
     /// The ACL to keep, if the requester may set it.
-    async fn acl_to_set(&self, cx: &CallContext, request: &api::SetAcl) -> Result<(BucketId, Option<Acl>), CallError<Rejected>> {
+    async fn acl_to_set(
+        &self,
+        cx: &CallContext,
+        request: &api::SetAcl,
+    ) -> Result<(BucketId, Option<Acl>, Option<Origin>), CallError<Rejected>> {
         self.log
             .read(cx.deadline, |tables| {
                 let entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
@@ -111,7 +116,7 @@ impl OmService {
                     return Err(denied(Denied::AccessDenied));
                 }
                 let acl = entry.scene().new_acl(tables, &request.acl, &owner)?.map_err(denied)?;
-                Ok((entry.bucket.id, acl))
+                Ok((entry.bucket.id, acl, entry.origin(cx)))
             })
             .await
     }

@@ -19,7 +19,7 @@ impl OmService {
     ) -> Result<api::KeyCommitted, CallError<api::AppendRejected>> {
         type Rejected = api::AppendRejected;
         let session = request.session.into_core();
-        let rules = self
+        let found = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = match self.open::<Rejected>(tables, &request.by, &request.bucket) {
@@ -28,10 +28,10 @@ impl OmService {
                     Err(stop) => return Err(stop),
                 };
                 entry.allow_write_if(tables, &request.key, &request.condition)?;
-                Ok(Some(self.lifecycles.of(tables, &entry.bucket)?))
+                Ok(Some((self.lifecycles.of(tables, &entry.bucket)?, entry.origin(&cx))))
             })
             .await?;
-        let Some(rules) = rules else {
+        let Some((rules, origin)) = found else {
             self.close(&cx, session).await.map_err(|error| error.map_rejection(|never| match never {}))?;
             return Err(CallError::Rejected(Rejected::NoSuchBucket));
         };
@@ -48,6 +48,7 @@ impl OmService {
             condition: request.condition.into_core(),
             max_size: MAX_OBJECT,
             now: self.now_after(session.opened),
+            origin,
         };
         let appended = self.log.propose(scoped(&cx, Kind::Append), command, cx.deadline).await;
         let appended = appended.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;

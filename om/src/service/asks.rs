@@ -32,8 +32,8 @@ asks! {
     by: CreateBucket, DeleteBucket, GetBucket, ListBuckets, LookupKey, DeleteKey, DeleteKeys,
         CopyKey, ListKeys, CreateUpload, OpenPart, CommitPart, CopyPart, ListParts, CompleteUpload, AbortUpload, ListUploads,
         CreateSecret, RevokeSecret, ListUsers, SetVersioning, SetBucketLock, ListVersions, UpdateVersion, RenameKey, AppendKey, GetBucketConfig,
-        SetBucketConfig, CreateKmsKey, ListKmsKeys, ChangeKmsKey, GetAcl, SetAcl, IamCall, Explain;
-    nobody: (), api::SigningKeyRequest, api::SignatureV2, api::AbandonKey, api::GetBucketConduct, api::GetLoggedBuckets, api::EnsureUser, api::TransferLeadership
+        SetBucketConfig, CreateKmsKey, ListKmsKeys, ChangeKmsKey, GetAcl, SetAcl, GetUndelivered, IamCall, Explain;
+    nobody: (), api::LocateMove, api::FinishMove, api::SigningKeyRequest, api::SignatureV2, api::AbandonKey, api::GetBucketConduct, api::GetLoggedBuckets, api::EnsureUser, api::TransferLeadership
 }
 
 impl Asks for api::Requester {
@@ -76,7 +76,12 @@ mod tests {
     fn who_delivers_a_log_writes_and_does_nothing_else() {
         let cx = CallContext::local(RequestId::from_u128(1), Duration::from_secs(1));
         let by = || api::Requester::LogDelivery { of: vec![types::BucketId(7)] };
-        let session = api::WriteSession { object: types::ObjectId(1), bucket: types::BucketId(7), opened: types::Timestamp(1) };
+        let session = api::WriteSession {
+            object: types::ObjectId(1),
+            bucket: types::BucketId(7),
+            opened: types::Timestamp(1),
+            replication: None,
+        };
         assert_eq!(check(&cx, &api::AllocateBlocks { by: by(), session, count: 1, exclude: Vec::new() }), Ok(()));
         let bucket = types::BucketName::parse("logs").expect("legal");
         let refused = check(&cx, &api::DeleteBucket { by: by(), bucket });

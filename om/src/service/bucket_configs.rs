@@ -58,6 +58,10 @@ impl OmService {
                         if let BucketDocument::Logging(logging) = document.as_ref() {
                             self.check_log_target(tables, &entry, logging)?;
                         }
+                        self.check_classes(document)?;
+                        if let BucketDocument::Notification(configuration) = document.as_ref() {
+                            self.check_destinations(configuration)?;
+                        }
                     }
                     api::ConfigChange::Delete(ConfigKind::Acl) => return Err(invalid(Invalid::Schema)),
                     api::ConfigChange::Delete(_) => {}
@@ -68,6 +72,15 @@ impl OmService {
         let command = om_core::SetBucketConfig { bucket, change: request.change.into_core(), now: self.clock.now() };
         let set = self.log.propose(scoped(&cx, Kind::SetConfig), command, cx.deadline).await;
         set.map_err(|error| error.map_rejection(IntoApi::into_api))
+    }
+
+    /// Objects are moved to classes that there are. STANDARD is where they come from.
+    fn check_classes(&self, document: &BucketDocument) -> Result<(), Stop<api::SetBucketConfigRejected>> {
+        let BucketDocument::Lifecycle(lifecycle) = document else { return Ok(()) };
+        match lifecycle.storage_classes().find(|class| !self.config.storage_classes.contains_key(*class)) {
+            Some(class) => Err(Stop::Rejected(api::SetBucketConfigRejected::NoSuchStorageClass(class.to_owned()))),
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn bucket_conduct(

@@ -130,6 +130,7 @@ pub(super) enum Kind {
     ChangeKmsKey,
     SetAcl,
     Iam,
+    Move,
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {
@@ -252,6 +253,7 @@ pub(super) fn facts(by: &api::Requester, now: Timestamp) -> Facts<'_> {
         query: &context.query,
         tags: &context.tags,
         expected_owner: None,
+        pays: context.pays,
         acl: context.acl.as_ref(),
         more: Vec::new(),
     }

@@ -12,7 +12,7 @@ use types::{BucketName, ObjectKey, VersionId};
 use super::OmService;
 use super::calls::{BucketRefusal, Kind, Stop, denied, scoped};
 use super::entry::Entry;
-use crate::convert::{IntoApi, IntoCore, shown, split_attributes};
+use crate::convert::{IntoApi, IntoCore, shown};
 
 /// A rejection that tells the source's bucket from the destination's.
 pub(super) trait CopyRefusal: BucketRefusal {
@@ -59,7 +59,7 @@ impl OmService {
         request: api::CopyKey,
     ) -> Result<api::KeyCopied, CallError<api::CopyRejected>> {
         type Rejected = api::CopyRejected;
-        let (written, bucket, rules, source, wanted) = self
+        let (written, bucket, rules, source, wanted, storage, origin) = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
@@ -70,7 +70,9 @@ impl OmService {
                 let written = entry.written::<Rejected>(tables)?;
                 let Entry { identity, bucket, .. } = &entry;
                 let wanted = self.wanted_encryption(tables, identity, bucket, request.encryption.as_ref())?;
-                Ok((written, bucket.id, self.lifecycles.of(tables, bucket)?, source.entry.bucket.id, wanted))
+                let storage = self.storage(request.storage_class.as_deref())?;
+                let of = (bucket.id, self.lifecycles.of(tables, bucket)?, source.entry.bucket.id);
+                Ok((written, of.0, of.1, of.2, wanted, storage, entry.origin(&cx)))
             })
             .await?;
         let is_asked_for = !matches!(request.encryption, None | Some(api::EncryptionWanted::ByDefault { .. }));
@@ -89,9 +91,10 @@ impl OmService {
             key: request.key,
             attributes: match request.attributes {
                 api::CopyAttributes::Source => CopyAttributes::Source,
-                api::CopyAttributes::Replace(attributes) => CopyAttributes::Replace(split_attributes(attributes).0),
+                api::CopyAttributes::Replace(attributes) => CopyAttributes::Replace(attributes.into_core()),
             },
-            storage_class: request.storage_class,
+            replication: storage.as_ref().map(|storage| storage.replication),
+            storage_class: storage.map(|storage| storage.class),
             condition: request.condition.into_core(),
             object,
             owner: Some(written.owner),
@@ -102,6 +105,8 @@ impl OmService {
             tags: request.tags,
             encryption,
             acl: written.acl,
+            website_redirect: request.website_redirect,
+            origin,
         };
         let copied = self.log.propose(scoped(&cx, Kind::Copy), command, cx.deadline).await;
         let copied: api::KeyCopied = copied.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;

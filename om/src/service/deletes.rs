@@ -17,7 +17,7 @@ impl OmService {
         request: api::DeleteKey,
     ) -> Result<api::DeletedKey, CallError<api::DeleteKeyRejected>> {
         let mut deletion = request.deletion;
-        let (bucket, owner) = self
+        let (bucket, owner, origin) = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.enter(tables, &request.by, &request.bucket, Some(&deletion.key), action(&deletion))?;
@@ -25,10 +25,10 @@ impl OmService {
                     entry.may_probe(tables, &deletion.key, deletion.version)?.map_err(denied)?;
                 }
                 deletion.bypass = granted(deletion.bypass, &entry, &deletion.key);
-                Ok((entry.bucket.id, entry.identity.user_id().cloned()))
+                Ok((entry.bucket.id, entry.identity.user_id().cloned(), entry.origin(&cx)))
             })
             .await?;
-        let command = om_core::DeleteKey { bucket, deletion: deletion.into_core(), now: self.clock.now(), owner };
+        let command = om_core::DeleteKey { bucket, deletion: deletion.into_core(), now: self.clock.now(), owner, origin };
         let deleted = self.log.propose(scoped(&cx, Kind::Delete), command, cx.deadline).await;
         deleted.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
     }
@@ -46,7 +46,7 @@ impl OmService {
             ))));
         }
         let mut deletions = request.deletions;
-        let (bucket, owner, refused) = self
+        let (bucket, owner, origin, refused) = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.open::<api::DeleteKeysRejected>(tables, &request.by, &request.bucket)?;
@@ -59,12 +59,12 @@ impl OmService {
                     Ok::<_, StorageFault>(allowed.err())
                 };
                 let refused = deletions.iter_mut().map(may_delete).collect::<Result<Vec<_>, _>>()?;
-                Ok((entry.bucket.id, entry.identity.user_id().cloned(), refused))
+                Ok((entry.bucket.id, entry.identity.user_id().cloned(), entry.origin(&cx), refused))
             })
             .await?;
         let deletions = deletions.into_iter().zip(&refused);
         let allowed: Vec<_> = deletions.filter(|(_, refused)| refused.is_none()).map(|(deletion, _)| deletion).collect();
-        let command = om_core::DeleteKeys { bucket, deletions: allowed.into_core(), now: self.clock.now(), owner };
+        let command = om_core::DeleteKeys { bucket, deletions: allowed.into_core(), now: self.clock.now(), owner, origin };
         let deleted = self.log.propose(scoped(&cx, Kind::DeleteMany), command, cx.deadline).await;
         let mut deleted = deleted.map_err(|error| error.map_rejection(IntoApi::into_api))?.into_iter();
         let outcomes = refused.into_iter().map(|refused| match refused {

@@ -56,7 +56,7 @@ fn failed<R>(error: WrapError) -> CallError<R> {
 }
 
 /// The keys of a key service serve those who have a name there.
-fn named<R: EncryptionRefusal>(identity: &Identity) -> Result<(), Stop<R>> {
+pub(super) fn named<R: EncryptionRefusal>(identity: &Identity) -> Result<(), Stop<R>> {
     match identity {
         Identity::Anonymous => Err(refuse(api::EncryptionRejected::Anonymous)),
         Identity::User(_) | Identity::Member(_) | Identity::System | Identity::LogDelivery(_) => Ok(()),
@@ -142,16 +142,18 @@ impl OmService {
         }))
     }
 
-    /// Of a part: the upload's data key, under a salt of its own, so that a part that is sent again is sealed under another key.
-    pub(super) async fn part_sealing<R: EncryptionRefusal>(
+    /// Of a part, or of what follows an object's bytes: the data key that is there, under a salt of its own, so that one that is sent
+    /// again is sealed under another key.
+    pub(super) async fn stream_sealing<R: EncryptionRefusal>(
         &self,
-        upload: Option<Encryption>,
+        whole: Option<Encryption>,
+        noted: impl FnOnce(Salt) -> SessionEncryption,
     ) -> Result<Option<Sealing>, CallError<R>> {
-        let Some(encryption) = upload else { return Ok(None) };
+        let Some(encryption) = whole else { return Ok(None) };
         let data_key = self.data_key(&encryption).await?;
         let stream = self.new_salt();
         let seal_with = api::SealWith { info: encryption.into_api(), data_key, stream };
-        Ok(Some(Sealing { noted: SessionEncryption::Part(stream), seal_with }))
+        Ok(Some(Sealing { noted: noted(stream), seal_with }))
     }
 
     fn new_salt(&self) -> Salt {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use om_api as api;
 use om_core::authorise::{Action, Denied, Facts, Guard, Identity, Scene, Target, Written};
+use om_core::iam::account_by_id;
 use om_core::namespace::{self, Missing};
 use om_core::rows::{BucketRow, KeyRow};
 use runtime::Latest;
 use tables::{ReadTables, StorageFault};
-use types::{BucketName, ObjectKey, RequestId, VersionId};
+use types::{BucketName, ObjectId, ObjectKey, RequestId, VersionId};
 
 use super::OmService;
 use super::calls::{BucketRefusal, Refusal, Stop, denied, facts, find_bucket};
@@ -21,6 +22,7 @@ pub(super) struct Entry<'r> {
     pub(super) guard: Arc<Guard>,
     pub(super) facts: Facts<'r>,
     is_logged: bool,
+    pub(super) is_form: bool,
     request: Option<RequestId>,
     refusals: Arc<Latest<api::Explanation>>,
 }
@@ -86,6 +88,28 @@ impl Entry<'_> {
         self.scene().written(tables)?.map_err(denied)
     }
 
+    /// The object that a read under way goes on with, if it may still be read: also where another version has come above it, for it is not
+    /// what the key shows that is being read. Outside: it is gone, and a reader that needs to be told where its bytes are breaks off.
+    ///
+    /// An object that was replaced where its bucket keeps no versions has no row any more, and nothing says what it was made of; its
+    /// blocks stay for readers who know where they are, as long as the grace of the deleted table lasts. To tell a gateway about blocks
+    /// on its word alone would be to give up that rights come from rows.
+    pub(super) fn pinned<R: Refusal>(
+        &self,
+        tables: &dyn ReadTables,
+        action: Action,
+        key: &ObjectKey,
+        object: ObjectId,
+    ) -> Result<Result<KeyRow, Missing>, Stop<R>> {
+        match namespace::object(tables, self.bucket.id, key, object)? {
+            Some(row) => {
+                self.allow(action, Target::Object(key, &row))?;
+                Ok(Ok(row))
+            }
+            None => Ok(Err(Missing::Key)),
+        }
+    }
+
     /// An object that the request is about, if it may do that with it. Inside: it is not there, and the requester may know so.
     pub(super) fn object<R: Refusal>(
         &self,
@@ -133,19 +157,29 @@ impl OmService {
             return Err(Stop::Rejected(no_such_bucket()));
         };
         let expected_owner = by.context().and_then(expected_owner);
+        // Named by its number, as AWS does, an account is the same.
+        let is_named = |id: &&str| id.len() == 12 && bucket.owner.0 != **id;
+        let named = expected_owner.filter(is_named).map(|id| account_by_id(tables, id)).transpose()?.flatten();
+        let expected_owner = expected_owner.filter(|_| named.is_none_or(|account| account.id != bucket.owner));
         let facts = Facts { expected_owner, ..facts(by, self.clock.now()) };
         let is_logged = by.context().is_some_and(|context| context.is_logged);
+        let is_form = by.context().is_some_and(|context| context.is_form);
         let entry = Entry {
             identity,
             guard: self.guards.of(tables, &bucket)?,
             bucket,
             facts,
             is_logged,
+            is_form,
             request: by.context().and_then(|context| context.request),
             refusals: Arc::clone(&self.refusals),
         };
         if !entry.scene().is_expected() {
             entry.note_refusal("the bucket belongs to another account than the request expects".to_owned());
+            return Err(denied(Denied::AccessDenied));
+        }
+        if !entry.scene().is_paid_for() {
+            entry.note_refusal("the bucket's requesters pay, and this one does not say so".to_owned());
             return Err(denied(Denied::AccessDenied));
         }
         Ok(entry)

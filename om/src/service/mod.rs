@@ -12,11 +12,13 @@ mod copies;
 mod deletes;
 mod encryption;
 mod entry;
+mod events;
 mod explain;
 mod iam;
 mod identities;
 mod kms;
 mod lists;
+mod moves;
 mod reads;
 mod renames;
 mod sts;
@@ -33,12 +35,12 @@ use om_api::Om;
 use om_core::accounts;
 use raft_node::Group;
 use rpc::{CallContext, CallError, Never};
-use runtime::{Clock, Entropy, Latest, Reconcilers, Shutdown};
+use runtime::{Clock, Entropy, Latest, Reconcile, Reconcilers, Shutdown};
 use scm_api::Scm;
 use tables::StorageFault;
 use types::{BlockLocation, RaftStatus};
 
-use crate::background::{CredentialCleanup, KeyDeletion, Lifecycle, OpenKeyCleanup, UploadCleanup};
+use crate::background::{CredentialCleanup, EventDelivery, EventLimits, KeyDeletion, Lifecycle, OpenKeyCleanup, UploadCleanup};
 use crate::blocks::{BlockPool, Locations, ScmSide, Tokens};
 use crate::guards::Guards;
 use crate::ids::ObjectIds;
@@ -46,6 +48,7 @@ use crate::key_uses::KeyUses;
 use crate::keys::{KeyService, NamedKeys, StoreKey, WrapError};
 use crate::lifecycles::Lifecycles;
 use crate::machine::OmMachine;
+use crate::moves::Moves;
 use crate::oidc::Oidc;
 use crate::powers::KeptPowers;
 use crate::secrets::{SealError, SecretSeal, SigningKeys};
@@ -88,6 +91,7 @@ pub struct OmService {
     key_service: Arc<dyn KeyService>,
     signing_keys: SigningKeys,
     lifecycles: Lifecycles,
+    moves: Arc<Moves>,
     background: Reconcilers,
     digests: admin::Digests,
     guards: Guards,
@@ -137,7 +141,13 @@ impl OmService {
         background.start(UploadCleanup::new(&config, log.clone()), config.cleanup_every);
         let key_uses = Arc::new(KeyUses::default());
         background.start(CredentialCleanup::new(log.clone(), Arc::clone(&key_uses)), config.cleanup_every);
-        background.start(Lifecycle::new(&config, log.clone()), Lifecycle::pause(&config));
+        let moves = Arc::new(Moves::default());
+        background.start(Lifecycle::new(&config, log.clone(), Arc::clone(&moves)), Lifecycle::pause(&config));
+        for (name, destination) in &config.notifications {
+            let delivery = EventDelivery::new(log.clone(), name.clone(), destination.clone());
+            background.start_named(format!("{}:{name}", EventDelivery::NAME), delivery, config.events_every);
+        }
+        background.start(EventLimits::new(log.clone(), &config.notifications), config.cleanup_every);
 
         Ok(Arc::new(Self {
             ids: ObjectIds::new(group, shutdown),
@@ -155,6 +165,7 @@ impl OmService {
             named_keys,
             signing_keys: SigningKeys::default(),
             lifecycles: Lifecycles::default(),
+            moves,
             background,
             digests: admin::Digests::default(),
             guards: Guards::default(),
@@ -218,6 +229,9 @@ methods! {
     complete_upload(api::CompleteUpload) -> api::KeyCommitted, rejects api::CompleteUploadRejected;
     abort_upload(api::AbortUpload) -> (), rejects api::AbortUploadRejected;
     list_uploads(api::ListUploads) -> api::UploadPage, rejects api::BucketRejected;
+    take_move(()) -> api::MoveOffer, rejects api::MoveRejected;
+    locate_move(api::LocateMove) -> api::MovePieces, rejects api::MoveRejected;
+    finish_move(api::FinishMove) -> (), rejects api::MoveRejected;
     create_secret(api::CreateSecret) -> api::IssuedSecret, rejects api::SecretRejected;
     revoke_secret(api::RevokeSecret) -> (), rejects api::SecretRejected;
     list_users(api::ListUsers) -> Vec<api::UserInfo>, rejects api::SecretRejected;
@@ -225,6 +239,7 @@ methods! {
     explain(api::Explain) -> Option<api::Explanation>, rejects api::Denied;
     create_kms_key(api::CreateKmsKey) -> api::KmsKeyInfo, rejects api::KmsRejected;
     list_kms_keys(api::ListKmsKeys) -> Vec<api::KmsKeyInfo>, rejects api::KmsRejected;
+    undelivered(api::GetUndelivered) -> api::Undelivered, rejects api::Denied;
     change_kms_key(api::ChangeKmsKey) -> api::KmsKeyInfo, rejects api::KmsRejected;
     authorise_admin(api::Requester) -> (), rejects api::Denied;
     ensure_user(api::EnsureUser) -> api::UserInfo, rejects api::EnsureUserRejected;

@@ -19,7 +19,7 @@ use super::encryption::Opening;
 use crate::convert::{IntoApi, IntoCore, join_attributes};
 
 /// Blocks located in one answer: 16 GiB of whole blocks. A longer read looks up again as it goes.
-const MOST_PIECES: usize = 128;
+pub(super) const MOST_PIECES: usize = 128;
 
 /// What the tables know of a read.
 struct Found {
@@ -70,7 +70,10 @@ impl OmService {
                         entry.allow_write(&request.key)?;
                         namespace::version(tables, entry.bucket.id, &request.key, request.version)?
                     }
-                    _ => entry.object(tables, action, &request.key, request.version)?,
+                    _ => match request.pinned {
+                        Some(pinned) => entry.pinned(tables, action, &request.key, pinned)?,
+                        None => entry.object(tables, action, &request.key, request.version)?,
+                    },
                 };
                 let wants_lock = matches!(request.purpose, api::LookupPurpose::Retention | api::LookupPurpose::LegalHold);
                 if wants_lock && entry.bucket.object_lock.is_none() {
@@ -104,7 +107,7 @@ impl OmService {
     }
 
     /// Where the pieces are now, with the tokens that let them be read.
-    async fn locate<R>(
+    pub(super) async fn locate<R>(
         &self,
         pieces: Vec<PlacedPiece>,
         caller: &str,

@@ -16,7 +16,7 @@ impl OmService {
         cx: CallContext,
         request: api::RenameKey,
     ) -> Result<api::KeyCommitted, CallError<api::RenameRejected>> {
-        let (bucket, owner) = self
+        let (bucket, owner, origin) = self
             .log
             .read(cx.deadline, |tables| {
                 type Rejected = api::RenameRejected;
@@ -28,7 +28,7 @@ impl OmService {
                 }
                 // That it is not there the command finds out, and says.
                 let _ = entry.object::<Rejected>(tables, Action::GetObject, &request.source, None)?;
-                Ok((entry.bucket.id, entry.identity.user_id().cloned()))
+                Ok((entry.bucket.id, entry.identity.user_id().cloned(), entry.origin(&cx)))
             })
             .await?;
         let id = match &request.token {
@@ -44,6 +44,7 @@ impl OmService {
             conditions: request.conditions.into_core(),
             owner,
             now: self.clock.now(),
+            origin,
         };
         let renamed = self.log.propose(id, command, cx.deadline).await;
         renamed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))

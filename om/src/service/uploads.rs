@@ -3,7 +3,7 @@
 use om_api as api;
 use om_core::authorise::{Action, Target};
 use om_core::listing::{self, UploadMarker};
-use om_core::rows::{CompletedRow, UploadKey, UploadRow};
+use om_core::rows::{CompletedRow, SessionEncryption, Storage, UploadKey, UploadRow};
 use om_core::{CopySource, namespace};
 use rpc::{CallContext, CallError};
 use tables::{ReadTables, StorageFault};
@@ -15,7 +15,7 @@ use super::calls::{BucketRefusal, Kind, Stop, denied, scoped};
 use super::entry::Entry;
 use super::lists::{delimiter, page_size};
 use super::writes::NoSession;
-use crate::convert::{IntoApi, IntoCore, split_attributes};
+use crate::convert::{IntoApi, IntoCore};
 
 fn show(row: &UploadRow, names: &mut Names<'_>) -> Result<api::UploadInfo, StorageFault> {
     Ok(api::UploadInfo {
@@ -71,7 +71,7 @@ impl OmService {
         cx: CallContext,
         request: api::CreateUpload,
     ) -> Result<api::UploadCreated, CallError<api::CreateUploadRejected>> {
-        let (initiator, written, bucket, rules, wanted) = self
+        let (initiator, written, bucket, rules, wanted, storage) = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.open::<api::CreateUploadRejected>(tables, &request.by, &request.bucket)?;
@@ -79,19 +79,20 @@ impl OmService {
                 let written = entry.written(tables)?;
                 let Entry { identity, bucket, .. } = entry;
                 let wanted = self.wanted_encryption(tables, &identity, &bucket, request.encryption.as_ref())?;
+                let storage = self.storage(request.attributes.storage_class.as_deref())?;
                 let rules = self.lifecycles.of(tables, &bucket)?;
-                Ok((identity.user_id().cloned(), written, bucket.id, rules, wanted))
+                Ok((identity.user_id().cloned(), written, bucket.id, rules, wanted, storage))
             })
             .await?;
         // The parts get the data key; of the upload itself nothing is sealed.
         let encryption = self.new_encryption(wanted, &cx).await?.map(|(encryption, _)| encryption);
         let now = self.clock.now();
         let ends = rules.and_then(|rules| rules.end_of_upload(&request.key, now));
-        let (attributes, storage_class) = split_attributes(request.attributes);
+        let (storage_class, replication) = storage.map(|Storage { class, replication }| (class, replication)).unzip();
         let command = om_core::CreateUpload {
             at: UploadKey { bucket, key: request.key, upload: self.new_upload_id() },
             initiator,
-            attributes,
+            attributes: request.attributes.into_core(),
             storage_class,
             checksum: request.checksum,
             now,
@@ -99,6 +100,7 @@ impl OmService {
             encryption: encryption.clone(),
             acl: written.acl,
             owner: Some(written.owner),
+            replication,
         };
         let created = self.log.propose(scoped(&cx, Kind::CreateUpload), command, cx.deadline).await;
         let upload = created.map_err(|error| error.map_rejection(IntoApi::into_api))?;
@@ -113,7 +115,7 @@ impl OmService {
         request: api::OpenPart,
     ) -> Result<api::OpenedKey, CallError<api::OpenPartRejected>> {
         type Rejected = api::OpenPartRejected;
-        let (caller, bucket, encryption) = self
+        let (caller, bucket, encryption, storage) = self
             .log
             .read(cx.deadline, |tables| {
                 let named = (&request.bucket, &request.key, request.upload);
@@ -124,11 +126,13 @@ impl OmService {
                 if request.size.is_some_and(|size| size > self.config.max_put) {
                     return Err(Stop::Rejected(Rejected::TooLarge));
                 }
-                Ok((entry.identity.caller().to_owned(), entry.bucket, upload.encryption))
+                let UploadRow { storage_class, replication, encryption, .. } = upload;
+                let storage = storage_class.zip(replication).map(|(class, replication)| Storage { class, replication });
+                Ok((entry.identity.caller().to_owned(), entry.bucket, encryption, storage))
             })
             .await?;
-        let sealing = self.part_sealing(encryption).await?;
-        let opened = self.open_session(&bucket, request.size, sealing, &caller, cx.deadline).await;
+        let sealing = self.stream_sealing(encryption, SessionEncryption::Part).await?;
+        let opened = self.open_session(&bucket, request.size, sealing, storage, &caller, cx.deadline).await;
         opened.map_err(|error: NoSession<Rejected>| error.into_call(Rejected::NoBlocks))
     }
 
@@ -245,7 +249,7 @@ impl OmService {
         cx: CallContext,
         request: api::CompleteUpload,
     ) -> Result<api::KeyCommitted, CallError<api::CompleteUploadRejected>> {
-        let (at, rules) = self
+        let (at, rules, origin) = self
             .log
             .read(cx.deadline, |tables| {
                 let named = (&request.bucket, &request.key, request.upload);
@@ -253,7 +257,7 @@ impl OmService {
                 if request.condition.probes() {
                     entry.may_probe(tables, &request.key, None)?.map_err(denied)?;
                 }
-                Ok((at, self.lifecycles.of(tables, &entry.bucket)?))
+                Ok((at, self.lifecycles.of(tables, &entry.bucket)?, entry.origin(&cx)))
             })
             .await?;
         let bucket = at.bucket;
@@ -268,6 +272,7 @@ impl OmService {
             min_part_size: self.config.min_part,
             max_size: self.config.max_object,
             now: self.clock.now(),
+            origin,
         };
         let completed = self.log.propose(scoped(&cx, Kind::Complete), command, cx.deadline).await;
         let completed = completed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;

@@ -92,7 +92,7 @@ impl OmService {
             (api::VersionChange::Retention { .. }, _) => Action::PutObjectRetention,
             (api::VersionChange::LegalHold(_), _) => Action::PutObjectLegalHold,
         };
-        let (bucket, change) = self
+        let (bucket, change, origin) = self
             .log
             .read(cx.deadline, |tables| {
                 let mut entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
@@ -113,11 +113,11 @@ impl OmService {
                     }
                     api::VersionChange::LegalHold(hold) => om_core::VersionChange::LegalHold(*hold),
                 };
-                Ok((entry.bucket.id, change))
+                Ok((entry.bucket.id, change, entry.origin(&cx)))
             })
             .await?;
         let command =
-            om_core::UpdateVersion { bucket, key: request.key, version: request.version, change, now: self.clock.now() };
+            om_core::UpdateVersion { bucket, key: request.key, version: request.version, change, now: self.clock.now(), origin };
         let updated = self.log.propose(scoped(&cx, Kind::UpdateVersion), command, cx.deadline).await;
         let version = updated.map_err(|error| error.map_rejection(IntoApi::into_api))?;
         Ok(api::VersionUpdated { version })

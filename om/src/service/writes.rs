@@ -3,24 +3,75 @@
 use std::time::Instant;
 
 use om_api as api;
-use om_core::authorise::{Action, Target};
-use om_core::rows::{BucketRow, Session};
+use om_core::authorise::{Action, Identity, Target};
+use om_core::rows::{BucketRow, Encryption, Scheme, Session, SessionEncryption, Storage};
 use om_core::{ConditionFailed, ExtendSession, OpenSession, namespace};
 use rpc::{CallContext, CallError, Never};
 use scm_api::token::Access;
+use tables::ReadTables;
 use types::sealed::stored_length;
-use types::{BlockId, BlockLocation, BucketId, ObjectKey, PipelineId, Replication, Timestamp};
+use types::{BlockId, BlockLocation, BucketId, ObjectId, ObjectKey, PipelineId, Replication, Timestamp};
 
 use super::OmService;
-use super::calls::{Kind, Stop, scoped};
-use super::encryption::Sealing;
+use super::calls::{Kind, Refusal, Stop, scoped};
+use super::encryption::{Sealing, Wanted, named};
 use super::entry::Entry;
 use crate::blocks::{HandedOut, NoBlocks};
-use crate::convert::{IntoApi, IntoCore, split_attributes};
+use crate::convert::{IntoApi, IntoCore};
 use crate::lifecycles::Rules;
+
+const STANDARD: &str = "STANDARD";
+
+/// A rejection that can say that there is no such storage class.
+pub(super) trait StorageRefusal: Refusal {
+    fn invalid_storage_class() -> Self;
+}
+
+macro_rules! refusals {
+    ($($name:ident),* $(,)?) => {$(
+        impl StorageRefusal for api::$name {
+            fn invalid_storage_class() -> Self { Self::InvalidStorageClass }
+        }
+    )*};
+}
+
+refusals!(OpenKeyRejected, CopyRejected, CreateUploadRejected);
 
 /// Blocks handed out in one answer. A writer asks for more as it goes, so that a large size alone takes none away.
 const MOST_BLOCKS: u32 = 8;
+
+/// How what is written will be stored.
+enum How {
+    New { storage: Option<Storage>, encryption: Option<Wanted> },
+    As(Base),
+}
+
+/// What is written is kept and sealed as this object is.
+struct Base {
+    object: ObjectId,
+    storage: Option<Storage>,
+    encryption: Option<Encryption>,
+}
+
+/// The object that is to be made longer.
+fn base_of(
+    tables: &dyn ReadTables,
+    identity: &Identity,
+    bucket: &BucketRow,
+    key: &ObjectKey,
+    object: ObjectId,
+) -> Result<Base, Stop<api::OpenKeyRejected>> {
+    let current = namespace::current(tables, bucket.id, key)?;
+    let Some(row) = current.filter(|row| row.head.object == object) else {
+        return Err(Stop::Rejected(api::OpenKeyRejected::BaseChanged));
+    };
+    if matches!(row.body.encryption, Some(Encryption { scheme: Scheme::Kms(_), .. })) {
+        named(identity)?;
+    }
+    let class = row.head.storage_class.unwrap_or_else(|| STANDARD.to_owned());
+    let storage = row.body.replication.map(|replication| Storage { class, replication });
+    Ok(Base { object, storage, encryption: row.body.encryption })
+}
 
 /// Why a session could not be opened or extended.
 pub(super) enum NoSession<R> {
@@ -38,6 +89,15 @@ impl<R> NoSession<R> {
 }
 
 impl OmService {
+    /// How what is to be in a class is kept. STANDARD, or none at all, is as the bucket says.
+    pub(super) fn storage<R: StorageRefusal>(&self, class: Option<&str>) -> Result<Option<Storage>, Stop<R>> {
+        let Some(class) = class.filter(|class| *class != STANDARD) else { return Ok(None) };
+        match self.config.storage_classes.get(class) {
+            Some(replication) => Ok(Some(Storage { class: class.to_owned(), replication: *replication })),
+            None => Err(Stop::Rejected(R::invalid_storage_class())),
+        }
+    }
+
     pub(super) async fn open_key(
         &self,
         cx: CallContext,
@@ -45,7 +105,7 @@ impl OmService {
     ) -> Result<api::OpenedKey, CallError<api::OpenKeyRejected>> {
         type Rejected = api::OpenKeyRejected;
         let condition = request.condition.clone().into_core();
-        let (caller, bucket, wanted, needed_acl) = self
+        let (caller, bucket, how, needed_acl) = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
@@ -70,12 +130,24 @@ impl OmService {
                         ConditionFailed::Absent => Rejected::NoSuchKey,
                     })
                 })?;
-                let wanted = self.wanted_encryption(tables, &identity, &bucket, request.encryption.as_ref())?;
-                Ok((identity.caller().to_owned(), bucket, wanted, needed_acl))
+                let how = match request.appends_to {
+                    Some(object) => How::As(base_of(tables, &identity, &bucket, &request.key, object)?),
+                    None => How::New {
+                        storage: self.storage(request.storage_class.as_deref())?,
+                        encryption: self.wanted_encryption(tables, &identity, &bucket, request.encryption.as_ref())?,
+                    },
+                };
+                Ok((identity.caller().to_owned(), bucket, how, needed_acl))
             })
             .await?;
-        let sealing = self.object_sealing(wanted, &cx).await?;
-        let opened = self.open_session(&bucket, request.size, sealing, &caller, cx.deadline).await;
+        let (storage, sealing) = match how {
+            How::New { storage, encryption } => (storage, self.object_sealing(encryption, &cx).await?),
+            How::As(Base { object, storage, encryption }) => {
+                let noted = |salt| SessionEncryption::Append { object, salt };
+                (storage, self.stream_sealing(encryption, noted).await?)
+            }
+        };
+        let opened = self.open_session(&bucket, request.size, sealing, storage, &caller, cx.deadline).await;
         let opened = opened.map_err(|error| error.into_call(Rejected::NoBlocks))?;
         Ok(api::OpenedKey { needed_acl, ..opened })
     }
@@ -86,6 +158,7 @@ impl OmService {
         bucket: &BucketRow,
         size: Option<u64>,
         sealing: Option<Sealing>,
+        storage: Option<Storage>,
         caller: &str,
         deadline: Instant,
     ) -> Result<api::OpenedKey, NoSession<R>> {
@@ -95,22 +168,19 @@ impl OmService {
             Some(size) => u32::try_from(size.div_ceil(self.config.block_size)).unwrap_or(u32::MAX).min(MOST_BLOCKS),
         };
         let object = self.ids.next(deadline).await.map_err(|error| NoSession::Call(error.into()))?;
-        let (handed_out, blocks) = self.lease(bucket.replication, count, &[], caller, deadline).await?;
+        let replication = storage.as_ref().map(|storage| storage.replication);
+        let kept = replication.unwrap_or(bucket.replication);
+        let (handed_out, blocks) = self.lease(kept, count, &[], caller, deadline).await?;
         let session = Session { object, bucket: bucket.id, opened: self.clock.now() };
         let (encryption, seal_with) = sealing.map(|Sealing { noted, seal_with }| (noted, seal_with)).unzip();
-        let noted = OpenSession { session, blocks: handed_out, encryption };
+        let noted = OpenSession { session, blocks: handed_out, encryption, storage };
         let noted = match size {
             Some(size) if size <= self.config.small_write => self.log.propose_unawaited(noted),
             _ => self.log.propose(None, noted, deadline).await.map_err(|error| error.map_rejection(|never| match never {})),
         };
         noted.map_err(NoSession::Call)?;
-        Ok(api::OpenedKey {
-            session: session.into_api(),
-            blocks,
-            block_size: self.config.block_size,
-            encryption: seal_with,
-            needed_acl: false,
-        })
+        let session = api::WriteSession { replication, ..session.into_api() };
+        Ok(api::OpenedKey { session, blocks, block_size: self.config.block_size, encryption: seal_with, needed_acl: false })
     }
 
     /// Blocks from the pool, with the tokens that let them be written.
@@ -146,7 +216,9 @@ impl OmService {
         request: api::AllocateBlocks,
     ) -> Result<Vec<BlockLocation>, CallError<api::AllocateRejected>> {
         type Rejected = api::AllocateRejected;
+        let asked = request.session.replication;
         let session = request.session.into_core();
+        self.moves.go_on(session.object, self.clock.now());
         let (caller, replication) = self
             .log
             .read(cx.deadline, |tables| {
@@ -156,7 +228,7 @@ impl OmService {
                     return Err(Stop::Rejected(Rejected::NoSuchSession));
                 };
                 // What is written into these blocks is seen by nobody before the commit, which is authorised.
-                Ok((identity.caller().to_owned(), bucket.replication))
+                Ok((identity.caller().to_owned(), asked.unwrap_or(bucket.replication)))
             })
             .await?;
         let count = request.count.clamp(1, MOST_BLOCKS);
@@ -189,14 +261,13 @@ impl OmService {
                     Err(stop) => return Err(stop),
                 };
                 entry.allow_write_if(tables, &request.key, &request.condition)?;
-                Ok(Some((entry.written(tables)?, self.lifecycles.of(tables, &entry.bucket)?)))
+                Ok(Some((entry.written(tables)?, self.lifecycles.of(tables, &entry.bucket)?, entry.origin(&cx))))
             })
             .await?;
-        let Some((written, rules)) = found else {
+        let Some((written, rules, origin)) = found else {
             self.close(&cx, session).await.map_err(|error| error.map_rejection(|never| match never {}))?;
             return Err(CallError::Rejected(Rejected::NoSuchBucket));
         };
-        let (attributes, storage_class) = split_attributes(request.attributes);
         let key = request.key.clone();
         let command = om_core::CommitKey {
             session,
@@ -204,13 +275,15 @@ impl OmService {
             blocks: request.blocks.into_core(),
             etag: request.etag,
             checksum: request.checksum.into_core(),
-            attributes,
-            storage_class,
+            attributes: request.attributes.into_core(),
+            // The session has it.
+            storage_class: None,
             condition: request.condition.into_core(),
             owner: Some(written.owner),
             now: self.now_after(session.opened),
             lock: request.lock,
             acl: written.acl,
+            origin,
         };
         let committed = self.log.propose(scoped(&cx, Kind::Commit), command, cx.deadline).await;
         let committed = committed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;
@@ -242,6 +315,7 @@ impl OmService {
     }
 
     pub(super) async fn close(&self, cx: &CallContext, session: Session) -> Result<(), CallError<Never>> {
+        self.moves.end(session.object);
         let command = om_core::CloseSession { session, now: self.clock.now() };
         let closed = self.log.propose(scoped(cx, Kind::Close), command, cx.deadline).await;
         closed.map_err(|error| error.map_rejection(|never| match never {}))

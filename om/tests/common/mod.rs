@@ -126,6 +126,8 @@ impl Node {
             condition: WriteCondition::Always,
             locks: false,
             encryption: None,
+            storage_class: None,
+            appends_to: None,
         };
         self.om.open_key(cx(), request).await.expect("may be written")
     }

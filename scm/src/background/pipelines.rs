@@ -49,7 +49,7 @@ impl Pipelines {
                 scm.log().read(|tables| {
                     let nodes = soft.census.nodes(&all::<DatanodeRow>(tables)?);
                     look(tables, soft, &nodes, scm.config().safe_mode())?;
-                    plan_pipelines(tables, &soft.census, &nodes, &mut soft.waiting, scm.config().pipelines())
+                    plan_pipelines(tables, &soft.census, &nodes, &mut soft.waiting, &scm.config().pipelines())
                 })
             })?
             .map_err(fault)

@@ -89,7 +89,7 @@ impl ScmService {
     }
 
     /// How the background services fare.
-    pub fn status(&self) -> std::collections::BTreeMap<&'static str, ReconcileStatus> {
+    pub fn status(&self) -> std::collections::BTreeMap<String, ReconcileStatus> {
         self.reconcilers.status()
     }
 

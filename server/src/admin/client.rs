@@ -118,6 +118,13 @@ fn request(command: &AdminCommand, account: Option<&str>) -> Result<Request, Adm
         | AdminCommand::Role(_)
         | AdminCommand::Policy(_)
         | AdminCommand::Key(_) => return Err(AdminError::NoKeys),
+        AdminCommand::Notifications { destination, revive } => {
+            let answer = Answer::Fields(&["destinations", "dead", "revived"]);
+            let only = destination.as_ref().map_or(String::new(), |name| {
+                format!("?destination={}", percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC))
+            });
+            ask(if *revive { "POST" } else { "GET" }, &format!("/admin/v1/notifications{only}"), answer)
+        }
         AdminCommand::Kms(KmsCommand::List) => get("/admin/v1/kms/keys", Answer::Rows),
         AdminCommand::Kms(KmsCommand::Create { name }) => kms_key("PUT", name, ""),
         AdminCommand::Kms(KmsCommand::Rotate { name }) => kms_key("POST", name, "&change=rotate"),

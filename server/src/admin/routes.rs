@@ -25,6 +25,7 @@ use super::view;
 use crate::admin::routes::failure::Failure;
 use crate::admin::routes::listener::{AdminListener, Trace};
 
+mod events;
 mod failure;
 mod iam;
 mod kms;
@@ -117,6 +118,7 @@ fn router(has_operations: bool) -> Router<Arc<Admin>> {
         .route("/admin/v1/iam", any(iam::asked))
         .route("/admin/v1/explain", get(iam::explain))
         .route("/", any(iam::wire))
+        .route("/admin/v1/notifications", any(events::undelivered))
 }
 
 type Reply = Result<Json<Value>, Failure>;

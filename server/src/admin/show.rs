@@ -49,6 +49,7 @@ pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
             text(&answer["bucket"]),
             text(&answer["why"])
         ),
+        AdminCommand::Notifications { .. } => notifications(answer),
     }
 }
 
@@ -82,6 +83,14 @@ fn status(answer: &Value) -> String {
         om["buckets"], om["open_keys"], om["deleted_pending"], scm["blocks_to_delete"]
     );
     out.trim_end().to_owned()
+}
+
+fn notifications(answer: &Value) -> String {
+    let destinations = table(&answer["destinations"], &["name", "waiting", "dead", "configured"]);
+    match answer["revived"].as_u64() {
+        Some(revived) if revived > 0 => format!("{destinations}\n{revived} events wait once more"),
+        _ => format!("{destinations}\n{}", table(&answer["dead"], &["destination", "died", "why", "event"])),
+    }
 }
 
 fn safe_mode(answer: &Value) -> String {

@@ -1,7 +1,7 @@
 //! Answers of the roles as JSON, for the administrator's commands and scripts. Field names are stable.
 
 use gateway_core::dates::format_iso8601;
-use om_api::{IssuedSecret, KmsKeyInfo, OmOverview, UserInfo};
+use om_api::{IssuedSecret, KmsKeyInfo, OmOverview, Undelivered, UserInfo};
 use scm_api::{
     ContainerInfo, ContainerState, DatanodeInfo, DatanodeState, PipelineInfo, PipelineState, ReplicaState, ScmOverview,
 };
@@ -47,6 +47,23 @@ pub(super) fn kms_key(key: &KmsKeyInfo) -> Value {
         "id": key.key.0, "state": if key.is_enabled { "enabled" } else { "disabled" }, "versions": key.versions,
         "created": format_iso8601(key.created), "rotated": format_iso8601(key.rotated),
     })
+}
+
+pub(super) fn undelivered(found: &Undelivered) -> Value {
+    let destinations: Vec<Value> = found
+        .destinations
+        .iter()
+        .map(|of| json!({"name": of.name, "waiting": of.waiting, "dead": of.dead, "configured": of.is_known}))
+        .collect();
+    let dead: Vec<Value> = found
+        .dead
+        .iter()
+        .map(|dead| {
+            let event: Value = serde_json::from_str(&dead.event).unwrap_or_default();
+            json!({"destination": dead.destination, "why": dead.why, "died": format_iso8601(dead.died), "event": event})
+        })
+        .collect();
+    json!({"destinations": destinations, "dead": dead, "revived": found.revived})
 }
 
 pub(super) fn om(overview: &OmOverview) -> Value {

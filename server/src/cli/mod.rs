@@ -170,6 +170,15 @@ pub(crate) enum AdminCommand {
     /// The keys behind SSE-KMS
     #[command(subcommand)]
     Kms(KmsCommand),
+    /// Events that have not arrived at their destinations
+    Notifications {
+        /// All if absent
+        #[arg(long)]
+        destination: Option<String>,
+        /// Let those that were put aside for it wait once more
+        #[arg(long, requires = "destination")]
+        revive: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

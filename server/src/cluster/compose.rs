@@ -22,7 +22,7 @@ use types::{Endpoint, GroupId, Replication, RequestId};
 
 use super::formation::Roster;
 use crate::admin::Readiness;
-use crate::config::{AccessLogNames, Config};
+use crate::config::{AccessLogNames, Config, Kept, NotificationSection};
 use crate::process::Failed;
 
 /// Far above the pipelines, whose groups have their pipeline's number.
@@ -55,7 +55,28 @@ pub(crate) fn scm_config(config: &Config, replication: Replication) -> scm::Conf
             ..scm::Config::default()
         },
     };
-    scm::Config { container_size: config.scm.container_size.0, ..base }
+    let replications_of_classes = storage_classes(config, replication).into_values().collect();
+    scm::Config { container_size: config.scm.container_size.0, replications_of_classes, ..base }
+}
+
+/// `own` is how all else is kept.
+fn storage_classes(config: &Config, own: Replication) -> BTreeMap<String, Replication> {
+    let kept = |kept: &Kept| match kept {
+        Kept::Default => own,
+        Kept::One => Replication::One,
+        Kept::Three => Replication::Three,
+    };
+    config.storage_classes.iter().map(|(class, how)| (class.clone(), kept(how))).collect()
+}
+
+/// Nothing can be kept in three copies by one process.
+pub(crate) fn check_classes_of_one(config: &Config) -> Result<(), Failed> {
+    match config.storage_classes.iter().find(|(_, kept)| **kept == Kept::Three) {
+        Some((class, _)) => {
+            Err(format!("storage_classes.{class}: a single server keeps one copy: \"default\" or \"one\"").into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// `name` in a cluster; in a single process nobody reaches its endpoints.
@@ -78,17 +99,38 @@ pub(crate) fn datanode_config(config: &Config, data: &Path, name: Option<&str>) 
     }
 }
 
-pub(crate) fn om_config(config: &Config, replication: Replication, seal: [u8; 32]) -> om::Config {
-    om::Config {
+pub(crate) fn om_config(config: &Config, replication: Replication, seal: [u8; 32]) -> Result<om::Config, Failed> {
+    let notifications = config.notifications.iter().map(|(name, section)| Ok((name.clone(), destination(name, section)?)));
+    Ok(om::Config {
+        notifications: notifications.collect::<Result<_, Failed>>()?,
         block_size: config.om.block_size.0,
         session_lifetime: config.om.session_lifetime.0,
         reclaim_after: config.om.delete_grace.0,
         default_kms_key: config.kms.default_key.clone(),
         oidc: om::OidcConfig { issuers: config.oidc.issuers.clone(), authorities: config.oidc.ca_files.clone() },
+        storage_classes: storage_classes(config, replication),
         lifecycle_every: config.om.lifecycle_every.0,
+        move_small_objects: config.om.move_small_objects,
         lifecycle_day: config.om.lifecycle_day.map(|day| day.0),
         ..om::Config::new(om::MasterKey::new(seal), replication)
-    }
+    })
+}
+
+fn destination(name: &str, section: &NotificationSection) -> Result<om::Destination, Failed> {
+    let token = match &section.token_file {
+        Some(path) => {
+            let failed = |error: &dyn std::fmt::Display| format!("notifications.{name}.token_file: {}: {error}", path.display());
+            let bytes = crate::files::read_secret(path).map_err(|error| failed(&error))?;
+            Some(String::from_utf8(bytes).map_err(|error| failed(&error))?.trim().to_owned())
+        }
+        None => None,
+    };
+    let destination = om::Destination::new(&section.url, token, section.ca_file.clone());
+    let mut destination = destination.map_err(|error| format!("notifications.{name}: {error}"))?;
+    destination.timeout = section.timeout.map_or(destination.timeout, |span| span.0);
+    destination.give_up_after = section.give_up_after.map_or(destination.give_up_after, |span| span.0);
+    destination.max_waiting = section.max_waiting.unwrap_or(destination.max_waiting);
+    Ok(destination)
 }
 
 pub(crate) fn gateway_config(config: &Config) -> Result<gateway::Config, gateway::InvalidConfig> {
@@ -96,6 +138,7 @@ pub(crate) fn gateway_config(config: &Config) -> Result<gateway::Config, gateway
         region: config.gateway.region.clone(),
         accepts: if config.gateway.sigv2 { gateway::Accepts::V4AndV2 } else { gateway::Accepts::V4 },
         domains: config.gateway.domains.clone(),
+        website_domains: config.gateway.website_domains.clone(),
         max_connections: config.gateway.max_connections,
         idle_timeout: config.gateway.idle_timeout.0,
         access_logs: gateway::AccessLogConfig {
@@ -110,6 +153,14 @@ pub(crate) fn gateway_config(config: &Config) -> Result<gateway::Config, gateway
     };
     settings.validate()?;
     Ok(settings)
+}
+
+/// The listener for websites, if there is to be one.
+pub(crate) async fn listen_website(config: &Config) -> Result<Option<TcpListener>, Failed> {
+    match config.gateway.website_addr {
+        Some(address) => listen(address).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Where each request's line goes: standard output, a file, or nowhere (`log.audit`).

@@ -205,7 +205,7 @@ pub(crate) async fn om(config: Config, parts: Parts) -> Result<(), Failed> {
     let group =
         forming.run(&roster, OM_GROUP, &host, Arc::clone(&machine) as Arc<dyn StateMachine>, connect.as_ref(), &shutdown).await?;
     let om = om::OmService::start(
-        compose::om_config(&start.config, Replication::Three, compose::secrets_key(&start.token)),
+        compose::om_config(&start.config, Replication::Three, compose::secrets_key(&start.token))?,
         group.clone(),
         machine,
         scm,
@@ -279,6 +279,7 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
     let (start, admin_listener) = Start::new(config, parts).await?;
     let Parts { clock, entropy, shutdown, .. } = start.parts.clone();
     let s3 = compose::listen(start.config.gateway.s3_addr).await?;
+    let website = compose::listen_website(&start.config).await?;
     let tls = start.enter(PeerRole::Gateway, "pki").await?;
     let pool = start.pool(tls.clone());
     let om = start.om_client(&pool)?;
@@ -297,6 +298,10 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
         shutdown.clone(),
         Arc::clone(&audit),
     );
+    let gateway = match website {
+        Some(listener) => gateway.with_website(listener),
+        None => gateway,
+    };
     let operations = Operations {
         om: admin_om,
         scm: admin_scm,

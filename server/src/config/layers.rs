@@ -28,6 +28,7 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "root.access_key",
     "root.secret_key",
     "gateway.s3_addr",
+    "gateway.website_addr",
     "gateway.region",
     "gateway.sigv2",
     "gateway.max_connections",
@@ -39,6 +40,7 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "om.delete_grace",
     "om.block_size",
     "om.lifecycle_every",
+    "om.move_small_objects",
     "om.lifecycle_day",
     "scm.container_size",
     "scm.heartbeat",
@@ -194,6 +196,14 @@ mod tests {
             let error = load_text(&format!("[kms]\n{wrong}"), &[]).expect_err("refused").to_string();
             assert!(error.contains("not a usable name"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_storage_class_says_how_it_is_kept() {
+        let config = load_text("[storage_classes]\nSTANDARD_IA = \"default\"\nONEZONE_IA = \"one\"", &[]).expect("good");
+        assert_eq!(config.storage_classes.get("ONEZONE_IA"), Some(&super::super::Kept::One));
+        let error = load_text("[storage_classes]\nCOLD = \"tape\"", &[]).expect_err("refused").to_string();
+        assert!(error.contains("unknown variant `tape`"), "{error}");
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub(crate) struct Config {
     pub(crate) log: LogSection,
     pub(crate) kms: KmsSection,
     pub(crate) oidc: OidcSection,
+    /// Storage classes besides STANDARD, and how what is in them is kept. The same for the OMs and the SCMs.
+    pub(crate) storage_classes: BTreeMap<String, Kept>,
+    /// Webhooks that buckets' notifications may name.
+    pub(crate) notifications: BTreeMap<String, NotificationSection>,
     /// Users that exist after the start.
     pub(crate) user: Vec<User>,
     /// Buckets that exist after the start.
@@ -70,6 +74,10 @@ pub(crate) struct GatewaySection {
     /// Names under which buckets are virtual hosts: `bucket.DOMAIN`.
     pub(crate) domains: Vec<String>,
     pub(crate) region: String,
+    /// Where buckets are served as websites; nowhere if absent.
+    pub(crate) website_addr: Option<SocketAddr>,
+    /// Names under which websites are: `bucket.DOMAIN`. Any other host there is a bucket by its whole name.
+    pub(crate) website_domains: Vec<String>,
     /// Takes Signature Version 2 beside Version 4, for clients that know nothing else.
     pub(crate) sigv2: bool,
     pub(crate) max_connections: usize,
@@ -95,6 +103,8 @@ impl Default for GatewaySection {
             s3_addr: SocketAddr::from(([127, 0, 0, 1], 9878)),
             domains: Vec::new(),
             region: "us-east-1".to_owned(),
+            website_addr: None,
+            website_domains: Vec::new(),
             sigv2: false,
             max_connections: 10_000,
             idle_timeout: Span(std::time::Duration::from_secs(60)),
@@ -129,6 +139,8 @@ pub(crate) struct OmSection {
     pub(crate) block_size: Size,
     /// How often the buckets with lifecycle rules are gone round.
     pub(crate) lifecycle_every: Span,
+    /// Whether lifecycle rules move objects below 128 KiB where their bucket does not say.
+    pub(crate) move_small_objects: bool,
     /// How long a day is to lifecycle rules, for tests of them; the calendar's if absent.
     pub(crate) lifecycle_day: Option<Span>,
 }
@@ -141,6 +153,7 @@ impl Default for OmSection {
             delete_grace: Span(std::time::Duration::from_secs(60)),
             block_size: Size(128 << 20),
             lifecycle_every: Span(std::time::Duration::from_secs(3600)),
+            move_small_objects: false,
             lifecycle_day: None,
         }
     }
@@ -219,6 +232,39 @@ pub(crate) struct OidcSection {
     pub(crate) issuers: Vec<String>,
     /// Certificates of authorities that the machine does not trust.
     pub(crate) ca_files: Vec<PathBuf>,
+}
+
+/// How objects of a storage class are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kept {
+    /// As all that has no class of its own.
+    Default,
+    /// In one copy, on one datanode: lost with its disk.
+    One,
+    /// In three copies, by a Raft pipeline.
+    Three,
+}
+
+/// A webhook that is told what happens in buckets: `arn:trioxide:sqs::NAME:webhook`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NotificationSection {
+    pub(crate) url: String,
+    /// Holds what is sent as `Authorization: Bearer …`.
+    #[serde(default)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Authorities that vouch for it beside those of the machine, in PEM.
+    #[serde(default)]
+    pub(crate) ca_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) timeout: Option<Span>,
+    /// An event that could not be delivered for so long is put aside.
+    #[serde(default)]
+    pub(crate) give_up_after: Option<Span>,
+    /// With more waiting the oldest are put aside.
+    #[serde(default)]
+    pub(crate) max_waiting: Option<u64>,
 }
 
 /// How much of its log a replicated role keeps. A member that misses what is not kept any more is sent a snapshot.

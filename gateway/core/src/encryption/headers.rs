@@ -28,7 +28,7 @@ struct Takes {
 fn takes(operation: S3Operation) -> Takes {
     use S3Operation as S3;
     let (write, customer, source) = match operation {
-        S3::PutObject | S3::CreateMultipartUpload => (Write::Obeys, true, false),
+        S3::PutObject | S3::AppendObject | S3::CreateMultipartUpload => (Write::Obeys, true, false),
         S3::CopyObject => (Write::Obeys, true, true),
         S3::UploadPart | S3::CompleteMultipartUpload => (Write::Ignores, true, false),
         S3::UploadPartCopy => (Write::Ignores, true, true),

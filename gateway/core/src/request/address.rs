@@ -28,6 +28,12 @@ impl Addressing {
         Self { domains }
     }
 
+    /// On a listener where every host is a bucket: by the label in front of one of the domains, else by its whole name.
+    pub(super) fn bucket_of<'h>(&self, host: &'h Host) -> &'h str {
+        let under = |domain: &String| host.0.strip_suffix(domain.as_str())?.strip_suffix('.');
+        self.domains.iter().find_map(under).unwrap_or(&host.0)
+    }
+
     pub(super) fn resolve<'h>(&self, host: &'h Host) -> Result<(AddressStyle, Option<&'h str>), S3Error> {
         if self.domains.contains(&host.0) {
             return Ok((AddressStyle::Path, None));

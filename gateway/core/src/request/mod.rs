@@ -30,6 +30,19 @@ const SIGNATURE_PARAMETERS: &[&str] = &[
     "x-amz-signedheaders",
 ];
 
+/// Headers that say something on the listener of websites.
+const WEBSITE_HEADERS: &[&str] = &[
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "range",
+    "referer",
+    "user-agent",
+];
+
 /// What a request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestTarget {
@@ -94,6 +107,21 @@ impl RequestHead {
         let mut headers = headers;
         hide_keys(&mut headers);
         Ok(Self { method, target, headers })
+    }
+
+    /// A head of the listener that serves websites: the host is the bucket and the whole path is the key. A query means nothing there, and
+    /// neither do headers but those that say how to read and what policies ask for.
+    pub fn of_website(method: Method, uri: &Uri, headers: &HeaderMap, domains: &Addressing) -> Result<Self, S3Error> {
+        let host = address::host(uri, headers)?;
+        let bucket = domains.bucket_of(&host);
+        let target = RequestTarget::parse(uri.path(), "", AddressStyle::VirtualHost, Some(bucket)).map_err(|error| {
+            // A name that no bucket can have.
+            let is_name = error.code() == S3ErrorCode::InvalidBucketName;
+            if is_name { S3Error::new(S3ErrorCode::NoSuchBucket).field("BucketName", bucket) } else { error }
+        })?;
+        let is_kept = |name: &HeaderName| WEBSITE_HEADERS.contains(&name.as_str());
+        let headers = headers.iter().filter(|(name, _)| is_kept(name)).map(|(name, value)| (name.clone(), value.clone()));
+        Ok(Self { method, target, headers: headers.collect() })
     }
 
     /// A head whose path names no bucket: of a listener that speaks another protocol under S3's signatures.

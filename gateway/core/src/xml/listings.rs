@@ -7,8 +7,10 @@ use super::{Owner, XmlOut, algorithm_name, checksum_type_name, write_checksum};
 use crate::dates::format_iso8601;
 use crate::listing::{ListMultipartUploads, ListObjectVersions, ListObjects, ListObjectsV2, ListParts, ListScope, NameEncoding};
 
-/// What is stored of everything else does not exist yet; the word belongs in every entry.
-const STORAGE_CLASS: &str = "STANDARD";
+/// The word belongs in every entry, also of what was given none.
+fn write_storage_class(out: &mut XmlOut, class: Option<&str>) {
+    out.text("StorageClass", class.unwrap_or("STANDARD"));
+}
 
 #[derive(Debug, Clone)]
 pub struct ListedBucket {
@@ -52,6 +54,7 @@ pub struct ListedObject {
     pub size: u64,
     pub owner: Option<Owner>,
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    pub storage_class: Option<String>,
 }
 
 impl ListedObject {
@@ -73,7 +76,7 @@ impl ListedObject {
         if let Some(owner) = &self.owner {
             owner.write(out, "Owner");
         }
-        out.text("StorageClass", STORAGE_CLASS);
+        write_storage_class(out, self.storage_class.as_deref());
     }
 }
 
@@ -252,6 +255,7 @@ pub struct ListedUpload {
     pub initiator: Owner,
     pub initiated_at: Timestamp,
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    pub storage_class: Option<String>,
 }
 
 impl ListedUpload {
@@ -261,7 +265,7 @@ impl ListedUpload {
             out.value("UploadId", self.upload);
             self.initiator.write(out, "Initiator");
             self.owner.write(out, "Owner");
-            out.text("StorageClass", STORAGE_CLASS);
+            write_storage_class(out, self.storage_class.as_deref());
             out.text("Initiated", &format_iso8601(self.initiated_at));
             write_algorithm(out, self.checksum);
         });
@@ -324,6 +328,7 @@ pub struct ListPartsResult<'a> {
     pub owner: Owner,
     pub initiator: Owner,
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    pub storage_class: Option<String>,
     pub parts: Vec<ListedPart>,
     pub is_truncated: bool,
 }
@@ -337,7 +342,7 @@ impl ListPartsResult<'_> {
             out.value("UploadId", self.upload);
             self.initiator.write(out, "Initiator");
             self.owner.write(out, "Owner");
-            out.text("StorageClass", STORAGE_CLASS);
+            write_storage_class(out, self.storage_class.as_deref());
             write_algorithm(out, self.checksum);
             out.value("PartNumberMarker", number(self.request.after));
             out.value("NextPartNumberMarker", number(self.parts.last().map(|part| part.number).or(self.request.after)));
@@ -364,7 +369,15 @@ mod tests {
 
     fn object(key: &str) -> ListedObject {
         let etag = ETag::whole(Md5([0; 16]));
-        ListedObject { key: key.into(), last_modified: Timestamp(0), etag, size: 3, owner: None, checksum: None }
+        ListedObject {
+            key: key.into(),
+            last_modified: Timestamp(0),
+            etag,
+            size: 3,
+            owner: None,
+            checksum: None,
+            storage_class: None,
+        }
     }
 
     fn body(document: &str) -> &str {

@@ -59,10 +59,6 @@ impl Operation for PutLifecycle {
         let body = cx.read_document(self.plan, MAX_BODY).await?;
         let mut lifecycle: Option<LifecycleConfiguration> = parse_config(&body)?;
         if let Some(lifecycle) = &mut lifecycle {
-            // There is one storage class, so that nothing can move.
-            if let Some(class) = lifecycle.storage_classes().next() {
-                return Err(S3Error::not_implemented(&format!("A transition to the storage class {class}")));
-            }
             lifecycle.transition_minimum = self.minimum;
         }
         put(cx, self.bucket, lifecycle).await?;

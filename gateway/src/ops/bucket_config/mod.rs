@@ -165,10 +165,15 @@ async fn set(cx: &OpContext, bucket: BucketName, change: ConfigChange) -> Result
         Err(CallError::Rejected(Rejected::Denied(why))) => Err(cx.denied(why)),
         Err(CallError::Rejected(Rejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
         Err(CallError::Rejected(Rejected::Invalid(why))) => Err(why.into()),
+        Err(CallError::Rejected(Rejected::NoSuchStorageClass(class))) => {
+            let error = S3Error::new(S3ErrorCode::InvalidStorageClass);
+            Err(error.field("StorageClassRequested", class))
+        }
         Err(CallError::Rejected(Rejected::AclIsNotPrivate)) => Err(S3ErrorCode::InvalidBucketAclWithObjectOwnership.into()),
         Err(CallError::Rejected(Rejected::NoSuchLogTarget)) => {
             Err(S3Error::with_message(S3ErrorCode::NoSuchKey, "The target bucket for logging does not exist"))
         }
+        Err(CallError::Rejected(Rejected::NoSuchDestination(arn))) => Err(notification::unknown_destination(&arn)),
         Err(CallError::Rejected(Rejected::UnfitLogTarget(why))) => Err(unfit_log_target(why)),
         Err(failure) => Err(call_failed(&failure)),
     }

@@ -35,10 +35,6 @@ impl Operation for PutNotification {
     async fn run(self, cx: &mut OpContext) -> Result<(), S3Error> {
         let body = cx.read_document(self.plan, MAX_BODY).await?;
         let notification: Option<NotificationConfiguration> = parse_config(&body)?;
-        // No destination is known to the server yet.
-        if let Some(target) = notification.as_ref().and_then(|notification| notification.targets.first()) {
-            return Err(unknown_destination(&target.arn));
-        }
         put(cx, self.bucket, notification).await
     }
 
@@ -47,7 +43,7 @@ impl Operation for PutNotification {
     }
 }
 
-fn unknown_destination(arn: &str) -> S3Error {
+pub(super) fn unknown_destination(arn: &str) -> S3Error {
     let text = "Unable to validate the following destination configurations";
     S3Error::with_message(S3ErrorCode::InvalidArgument, text)
         .field("ArgumentName1", arn)

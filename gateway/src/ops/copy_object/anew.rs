@@ -2,7 +2,7 @@
 
 use gateway_core::S3Error;
 use gateway_core::range::RangeRequest;
-use om_api::{BlocksWanted, CommitKey, CopyAttributes, KeyCopied, ObjectAttributes, ObjectChecksum, OpenKey};
+use om_api::{BlocksWanted, CommitKey, CopyAttributes, KeyCopied, ObjectAttributes, ObjectChecksum, OpenKey, SystemHeader};
 use types::{ChecksumAlgorithm, ChecksumType};
 
 use super::{Copied, CopyObject};
@@ -31,6 +31,8 @@ impl CopyObject {
             condition: self.condition.clone(),
             locks: self.lock.is_some(),
             encryption: self.encryption.wanted(cx)?,
+            storage_class: self.storage_class,
+            appends_to: None,
         };
         let mut opened = open_key(cx, request, &self.encryption).await?;
         let sealed = opened.encryption.take();
@@ -55,7 +57,7 @@ impl CopyObject {
             blocks,
             etag,
             checksum: checksum.map(|checksum| ObjectChecksum { checksum, kind: ChecksumType::FullObject }),
-            attributes: attributes(self.attributes, self.tags, info.attributes),
+            attributes: attributes(self.attributes, self.tags, self.website_redirect, info.attributes),
             condition: self.condition,
             lock: self.lock,
         };
@@ -65,11 +67,21 @@ impl CopyObject {
     }
 }
 
-/// As where bytes are shared: what was not replaced is the source's, but for its storage class.
-fn attributes(asked: CopyAttributes, tags: Option<Vec<(String, String)>>, source: ObjectAttributes) -> ObjectAttributes {
+/// As where bytes are shared: what was not replaced is the source's. The storage class stands with the session.
+fn attributes(
+    asked: CopyAttributes,
+    tags: Option<Vec<(String, String)>>,
+    website_redirect: Option<String>,
+    source: ObjectAttributes,
+) -> ObjectAttributes {
     let tags = tags.unwrap_or_else(|| source.tags.clone());
     let own = match asked {
-        CopyAttributes::Source => source,
+        CopyAttributes::Source => {
+            let mut own = source;
+            own.headers.retain(|(name, _)| *name != SystemHeader::WebsiteRedirectLocation);
+            own.headers.extend(website_redirect.map(|target| (SystemHeader::WebsiteRedirectLocation, target)));
+            own
+        }
         CopyAttributes::Replace(attributes) => attributes,
     };
     ObjectAttributes { tags, storage_class: None, ..own }
@@ -88,10 +100,10 @@ mod tests {
             ..ObjectAttributes::default()
         };
         let source = ObjectAttributes { storage_class: None, ..of("source") };
-        assert_eq!(attributes(CopyAttributes::Source, None, of("source")), source);
-        let replaced = attributes(CopyAttributes::Replace(of("own")), None, of("source"));
+        assert_eq!(attributes(CopyAttributes::Source, None, None, of("source")), source);
+        let replaced = attributes(CopyAttributes::Replace(of("own")), None, None, of("source"));
         assert_eq!((replaced.metadata, replaced.tags), (of("own").metadata, of("source").tags));
-        let tagged = attributes(CopyAttributes::Source, Some(Vec::new()), of("source"));
+        let tagged = attributes(CopyAttributes::Source, Some(Vec::new()), None, of("source"));
         assert_eq!((tagged.metadata, tagged.tags), (of("source").metadata, Vec::new()));
     }
 }

@@ -39,6 +39,8 @@ pub struct Facts<'a> {
     pub tags: &'a [(String, String)],
     /// The account that the requester believes to own the bucket.
     pub expected_owner: Option<&'a str>,
+    /// The requester is ready to pay for the request, where that is asked for.
+    pub pays: bool,
     /// The ACL of what is made, or the one to set.
     pub acl: Option<&'a AclRequest>,
     /// What the request says in its body.

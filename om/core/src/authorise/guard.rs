@@ -1,7 +1,8 @@
 //! What stands guard over a bucket, read once and kept until it changes.
 
 use bucket_config::access::ObjectOwnership;
-use bucket_config::{BucketAcl, BucketPolicy, OwnershipControls, PublicAccessBlock};
+use bucket_config::service::Payer;
+use bucket_config::{BucketAcl, BucketPolicy, OwnershipControls, PublicAccessBlock, RequestPayment};
 use tables::{ReadTables, StorageFault};
 use types::{Acl, LogIndex};
 
@@ -25,6 +26,7 @@ pub struct Guard {
     pub(super) block: PublicAccessBlock,
     pub(super) ownership: Option<ObjectOwnership>,
     pub(super) acl: Option<Acl>,
+    pub(super) requester_pays: bool,
     unreadable: Option<MalformedPolicy>,
     text: usize,
 }
@@ -39,6 +41,8 @@ impl Guard {
             block: namespace::bucket_document(tables, bucket.id)?.unwrap_or_default(),
             ownership: namespace::bucket_document::<OwnershipControls>(tables, bucket.id)?.map(|controls| controls.ownership),
             acl: namespace::bucket_document::<BucketAcl>(tables, bucket.id)?.map(|acl| acl.acl),
+            requester_pays: namespace::bucket_document::<RequestPayment>(tables, bucket.id)?
+                .is_some_and(|payment| payment.payer == Payer::Requester),
             ..Self::default()
         };
         if let Some(BucketPolicy { text, binds_owner }) = namespace::bucket_document(tables, bucket.id)? {

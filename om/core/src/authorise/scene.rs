@@ -64,6 +64,16 @@ impl Scene<'_> {
         self.facts.expected_owner.is_none_or(|expected| expected == self.bucket.owner.0)
     }
 
+    /// The bucket's owner pays for the request, or the requester is ready to. Nobody in particular cannot be charged.
+    pub fn is_paid_for(&self) -> bool {
+        !self.guard.requester_pays
+            || match (self.identity, self.identity.account()) {
+                (Identity::System | Identity::LogDelivery(_), _) => true,
+                (_, Some(account)) => account.is_admin || account.id == self.bucket.owner || self.facts.pays,
+                (_, None) => false,
+            }
+    }
+
     pub fn allow(&self, action: Permission, target: Target<'_>) -> Result<(), Denied> {
         let is_allowed = match self.identity {
             Identity::System => true,

@@ -2,14 +2,19 @@
 
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, WriteTables};
-use types::{Checksum, ETag, LogIndex, ObjectId, ObjectKey, PartNumber, Timestamp};
+use types::sealed::plain_length;
+use types::{BlockId, Checksum, ETag, LogIndex, ObjectId, ObjectKey, PartNumber, Salt, Timestamp};
 
 use super::Outcome;
 use super::shared::{CommittedBlock, KeyCommitted, Sorted, link, sort_blocks, take_session};
 use crate::blocks::{Freed, add_reference};
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace;
-use crate::rows::{self, BucketRow, KeyRow, ObjectChecksum, PartEntry, Sequence, Session, SessionRow, Versioning, key_key};
+use crate::notifications::{Event, note};
+use crate::rows::{
+    self, BucketRow, EventKind, KeyRow, ObjectChecksum, Origin, PartEntry, Sequence, Session, SessionEncryption, SessionRow,
+    Versioning, key_key,
+};
 use crate::tables::KEYS;
 
 /// The state of the object that the bytes were written to follow. Tag and checksum of the whole were computed from it.
@@ -49,6 +54,9 @@ pub struct AppendKey {
     pub max_size: u64,
     #[n(9)]
     pub now: Timestamp,
+    /// Noted if the bucket has somebody told.
+    #[n(10)]
+    pub origin: Option<Origin>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -70,6 +78,7 @@ pub enum AppendKeyRejected {
     TooManyParts,
     #[n(7)]
     TooLarge,
+    /// What the session wrote is not sealed as the object is.
     #[n(8)]
     Encrypted,
 }
@@ -119,39 +128,63 @@ impl AppendKey {
             return Ok(Err(failed.into()));
         }
         let base = AppendBase { object: current.head.object, etag: current.head.etag, size: current.head.size };
-        // What is sealed has one stream a part, with a salt of its own: nothing of that is built for appends.
-        if session.encryption.is_some() || current.body.encryption.is_some() {
-            return Ok(Err(AppendKeyRejected::Encrypted));
-        }
-        if base != self.base {
+        // Moved to blocks of another kind since the session was opened.
+        let kept = session.storage.as_ref().map_or(bucket.replication, |storage| storage.replication);
+        if base != self.base || kept != current.body.replication.unwrap_or(bucket.replication) {
             return Ok(Err(AppendKeyRejected::BaseChanged));
         }
-        let (key, now) = (self.key.clone(), self.now);
-        let (row, unused) = match self.longer(current.clone(), sorted) {
+        let (key, now, origin) = (self.key.clone(), self.now, self.origin.clone());
+        let (salt, added) = match sealed_for(&current, session, sorted.stored) {
+            Ok(found) => found,
+            Err(rejected) => return Ok(Err(rejected)),
+        };
+        let (row, unused) = match self.longer(current.clone(), sorted, salt, added) {
             Ok(longer) => longer,
             Err(rejected) => return Ok(Err(rejected)),
         };
         freed.drop_handed_out(unused);
-        put(tables, &bucket, &key, current, row, (Sequence::new(log, 0), now), freed).map(Ok)
+        let appended = put(tables, &bucket, &key, current, row, (Sequence::new(log, 0), now), freed)?;
+        note(tables, &bucket, Event::created(EventKind::Put, &key, &appended), Sequence::new(log, 0), origin.as_ref())?;
+        Ok(Ok(appended))
     }
 
     /// The row with the new part behind the others.
-    fn longer(self, mut row: KeyRow, sorted: Sorted) -> Result<(KeyRow, Vec<types::BlockId>), AppendKeyRejected> {
+    fn longer(
+        self,
+        mut row: KeyRow,
+        sorted: Sorted,
+        salt: Option<Salt>,
+        added: u64,
+    ) -> Result<(KeyRow, Vec<BlockId>), AppendKeyRejected> {
+        let own_salt = row.body.encryption.as_ref().map(|encryption| encryption.salt);
         let parts = &mut row.body.parts;
         if parts.is_empty() {
             let whole = row.head.checksum.as_ref().map(|whole| whole.checksum.clone());
             let first = PartNumber::new(1).ok_or(AppendKeyRejected::TooManyParts)?;
-            parts.push(PartEntry { number: first, size: row.head.size, checksum: whole, salt: None });
+            // The stream of an object that was put whole has the object's salt.
+            parts.push(PartEntry { number: first, size: row.head.size, checksum: whole, salt: own_salt });
         }
         let last = parts.last().map_or(0, |part| u64::from(part.number.get()));
         let number = PartNumber::new(last + 1).ok_or(AppendKeyRejected::TooManyParts)?;
-        parts.push(PartEntry { number, size: sorted.stored, checksum: self.part_checksum, salt: None });
+        parts.push(PartEntry { number, size: added, checksum: self.part_checksum, salt });
         row.head.size =
-            row.head.size.checked_add(sorted.stored).filter(|size| *size <= self.max_size).ok_or(AppendKeyRejected::TooLarge)?;
+            row.head.size.checked_add(added).filter(|size| *size <= self.max_size).ok_or(AppendKeyRejected::TooLarge)?;
         row.body.pieces.extend(sorted.pieces);
         row.head.etag = self.etag;
         row.head.checksum = self.checksum;
         Ok((row, sorted.unused))
+    }
+}
+
+/// The salt of the new part's stream, and how many bytes there are in so many stored ones. They must be sealed under the key of the
+/// very object that they are to follow.
+fn sealed_for(current: &KeyRow, session: &SessionRow, stored: u64) -> Result<(Option<Salt>, u64), AppendKeyRejected> {
+    match (&current.body.encryption, &session.encryption) {
+        (None, None) => Ok((None, stored)),
+        (Some(_), Some(SessionEncryption::Append { object, salt })) if *object == current.head.object => {
+            Ok((Some(*salt), plain_length(stored).ok_or(AppendKeyRejected::ForeignBlock)?))
+        }
+        (_, _) => Err(AppendKeyRejected::Encrypted),
     }
 }
 
@@ -190,12 +223,13 @@ fn put(
 mod tests {
     use super::*;
     use crate::VersioningStatus;
-    use crate::testing::{Namespace, block, etag, key};
+    use crate::testing::{Namespace, block, etag, key, sealed_object};
     use types::BucketId;
 
     fn append_of(om: &Namespace, bucket: BucketId, session: Session, local: u64, length: u64) -> AppendKey {
         let head = om.current(bucket, "log").expect("it is there").head;
         AppendKey {
+            origin: None,
             session,
             key: key("log"),
             base: AppendBase { object: head.object, etag: head.etag, size: head.size },
@@ -263,6 +297,43 @@ mod tests {
         let gone = append_of(&om, bucket, session, 5, 10);
         om.delete(bucket, "log");
         assert_eq!(om.apply(gone), Err(AppendKeyRejected::NoSuchKey));
+        om.check();
+    }
+
+    #[test]
+    fn a_sealed_object_grows_by_streams_with_salts_of_their_own() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "logs");
+        om.write_sealed(bucket, "log", [(1, 26)], sealed_object(7));
+        let object = om.current(bucket, "log").expect("it is there").head.object;
+        for (local, salt) in [(2, Salt([8; 16])), (3, Salt([9; 16]))] {
+            let session = om.open_sealed(bucket, [local], SessionEncryption::Append { object, salt });
+            om.apply(append_of(&om, bucket, session, local, 17)).expect("it is as it was");
+        }
+        let row = om.current(bucket, "log").expect("it is there");
+        let parts: Vec<_> = row.body.parts.iter().map(|part| (part.size, part.salt)).collect();
+        let salts = [sealed_object(7).salt, Salt([8; 16]), Salt([9; 16])].map(Some);
+        assert_eq!((row.head.size, parts), (12, vec![(10, salts[0]), (1, salts[1]), (1, salts[2])]));
+        om.check();
+    }
+
+    #[test]
+    fn what_is_sealed_for_another_object_or_not_at_all_is_not_added() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "logs");
+        om.write_sealed(bucket, "log", [(1, 26)], sealed_object(7));
+        let plain = om.open(bucket, [2]);
+        assert_eq!(om.apply(append_of(&om, bucket, plain, 2, 17)), Err(AppendKeyRejected::Encrypted));
+        let salt = Salt([8; 16]);
+        let other = om.open_sealed(bucket, [3], SessionEncryption::Append { object: ObjectId(999), salt });
+        assert_eq!(om.apply(append_of(&om, bucket, other, 3, 17)), Err(AppendKeyRejected::Encrypted));
+        let object = om.open_sealed(bucket, [4], SessionEncryption::Object(sealed_object(8)));
+        assert_eq!(om.apply(append_of(&om, bucket, object, 4, 17)), Err(AppendKeyRejected::Encrypted));
+        om.write(bucket, "log", [(5, 10)]);
+        let object = om.current(bucket, "log").expect("it is there").head.object;
+        let sealed = om.open_sealed(bucket, [6], SessionEncryption::Append { object, salt });
+        assert_eq!(om.apply(append_of(&om, bucket, sealed, 6, 17)), Err(AppendKeyRejected::Encrypted));
+        assert_eq!(om.deleted_blocks(), [1, 2, 3, 4, 6]);
         om.check();
     }
 }

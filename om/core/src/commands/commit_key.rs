@@ -10,8 +10,10 @@ use super::shared::{CommittedBlock, KeyCommitted, link, sort_blocks, take_sessio
 use crate::blocks::Freed;
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace;
+use crate::notifications::{Event, note};
 use crate::rows::{
-    Attributes, Encryption, KeyBody, KeyHead, KeyRow, ObjectChecksum, Sequence, Session, SessionEncryption, SessionRow, UserId,
+    Attributes, Encryption, EventKind, KeyBody, KeyHead, KeyRow, ObjectChecksum, Origin, Sequence, Session, SessionEncryption,
+    SessionRow, Storage, UserId,
 };
 
 /// Decides the condition, links the version, frees what it replaces and what it does not name, and ends the session.
@@ -32,6 +34,7 @@ pub struct CommitKey {
     pub checksum: Option<ObjectChecksum>,
     #[n(5)]
     pub attributes: Attributes,
+    /// Of sessions that were opened without saying it; in the others it stands.
     #[n(6)]
     pub storage_class: Option<String>,
     #[n(7)]
@@ -45,6 +48,9 @@ pub struct CommitKey {
     pub lock: Option<ObjectLock>,
     #[n(11)]
     pub acl: Option<Acl>,
+    /// Noted if the bucket has somebody told.
+    #[n(12)]
+    pub origin: Option<Origin>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -113,6 +119,10 @@ impl CommitKey {
         if let Err(failed) = self.condition.check(replaced.as_ref().map(|row| &row.head)) {
             return Ok(Err(failed.into()));
         }
+        let (storage_class, replication) = match session.storage.clone() {
+            Some(Storage { class, replication }) => (Some(class), Some(replication)),
+            None => (self.storage_class, None),
+        };
         let head = KeyHead {
             object: self.session.object,
             sequence: Sequence::new(log, 0),
@@ -121,15 +131,19 @@ impl CommitKey {
             etag: self.etag,
             modified: self.now,
             owner: self.owner.unwrap_or_else(|| bucket.owner.clone()),
-            storage_class: self.storage_class,
+            storage_class,
             checksum: self.checksum,
             noncurrent: None,
             lock: self.lock,
         };
         let (attributes, pieces) = (self.attributes, sorted.pieces);
-        let body = KeyBody { attributes, pieces, parts: Vec::new(), encryption, acl: self.acl };
+        let body = KeyBody { attributes, pieces, parts: Vec::new(), encryption, acl: self.acl, replication };
         freed.drop_handed_out(sorted.unused);
-        link(tables, &bucket, &self.key, replaced, KeyRow { head, body }, freed).map(Ok)
+        let committed = link(tables, &bucket, &self.key, replaced, KeyRow { head, body }, freed)?;
+        let is_form = self.origin.as_ref().is_some_and(|origin| origin.is_form);
+        let kind = if is_form { EventKind::Post } else { EventKind::Put };
+        note(tables, &bucket, Event::created(kind, &self.key, &committed), Sequence::new(log, 0), self.origin.as_ref())?;
+        Ok(Ok(committed))
     }
 }
 
@@ -141,8 +155,8 @@ fn of_object(session: &SessionRow, stored: u64) -> Result<(Option<Encryption>, u
             let size = plain_length(stored).ok_or(CommitKeyRejected::ForeignBlock)?;
             Ok((Some(encryption.clone()), size))
         }
-        // Opened to write a part: nobody could open what it sealed, apart from its upload.
-        Some(SessionEncryption::Part(_)) => Err(CommitKeyRejected::NoSuchSession),
+        // Opened to write a part, or to make an object longer: nobody could open what it sealed, apart from those.
+        Some(SessionEncryption::Part(_) | SessionEncryption::Append { .. }) => Err(CommitKeyRejected::NoSuchSession),
     }
 }
 

@@ -88,6 +88,10 @@ impl CommitPart {
         let Some(sorted) = sort_blocks(session, &self.blocks) else {
             return Ok(Err(CommitPartRejected::ForeignBlock));
         };
+        // Opened for another upload, its blocks are kept in another way than this one's.
+        if session.storage.as_ref().map(|storage| storage.replication) != upload.replication {
+            return Ok(Err(CommitPartRejected::NoSuchSession));
+        }
         let (salt, size) = match of_part(&upload, session, sorted.stored) {
             Ok(found) => found,
             Err(rejected) => return Ok(Err(rejected)),
@@ -115,7 +119,9 @@ fn of_part(upload: &UploadRow, session: &SessionRow, stored: u64) -> Result<(Opt
             Ok((Some(*salt), plain_length(stored).ok_or(CommitPartRejected::ForeignBlock)?))
         }
         // Opened for a part of another upload, or for an object: sealed under another key than this upload's, or not at all.
-        (None, Some(_)) | (Some(_), None | Some(SessionEncryption::Object(_))) => Err(CommitPartRejected::NoSuchSession),
+        (None, Some(_)) | (Some(_), None | Some(SessionEncryption::Object(_) | SessionEncryption::Append { .. })) => {
+            Err(CommitPartRejected::NoSuchSession)
+        }
     }
 }
 

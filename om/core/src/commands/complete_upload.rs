@@ -9,9 +9,10 @@ use super::shared::{KeyCommitted, link};
 use crate::blocks::Freed;
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace;
+use crate::notifications::{Event, note};
 use crate::rows::{
-    self, CompletedRow, KeyBody, KeyHead, KeyRow, ObjectChecksum, PartEntry, PartRow, Sequence, UploadKey, UploadRow,
-    completed_time_key, keys_under, part_key, parts_prefix, upload_key,
+    self, CompletedRow, EventKind, KeyBody, KeyHead, KeyRow, ObjectChecksum, Origin, PartEntry, PartRow, Sequence, UploadKey,
+    UploadRow, completed_time_key, keys_under, part_key, parts_prefix, upload_key,
 };
 use crate::tables::{COMPLETED_BY_TIME, COMPLETED_UPLOADS, PARTS, UPLOADS};
 
@@ -38,6 +39,9 @@ pub struct CompleteUpload {
     pub max_size: u64,
     #[n(8)]
     pub now: Timestamp,
+    /// Noted if the bucket has somebody told.
+    #[n(9)]
+    pub origin: Option<Origin>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -110,6 +114,8 @@ impl CompleteUpload {
         self.remove_upload(tables, &mut freed)?;
         let row = self.version(log, size, &upload, parts);
         let answer = link(tables, &bucket, &self.at.key, replaced, row, &mut freed)?;
+        let event = Event::created(EventKind::CompleteUpload, &self.at.key, &answer);
+        note(tables, &bucket, event, Sequence::new(log, 0), self.origin.as_ref())?;
         let completed = CompletedRow { upload, answer: answer.clone(), completed: self.now };
         rows::put(tables, COMPLETED_UPLOADS, &upload_at, &completed);
         tables.put(COMPLETED_BY_TIME, &completed_time_key(self.now, &upload_at), Vec::new());
@@ -190,6 +196,7 @@ impl CompleteUpload {
             pieces: parts.into_iter().flat_map(|(_, row)| row.pieces).collect(),
             encryption: upload.encryption.clone(),
             acl: upload.acl.clone(),
+            replication: upload.replication,
         };
         KeyRow { head, body }
     }
@@ -209,6 +216,7 @@ mod tests {
             object: *object,
         };
         CompleteUpload {
+            origin: None,
             at: at.clone(),
             parts: parts.iter().map(part).collect(),
             etag: ETag { parts: Some(parts.len() as u16), ..etag(200) },

@@ -2,14 +2,18 @@
 
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::{Acl, BucketId, LogIndex, ObjectId, ObjectKey, ObjectLock, Timestamp, VersionId};
+use types::{Acl, BucketId, LogIndex, ObjectId, ObjectKey, ObjectLock, Replication, Timestamp, VersionId};
 
 use super::Outcome;
 use super::shared::{CopySource, KeyCommitted, link};
 use crate::blocks::{Freed, add_reference};
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace::{self, Missing};
-use crate::rows::{Attributes, Encryption, KeyBody, KeyHead, KeyRow, KmsKeyId, ObjectChecksum, Scheme, Sequence, UserId};
+use crate::notifications::{Event, note};
+use crate::rows::{
+    Attributes, Encryption, EventKind, KeyBody, KeyHead, KeyRow, KmsKeyId, ObjectChecksum, Origin, Scheme, Sequence,
+    SystemHeader, UserId,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum CopyAttributes {
@@ -106,6 +110,15 @@ pub struct CopyKey {
     /// A copy never inherits its source's.
     #[n(14)]
     pub acl: Option<Acl>,
+    /// How the copy's blocks are to be kept; as its bucket's if absent.
+    #[n(15)]
+    pub replication: Option<Replication>,
+    /// Where readers of a website are sent; a copy never inherits its source's. Where attributes are replaced, it is among them.
+    #[n(16)]
+    pub website_redirect: Option<String>,
+    /// Noted if the bucket has somebody told.
+    #[n(17)]
+    pub origin: Option<Origin>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -165,9 +178,9 @@ impl From<ConditionFailed> for CopyKeyRejected {
 
 impl CopyKey {
     pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<KeyCopied, CopyKeyRejected> {
-        if namespace::bucket(tables, self.source.bucket)?.is_none() {
+        let Some(source_bucket) = namespace::bucket(tables, self.source.bucket)? else {
             return Ok(Err(CopyKeyRejected::NoSuchSourceBucket));
-        }
+        };
         let source = match namespace::version(tables, self.source.bucket, &self.source.key, self.source.version)? {
             Ok(source) => source,
             Err(missing) => return Ok(Err(missing.into())),
@@ -192,6 +205,10 @@ impl CopyKey {
             Ok(encryption) => encryption,
             Err(rejected) => return Ok(Err(rejected)),
         };
+        let kept = source.body.replication.unwrap_or(source_bucket.replication);
+        if kept != self.replication.unwrap_or(bucket.replication) && !source.body.pieces.is_empty() {
+            return Ok(Err(CopyKeyRejected::NeedsBytes));
+        }
         if self.changes_nothing(&source, replaced.as_ref()) {
             return Ok(Err(CopyKeyRejected::OntoItself));
         }
@@ -219,14 +236,23 @@ impl CopyKey {
         };
         let Attributes { tags, .. } = source.body.attributes.clone();
         let attributes = match self.attributes {
-            CopyAttributes::Source => source.body.attributes,
+            CopyAttributes::Source => {
+                let mut attributes = source.body.attributes;
+                attributes.headers.retain(|(name, _)| *name != SystemHeader::WebsiteRedirectLocation);
+                let own = self.website_redirect.map(|target| (SystemHeader::WebsiteRedirectLocation, target));
+                attributes.headers.extend(own);
+                attributes
+            }
             CopyAttributes::Replace(attributes) => attributes,
         };
         let attributes = Attributes { tags: self.tags.unwrap_or(tags), ..attributes };
-        let body = KeyBody { attributes, parts, pieces: source.body.pieces, encryption, acl: self.acl };
+        let body =
+            KeyBody { attributes, parts, pieces: source.body.pieces, encryption, acl: self.acl, replication: self.replication };
         let row = KeyRow { head, body };
         let mut freed = Freed::default();
         let committed = link(tables, &bucket, &self.key, replaced, row, &mut freed)?;
+        let event = Event::created(EventKind::Copy, &self.key, &committed);
+        note(tables, &bucket, event, Sequence::new(log, 0), self.origin.as_ref())?;
         freed.write(tables, log, self.now);
         Ok(Ok(KeyCopied { committed, source_version }))
     }
@@ -237,6 +263,10 @@ impl CopyKey {
         let is_itself = self.source.bucket == self.bucket
             && self.source.key == self.key
             && replaced.is_some_and(|replaced| replaced.head.object == source.head.object);
+        let sends = |target: &String| {
+            let of_source = source.body.attributes.headers.iter();
+            of_source.into_iter().any(|(name, known)| *name == SystemHeader::WebsiteRedirectLocation && known == target)
+        };
         let has_checksum = self.checksum.is_none() || self.checksum == source.head.checksum;
         let asks_for_encryption = self.encryption.as_ref().is_some_and(|encryption| encryption.is_asked_for);
         is_itself
@@ -245,6 +275,7 @@ impl CopyKey {
             && self.attributes == CopyAttributes::Source
             && self.tags.is_none()
             && self.lock.is_none()
+            && self.website_redirect.as_ref().is_none_or(sends)
             && class(&self.storage_class) == class(&source.head.storage_class)
     }
 }
@@ -254,13 +285,14 @@ const STANDARD: &str = "STANDARD";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ReadConditions;
     use crate::rows::{KmsSealed, SealedKey};
     use crate::testing::{Namespace, etag, key, sealed_object};
+    use crate::{CommitKey, ReadConditions};
     use types::{Checksum, ChecksumAlgorithm, ChecksumType};
 
     fn copy(bucket: BucketId, from: &str, to: &str) -> CopyKey {
         CopyKey {
+            origin: None,
             source: CopySource { bucket, key: key(from), version: None, conditions: ReadConditions::default() },
             bucket,
             key: key(to),
@@ -276,6 +308,8 @@ mod tests {
             tags: None,
             encryption: None,
             acl: None,
+            replication: None,
+            website_redirect: None,
         }
     }
 
@@ -312,6 +346,24 @@ mod tests {
         let colder = CopyKey { storage_class: Some("GLACIER".into()), ..copy(bucket, "a", "a") };
         om.apply(colder).expect("another storage class is a change");
         assert_eq!(om.deleted_blocks(), []);
+        om.check();
+    }
+
+    #[test]
+    fn a_copy_sends_readers_of_a_website_where_it_is_told_itself() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        let session = om.open(bucket, [1]);
+        let to = |target: &str| vec![(SystemHeader::WebsiteRedirectLocation, target.to_owned())];
+        let attributes = Attributes { headers: to("/a"), ..Attributes::default() };
+        om.apply(CommitKey { attributes, ..om.commit_of(session, "a", [(1, 10)]) }).expect("a good commit");
+        om.apply(copy(bucket, "a", "b")).expect("it exists");
+        let headers = |om: &Namespace, name: &str| om.current(bucket, name).expect("it is there").body.attributes.headers;
+        assert_eq!(headers(&om, "b"), []);
+        let onto_itself = |target: &str| CopyKey { website_redirect: Some(target.into()), ..copy(bucket, "a", "a") };
+        assert_eq!(om.apply(onto_itself("/a")), Err(CopyKeyRejected::OntoItself));
+        om.apply(onto_itself("/b")).expect("another target is a change");
+        assert_eq!(headers(&om, "a"), to("/b"));
         om.check();
     }
 

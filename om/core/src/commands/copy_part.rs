@@ -68,15 +68,15 @@ impl From<Missing> for CopyPartRejected {
 
 impl CopyPart {
     pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<PartCommitted, CopyPartRejected> {
-        if namespace::bucket(tables, self.at.bucket)?.is_none() {
+        let Some(bucket) = namespace::bucket(tables, self.at.bucket)? else {
             return Ok(Err(CopyPartRejected::NoSuchBucket));
-        }
+        };
         let Some(upload) = rows::get::<UploadRow>(tables, UPLOADS, &upload_key(&self.at))? else {
             return Ok(Err(CopyPartRejected::NoSuchUpload));
         };
-        if namespace::bucket(tables, self.source.bucket)?.is_none() {
+        let Some(source_bucket) = namespace::bucket(tables, self.source.bucket)? else {
             return Ok(Err(CopyPartRejected::NoSuchSourceBucket));
-        }
+        };
         let source = match namespace::version(tables, self.source.bucket, &self.source.key, self.source.version)? {
             Ok(source) => source,
             Err(missing) => return Ok(Err(missing.into())),
@@ -94,7 +94,9 @@ impl CopyPart {
         if span.length() > self.max_size {
             return Ok(Err(CopyPartRejected::TooLarge));
         }
-        if upload.checksum.is_some() || upload.encryption.is_some() || source.body.encryption.is_some() {
+        let is_kept_so =
+            source.body.replication.unwrap_or(source_bucket.replication) == upload.replication.unwrap_or(bucket.replication);
+        if !is_kept_so || upload.checksum.is_some() || upload.encryption.is_some() || source.body.encryption.is_some() {
             return Ok(Err(CopyPartRejected::NeedsBytes));
         }
         let pieces: Vec<Piece> = pieces_under(&source.body.pieces, span).map(|placed| placed.piece).collect();

@@ -95,6 +95,7 @@ impl CreateBucket {
             object_lock: with_lock.then(BucketLock::default),
             guarded: (!documents.is_empty()).then_some(log),
             lifecycle: None,
+            notifies: None,
         };
         for document in documents {
             let key = config_key(row.id, document.kind());

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::{Acl, ChecksumAlgorithm, ChecksumType, LogIndex, ObjectLock, Timestamp, UploadId};
+use types::{Acl, ChecksumAlgorithm, ChecksumType, LogIndex, ObjectLock, Replication, Timestamp, UploadId};
 
 use super::Outcome;
 use crate::namespace;
@@ -35,6 +35,9 @@ pub struct CreateUpload {
     /// Of the object that it becomes: the initiator if absent.
     #[n(9)]
     pub owner: Option<UserId>,
+    /// How the blocks of its parts are kept; as its bucket's if absent.
+    #[n(10)]
+    pub replication: Option<Replication>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -65,6 +68,7 @@ impl CreateUpload {
             lock: self.lock,
             encryption: self.encryption,
             acl: self.acl,
+            replication: self.replication,
         };
         rows::put(tables, UPLOADS, &upload_key(&self.at), &row);
         Ok(Ok(self.at.upload))

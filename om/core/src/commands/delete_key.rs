@@ -8,7 +8,10 @@ use super::Outcome;
 use crate::blocks::Freed;
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace;
-use crate::rows::{BucketRow, DeleteMarker, KeyHead, KeyRow, Sequence, UserId, VersionHead, VersionRow, Versioning};
+use crate::notifications::{Event, note};
+use crate::rows::{
+    BucketRow, DeleteMarker, EventKind, KeyHead, KeyRow, Origin, Sequence, UserId, VersionHead, VersionRow, Versioning,
+};
 use crate::versions::{self, Removed};
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -22,6 +25,9 @@ pub struct DeleteKey {
     /// Of a delete marker; the bucket's if absent.
     #[n(3)]
     pub owner: Option<UserId>,
+    /// Noted if the bucket has somebody told.
+    #[n(4)]
+    pub origin: Option<Origin>,
 }
 
 /// Every condition is one on the version that is named, or on the current one.
@@ -99,7 +105,8 @@ impl DeleteKey {
             return Ok(Err(DeleteKeyRejected::NoSuchBucket));
         };
         let mut freed = Freed::default();
-        let entry = Entry { bucket: &bucket, now: self.now, owner: self.owner.as_ref().unwrap_or(&bucket.owner) };
+        let (owner, origin) = (self.owner.as_ref().unwrap_or(&bucket.owner), self.origin.as_ref());
+        let entry = Entry { bucket: &bucket, now: self.now, owner, origin };
         let outcome = delete_one(tables, &entry, Sequence::new(log, 0), &self.deletion, &mut freed)?;
         freed.write(tables, log, self.now);
         Ok(outcome)
@@ -111,6 +118,21 @@ pub(super) struct Entry<'a> {
     pub(super) bucket: &'a BucketRow,
     pub(super) now: Timestamp,
     pub(super) owner: &'a UserId,
+    pub(super) origin: Option<&'a Origin>,
+}
+
+impl Entry<'_> {
+    fn note(
+        &self,
+        tables: &mut dyn WriteTables,
+        kind: EventKind,
+        deletion: &KeyDeletion,
+        version: Option<VersionId>,
+        sequence: Sequence,
+    ) -> Result<(), StorageFault> {
+        let event = Event { version, ..Event::of(kind, &deletion.key, self.now) };
+        note(tables, self.bucket, event, sequence, self.origin)
+    }
 }
 
 /// Deletes one key of a bucket, as alone as in a list.
@@ -122,7 +144,7 @@ pub(super) fn delete_one(
     freed: &mut Freed,
 ) -> Result<Result<DeletedKey, DeleteKeyRejected>, StorageFault> {
     match deletion.version {
-        Some(version) => delete_version(tables, entry, version, deletion, freed),
+        Some(version) => delete_version(tables, entry, (version, sequence), deletion, freed),
         None => delete_current(tables, entry, sequence, deletion, freed),
     }
 }
@@ -130,7 +152,7 @@ pub(super) fn delete_one(
 fn delete_version(
     tables: &mut dyn WriteTables,
     entry: &Entry<'_>,
-    version: VersionId,
+    (version, sequence): (VersionId, Sequence),
     deletion: &KeyDeletion,
     freed: &mut Freed,
 ) -> Result<Result<DeletedKey, DeleteKeyRejected>, StorageFault> {
@@ -146,6 +168,7 @@ fn delete_version(
         return Ok(Err(DeleteKeyRejected::Locked));
     }
     let removed = versions::remove(tables, bucket, &deletion.key, version, freed)?;
+    entry.note(tables, EventKind::Delete, deletion, Some(version), sequence)?;
     Ok(Ok(gone(removed == Some(Removed::Marker))))
 }
 
@@ -189,11 +212,13 @@ fn delete_current(
     if bucket.versioning == Versioning::Unversioned {
         if current.is_some() {
             versions::remove(tables, bucket.id, key, VersionId::NULL, freed)?;
+            entry.note(tables, EventKind::Delete, deletion, None, sequence)?;
         }
         return Ok(Ok(DeletedKey::default()));
     }
     let marker = (sequence, entry.now, entry.owner.clone());
     let version = versions::push_marker(tables, bucket, key, current, marker, freed)?;
+    entry.note(tables, EventKind::DeleteMarker, deletion, Some(version), sequence)?;
     Ok(Ok(DeletedKey { version: Some(version), delete_marker: true }))
 }
 
@@ -232,7 +257,10 @@ mod tests {
         let mut om = Namespace::with_users(["ada"]);
         let bucket = om.create_bucket("ada", "photos");
         let deletion = delete(None, WriteCondition::IfMatch(etag(9)));
-        assert_eq!(om.apply(DeleteKey { bucket, deletion, now: Timestamp(5), owner: None }), Ok(DeletedKey::default()));
+        assert_eq!(
+            om.apply(DeleteKey { origin: None, bucket, deletion, now: Timestamp(5), owner: None }),
+            Ok(DeletedKey::default())
+        );
     }
 
     #[test]
@@ -241,7 +269,7 @@ mod tests {
         let bucket = om.create_bucket("ada", "photos");
         om.write(bucket, "cat.jpg", [(7, 10)]);
         let deletion = delete(None, WriteCondition::IfMatch(etag(9)));
-        let outcome = om.apply(DeleteKey { bucket, deletion, now: Timestamp(5), owner: None });
+        let outcome = om.apply(DeleteKey { origin: None, bucket, deletion, now: Timestamp(5), owner: None });
         assert_eq!(outcome, Err(DeleteKeyRejected::PreconditionFailed));
         assert!(om.current(bucket, "cat.jpg").is_some());
     }
@@ -253,7 +281,8 @@ mod tests {
         om.write(bucket, "cat.jpg", [(7, 10)]);
         for (version, remains) in [(VersionId(44), true), (VersionId::NULL, false)] {
             let deletion = delete(Some(version), WriteCondition::Always);
-            let deleted = om.apply(DeleteKey { bucket, deletion, now: Timestamp(5), owner: None }).expect("it exists");
+            let deleted =
+                om.apply(DeleteKey { origin: None, bucket, deletion, now: Timestamp(5), owner: None }).expect("it exists");
             assert_eq!(deleted, DeletedKey { version: Some(version), delete_marker: false });
             assert_eq!(om.current(bucket, "cat.jpg").is_some(), remains);
         }
@@ -267,7 +296,7 @@ mod tests {
         om.set_versioning(bucket, VersioningStatus::Enabled);
         let version = om.write(bucket, "cat.jpg", [(1, 10)]).version.expect("a versioned bucket");
         let marker = |om: &mut Namespace| {
-            let delete = DeleteKey { bucket, deletion: deletion("cat.jpg", None), now: Timestamp(5), owner: None };
+            let delete = DeleteKey { origin: None, bucket, deletion: deletion("cat.jpg", None), now: Timestamp(5), owner: None };
             let deleted = om.apply(delete).expect("unconditional");
             assert!(deleted.delete_marker);
             deleted.version.expect("the marker")
@@ -319,7 +348,7 @@ mod tests {
             (KeyDeletion { if_modified: Some(Timestamp(1)), ..any.clone() }, false),
         ];
         for (deletion, is_accepted) in table {
-            let outcome = om.clone().apply(DeleteKey { bucket, deletion: deletion.clone(), now, owner: None });
+            let outcome = om.clone().apply(DeleteKey { origin: None, bucket, deletion: deletion.clone(), now, owner: None });
             assert_eq!(outcome.is_ok(), is_accepted, "{deletion:?}");
         }
     }
@@ -331,7 +360,10 @@ mod tests {
         om.set_versioning(bucket, VersioningStatus::Enabled);
         for condition in [WriteCondition::IfPresent, WriteCondition::IfMatch(etag(7))] {
             let deletion = delete(None, condition);
-            assert_eq!(om.apply(DeleteKey { bucket, deletion, now: Timestamp(5), owner: None }), Ok(DeletedKey::default()));
+            assert_eq!(
+                om.apply(DeleteKey { origin: None, bucket, deletion, now: Timestamp(5), owner: None }),
+                Ok(DeletedKey::default())
+            );
         }
         assert_eq!(om.versions(bucket), Vec::<String>::new());
         om.delete(bucket, "cat.jpg");
@@ -354,10 +386,11 @@ mod tests {
         assert_eq!(versions.len(), 2);
         let marker = VersionId::parse(&versions[0]["cat.jpg ".len()..versions[0].len() - 2]).expect("a version");
         assert!(om.delete_version(bucket, "cat.jpg", marker).is_ok());
-        let late = DeleteKey { bucket, deletion: delete(Some(version), WriteCondition::Always), now: until, owner: None };
+        let late =
+            DeleteKey { origin: None, bucket, deletion: delete(Some(version), WriteCondition::Always), now: until, owner: None };
         assert!(om.clone().apply(late).is_ok());
         let bypassed = KeyDeletion { bypass: Some(Bypass::Governance), ..delete(Some(version), WriteCondition::Always) };
-        assert!(om.apply(DeleteKey { bucket, deletion: bypassed, now: Timestamp(5), owner: None }).is_ok());
+        assert!(om.apply(DeleteKey { origin: None, bucket, deletion: bypassed, now: Timestamp(5), owner: None }).is_ok());
         assert_eq!(om.deleted_blocks(), [1]);
         om.check();
     }

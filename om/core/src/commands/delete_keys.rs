@@ -8,7 +8,7 @@ use super::Outcome;
 use super::delete_key::{DeleteKeyRejected, DeletedKey, Entry, KeyDeletion, delete_one};
 use crate::blocks::Freed;
 use crate::namespace;
-use crate::rows::{Sequence, UserId};
+use crate::rows::{Origin, Sequence, UserId};
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct DeleteKeys {
@@ -21,6 +21,9 @@ pub struct DeleteKeys {
     /// Of delete markers; the bucket's if absent.
     #[n(3)]
     pub owner: Option<UserId>,
+    /// Noted if the bucket has somebody told.
+    #[n(4)]
+    pub origin: Option<Origin>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -40,7 +43,8 @@ impl DeleteKeys {
         };
         let mut freed = Freed::default();
         let mut outcomes = Vec::with_capacity(self.deletions.len());
-        let entry = Entry { bucket: &bucket, now: self.now, owner: self.owner.as_ref().unwrap_or(&bucket.owner) };
+        let (owner, origin) = (self.owner.as_ref().unwrap_or(&bucket.owner), self.origin.as_ref());
+        let entry = Entry { bucket: &bucket, now: self.now, owner, origin };
         for (ordinal, deletion) in (0..).zip(&self.deletions) {
             outcomes.push(delete_one(tables, &entry, Sequence::new(log, ordinal), deletion, &mut freed)?);
         }
@@ -69,7 +73,8 @@ mod tests {
             deletion("b", WriteCondition::Always),
             deletion("absent", WriteCondition::Always),
         ];
-        let outcomes = om.apply(DeleteKeys { bucket, deletions, now: Timestamp(5), owner: None }).expect("the bucket exists");
+        let outcomes =
+            om.apply(DeleteKeys { origin: None, bucket, deletions, now: Timestamp(5), owner: None }).expect("the bucket exists");
         let gone = Ok(DeletedKey::default());
         assert_eq!(outcomes, [Err(DeleteKeyRejected::PreconditionFailed), gone.clone(), gone.clone(), gone]);
         assert_eq!(om.deleted_blocks(), [2]);

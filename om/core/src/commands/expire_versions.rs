@@ -2,12 +2,13 @@
 
 use minicbor::{Decode, Encode};
 use tables::{ReadTables, StorageFault, WriteTables};
-use types::{BucketId, Bypass, LogIndex, ObjectKey, Timestamp};
+use types::{BucketId, Bypass, LogIndex, ObjectKey, Timestamp, VersionId};
 
 use super::{Never, Outcome};
 use crate::blocks::Freed;
 use crate::namespace;
-use crate::rows::{self, BucketRow, KeyRow, Sequence, VersionRow, Versioning, version_key};
+use crate::notifications::{Event, note};
+use crate::rows::{self, BucketRow, EventKind, KeyRow, Sequence, VersionRow, Versioning, version_key};
 use crate::tables::VERSIONS;
 use crate::versions;
 
@@ -72,12 +73,11 @@ impl ExpireVersions {
         let bucket = namespace::bucket(tables, self.bucket)?;
         let Some(bucket) = bucket.filter(|bucket| bucket.lifecycle == Some(self.rules)) else { return Ok(Ok(expired)) };
         let mut freed = Freed::default();
-        let mut entry = Entry { bucket: &bucket, now: self.now, counted: None };
+        let mut entry = Entry { bucket: &bucket, now: self.now, sequence: Sequence::new(log, 0), counted: None };
         for (ordinal, end) in (0..).zip(&self.ends) {
+            entry.sequence = Sequence::new(log, ordinal);
             let (has_ended, count) = match end.how {
-                HowItEnds::Current => {
-                    (entry.end_current(tables, end, Sequence::new(log, ordinal), &mut freed)?, &mut expired.current)
-                }
+                HowItEnds::Current => (entry.end_current(tables, end, &mut freed)?, &mut expired.current),
                 HowItEnds::Noncurrent { newer } => {
                     (entry.end_noncurrent(tables, end, newer, &mut freed)?, &mut expired.noncurrent)
                 }
@@ -93,18 +93,14 @@ impl ExpireVersions {
 struct Entry<'a> {
     bucket: &'a BucketRow,
     now: Timestamp,
+    /// Of what is done next.
+    sequence: Sequence,
     /// Below this version of this key there are so many newer ones: what is true of it is true of those under it.
     counted: Option<(&'a ObjectKey, Sequence, u32)>,
 }
 
 impl<'a> Entry<'a> {
-    fn end_current(
-        &self,
-        tables: &mut dyn WriteTables,
-        end: &VersionEnd,
-        sequence: Sequence,
-        freed: &mut Freed,
-    ) -> Result<bool, StorageFault> {
+    fn end_current(&self, tables: &mut dyn WriteTables, end: &VersionEnd, freed: &mut Freed) -> Result<bool, StorageFault> {
         let bucket = self.bucket;
         let current = namespace::current(tables, bucket.id, &end.key)?;
         let Some(row) = current.filter(|row| row.head.sequence == end.sequence && end.saw_tags_of(row)) else {
@@ -116,9 +112,11 @@ impl<'a> Entry<'a> {
         }
         if bucket.versioning == Versioning::Unversioned {
             versions::remove(tables, bucket.id, &end.key, row.head.version, freed)?;
+            self.note(tables, EventKind::Expired, end, None)?;
         } else {
-            let marker = (sequence, self.now, bucket.owner.clone());
-            versions::push_marker(tables, bucket, &end.key, Some(row), marker, freed)?;
+            let marker = (self.sequence, self.now, bucket.owner.clone());
+            let version = versions::push_marker(tables, bucket, &end.key, Some(row), marker, freed)?;
+            self.note(tables, EventKind::ExpiryMarker, end, Some(version))?;
         }
         Ok(true)
     }
@@ -140,7 +138,32 @@ impl<'a> Entry<'a> {
         if !self.has_newer(tables, end, newer)? {
             return Ok(false);
         }
-        Ok(versions::remove(tables, self.bucket.id, &end.key, version, freed)?.is_some())
+        self.remove(tables, end, version, freed)
+    }
+
+    fn remove(
+        &self,
+        tables: &mut dyn WriteTables,
+        end: &VersionEnd,
+        version: VersionId,
+        freed: &mut Freed,
+    ) -> Result<bool, StorageFault> {
+        let is_gone = versions::remove(tables, self.bucket.id, &end.key, version, freed)?.is_some();
+        if is_gone {
+            self.note(tables, EventKind::Expired, end, Some(version))?;
+        }
+        Ok(is_gone)
+    }
+
+    fn note(
+        &self,
+        tables: &mut dyn WriteTables,
+        kind: EventKind,
+        end: &VersionEnd,
+        version: Option<VersionId>,
+    ) -> Result<(), StorageFault> {
+        let event = Event { version, ..Event::of(kind, &end.key, self.now) };
+        note(tables, self.bucket, event, self.sequence, None)
     }
 
     fn end_lone_marker(&self, tables: &mut dyn WriteTables, end: &VersionEnd, freed: &mut Freed) -> Result<bool, StorageFault> {
@@ -148,7 +171,7 @@ impl<'a> Entry<'a> {
         if marker.noncurrent.is_some() || !versions::is_alone(tables, self.bucket.id, &end.key)? {
             return Ok(false);
         }
-        Ok(versions::remove(tables, self.bucket.id, &end.key, marker.version, freed)?.is_some())
+        self.remove(tables, end, marker.version, freed)
     }
 
     fn hidden(&self, tables: &dyn ReadTables, end: &VersionEnd) -> Result<Option<VersionRow>, StorageFault> {
@@ -256,7 +279,7 @@ mod tests {
         let planned =
             |om: &Namespace, value| VersionEnd { tags: Some(tags(value)), ..end(HowItEnds::Current, current(om, bucket)) };
         let change = VersionChange::Tags(tags("new"));
-        om.apply(UpdateVersion { bucket, key: key("cat"), version: None, change, now: NOW }).expect("it is there");
+        om.apply(UpdateVersion { origin: None, bucket, key: key("cat"), version: None, change, now: NOW }).expect("it is there");
         let (old, new) = (planned(&om, "old"), planned(&om, "new"));
         assert_eq!(expire(&mut om, bucket, [old]), 0);
         assert_eq!(expire(&mut om, bucket, [new]), 1);
@@ -269,7 +292,8 @@ mod tests {
         let [a, b, c] = [1, 2, 3].map(|block| om.write(bucket, "cat", [(block, 10)]).version);
         let retention = Some(Retention { mode: RetentionMode::Compliance, until: Timestamp(NOW.0 + 1) });
         let change = VersionChange::Retention(retention, Bypass::No);
-        om.apply(UpdateVersion { bucket, key: key("cat"), version: a, change, now: Timestamp(1) }).expect("it is there");
+        om.apply(UpdateVersion { origin: None, bucket, key: key("cat"), version: a, change, now: Timestamp(1) })
+            .expect("it is there");
         om.delete_version(bucket, "cat", c.expect("versioned")).expect("it is not locked");
         let how = HowItEnds::Noncurrent { newer: 0 };
         assert_eq!(expire(&mut om, bucket, [end(how, of_version(b)), end(how, of_version(a))]), 0);
@@ -311,7 +335,11 @@ mod tests {
         let (mut om, bucket) = bucket_of(Some(VersioningStatus::Enabled));
         let marker = |om: &mut Namespace| {
             let deletion = crate::testing::deletion("cat", None);
-            of_version(om.apply(DeleteKey { bucket, deletion, now: Timestamp(1), owner: None }).expect("unconditional").version)
+            of_version(
+                om.apply(DeleteKey { origin: None, bucket, deletion, now: Timestamp(1), owner: None })
+                    .expect("unconditional")
+                    .version,
+            )
         };
         let first = marker(&mut om);
         let version = om.write(bucket, "cat", [(1, 10)]).version.expect("versioned");

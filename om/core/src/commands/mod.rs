@@ -26,6 +26,8 @@ mod expire_sessions;
 mod expire_versions;
 mod extend_session;
 mod forget_completed;
+mod move_bytes;
+mod move_versions;
 mod open_session;
 mod purge_bucket;
 mod remove_reclaimed;
@@ -36,6 +38,7 @@ mod set_bucket_config;
 mod set_bucket_lock;
 mod set_seal_check;
 mod set_versioning;
+mod settle_events;
 mod shared;
 mod update_version;
 
@@ -63,6 +66,8 @@ pub use expire_sessions::ExpireSessions;
 pub use expire_versions::{ExpireVersions, HowItEnds, VersionEnd, VersionsExpired};
 pub use extend_session::ExtendSession;
 pub use forget_completed::ForgetCompleted;
+pub use move_bytes::{MoveBytes, MoveBytesRejected};
+pub use move_versions::{MoveVersions, VersionMove, VersionPlace};
 pub use open_session::OpenSession;
 pub use purge_bucket::PurgeBucket;
 pub use remove_reclaimed::RemoveReclaimed;
@@ -73,6 +78,7 @@ pub use set_bucket_config::{ConfigChange, SetBucketConfig, SetBucketConfigReject
 pub use set_bucket_lock::{SetBucketLock, SetBucketLockRejected};
 pub use set_seal_check::SetSealCheck;
 pub use set_versioning::{SetVersioning, SetVersioningRejected, VersioningStatus};
+pub use settle_events::{ReviveEvents, SettleEvents, Undeliverable};
 pub use shared::{CommittedBlock, CopySource, KeyCommitted, NoSuchBucket};
 pub use update_version::{UpdateVersion, UpdateVersionRejected, VersionChange};
 
@@ -178,6 +184,11 @@ commands! {
     30 RenameKey -> KeyCommitted, rejects RenameKeyRejected;
     29 UpdateVersion -> Option<types::VersionId>, rejects UpdateVersionRejected;
     50 ExpireVersions -> VersionsExpired, rejects Never;
+    51 MoveVersions -> u32, rejects Never;
+    52 MoveBytes -> (), rejects MoveBytesRejected;
+
+    55 SettleEvents -> (), rejects Never;
+    56 ReviveEvents -> u32, rejects Never;
 
     40 CreateUpload -> types::UploadId, rejects CreateUploadRejected;
     41 CommitPart -> PartCommitted, rejects CommitPartRejected;

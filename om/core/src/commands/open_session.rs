@@ -5,7 +5,7 @@ use tables::WriteTables;
 use types::{BlockId, LogIndex};
 
 use super::{Never, Outcome};
-use crate::rows::{self, Session, SessionEncryption, SessionRow, session_key};
+use crate::rows::{self, Session, SessionEncryption, SessionRow, Storage, session_key};
 use crate::tables::OPEN_KEYS;
 
 /// Notes which blocks were handed out for a write. A small write does not wait for it: the commit stands behind it in the log.
@@ -22,12 +22,15 @@ pub struct OpenSession {
     /// None if the bytes are stored as they are.
     #[n(2)]
     pub encryption: Option<SessionEncryption>,
+    /// None: STANDARD, kept as the bucket says.
+    #[n(3)]
+    pub storage: Option<Storage>,
 }
 
 impl OpenSession {
     pub(super) fn apply(self, _: LogIndex, tables: &mut dyn WriteTables) -> Outcome<(), Never> {
         let Session { object, bucket, opened } = self.session;
-        let row = SessionRow { bucket, opened, blocks: self.blocks, encryption: self.encryption };
+        let row = SessionRow { bucket, opened, blocks: self.blocks, encryption: self.encryption, storage: self.storage };
         rows::put(tables, OPEN_KEYS, &session_key(object), &row);
         Ok(Ok(()))
     }

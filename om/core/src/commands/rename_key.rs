@@ -9,7 +9,8 @@ use super::shared::{KeyCommitted, link};
 use crate::blocks::{Freed, add_reference};
 use crate::condition::{ConditionFailed, ReadConditions, WriteCondition};
 use crate::namespace;
-use crate::rows::{BucketRow, KeyRow, Sequence, UserId, Versioning, key_key};
+use crate::notifications::{Event, note};
+use crate::rows::{BucketRow, EventKind, KeyRow, Origin, Sequence, UserId, Versioning, key_key};
 use crate::tables::KEYS;
 use crate::versions;
 
@@ -37,6 +38,9 @@ pub struct RenameKey {
     pub owner: Option<UserId>,
     #[n(7)]
     pub now: Timestamp,
+    /// Noted if the bucket has somebody told.
+    #[n(8)]
+    pub origin: Option<Origin>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -89,6 +93,11 @@ impl RenameKey {
         row.head.lock = None;
         self.take_away(log, tables, &bucket, source, &mut freed)?;
         let committed = link(tables, &bucket, &self.key, replaced, row, &mut freed)?;
+        let copied = Event::created(EventKind::Copy, &self.key, &committed);
+        note(tables, &bucket, copied, Sequence::new(log, 0), self.origin.as_ref())?;
+        let kind = if bucket.versioning == Versioning::Unversioned { EventKind::Delete } else { EventKind::DeleteMarker };
+        let gone = Event::of(kind, &self.source, self.now);
+        note(tables, &bucket, gone, Sequence::new(log, 1), self.origin.as_ref())?;
         freed.write(tables, log, self.now);
         Ok(Ok(committed))
     }
@@ -124,6 +133,7 @@ mod tests {
 
     fn rename(bucket: BucketId, from: &str, to: &str) -> RenameKey {
         RenameKey {
+            origin: None,
             bucket,
             source: key(from),
             source_conditions: ReadConditions::default(),

@@ -8,7 +8,8 @@ use types::{BucketId, LogIndex, Timestamp};
 
 use super::Outcome;
 use crate::namespace;
-use crate::rows::{self, BucketConfigRow, BucketRow, LOGS_CHANGED, bucket_key, config_key};
+use crate::notifications;
+use crate::rows::{self, BucketConfigRow, BucketRow, LOGS_CHANGED, Sequence, bucket_key, config_key};
 use crate::tables::{BUCKET_CONFIGS, BUCKETS, LIFECYCLE_BUCKETS, LOGGED_BUCKETS, META};
 
 /// The last one set is the one that counts; setting what is set already changes nothing, and taking away what is not there succeeds.
@@ -92,10 +93,17 @@ impl SetBucketConfig {
                 note_lifecycle(tables, &bucket);
             }
             ConfigKind::Logging => note_logging(tables, &bucket, is_put, log),
+            ConfigKind::Notification => {
+                bucket.notifies = is_put.then_some(log);
+                rows::put(tables, BUCKETS, &bucket_key(bucket.id), &bucket);
+            }
             _ => {}
         }
         match self.change {
             ConfigChange::Put(document) => {
+                if let BucketDocument::Notification(configuration) = document.as_ref() {
+                    notifications::test(tables, &bucket, configuration, Sequence::new(log, 0), self.now);
+                }
                 let key = config_key(self.bucket, document.kind());
                 rows::put(tables, BUCKET_CONFIGS, &key, &BucketConfigRow { document: *document, changed: self.now });
             }

@@ -6,6 +6,8 @@ use types::{Acl, BucketId, Bypass, LogIndex, ObjectKey, Retention, Timestamp, Ve
 
 use super::Outcome;
 use crate::namespace::{self, Missing};
+use crate::notifications::{Event, note};
+use crate::rows::{EventKind, Origin, Sequence};
 
 use crate::versions;
 
@@ -23,6 +25,9 @@ pub struct UpdateVersion {
     pub change: VersionChange,
     #[n(4)]
     pub now: Timestamp,
+    /// Noted if the bucket has somebody told.
+    #[n(5)]
+    pub origin: Option<Origin>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -67,7 +72,7 @@ impl From<Missing> for UpdateVersionRejected {
 
 impl UpdateVersion {
     /// Answers with the version that was changed, if its bucket names versions.
-    pub(super) fn apply(self, _: LogIndex, tables: &mut dyn WriteTables) -> Outcome<Option<VersionId>, UpdateVersionRejected> {
+    pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<Option<VersionId>, UpdateVersionRejected> {
         let Some(bucket) = namespace::bucket(tables, self.bucket)? else {
             return Ok(Err(UpdateVersionRejected::NoSuchBucket));
         };
@@ -78,6 +83,12 @@ impl UpdateVersion {
         let mut row = match namespace::version(tables, bucket.id, &self.key, self.version)? {
             Ok(row) => row,
             Err(missing) => return Ok(Err(missing.into())),
+        };
+        let kind = match &self.change {
+            VersionChange::Tags(tags) if tags.is_empty() => Some(EventKind::DeleteTags),
+            VersionChange::Tags(_) => Some(EventKind::PutTags),
+            VersionChange::Acl(_) => Some(EventKind::PutAcl),
+            VersionChange::Retention(..) | VersionChange::LegalHold(_) => None,
         };
         match self.change {
             VersionChange::Tags(tags) => row.body.attributes.tags = tags,
@@ -92,6 +103,10 @@ impl UpdateVersion {
             VersionChange::LegalHold(hold) => row.head.lock.get_or_insert_default().legal_hold = Some(hold),
         }
         let version = row.head.shown_version();
+        if let Some(kind) = kind {
+            let event = Event { etag: Some(row.head.etag), version, ..Event::of(kind, &self.key, self.now) };
+            note(tables, &bucket, event, Sequence::new(log, 0), self.origin.as_ref())?;
+        }
         versions::rewrite(tables, bucket.id, &self.key, row)?;
         Ok(Ok(version))
     }
@@ -109,7 +124,7 @@ mod tests {
     }
 
     fn update(bucket: BucketId, version: Option<VersionId>, change: VersionChange) -> UpdateVersion {
-        UpdateVersion { bucket, key: key("cat"), version, change, now: Timestamp(100) }
+        UpdateVersion { origin: None, bucket, key: key("cat"), version, change, now: Timestamp(100) }
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! What a bucket's lifecycle rules make due: one walk forward over its keys, then what they hide, then its uploads, a bounded
+//! What a bucket's lifecycle rules make due, to end or to be moved to another storage class: one walk forward over its keys, then what they hide, then its uploads, a bounded
 //! step at a time.
 //!
 //! A step plans from one state. What it finds is looked at again when it is carried out
-//! ([`ExpireVersions`](crate::ExpireVersions)), so a plan that has grown old ends nothing that was written since.
+//! ([`ExpireVersions`](crate::ExpireVersions), [`MoveVersions`](crate::MoveVersions), [`MoveBytes`](crate::MoveBytes)), so a plan
+//! that has grown old ends and moves nothing that was written since.
 
 #[cfg(test)]
 mod tests;
@@ -10,9 +11,9 @@ mod tests;
 use bucket_config::LifecycleConfiguration;
 use bucket_config::lifecycle::{Current, Day, Fate, Hidden, Noncurrent, ObjectFacts, Realm, StaleUpload};
 use tables::{ReadTables, StorageFault, Table, Visit};
-use types::{BucketId, Bypass, LogIndex, ObjectKey, Timestamp};
+use types::{BucketId, Bypass, LogIndex, ObjectKey, Replication, Timestamp};
 
-use crate::commands::{HowItEnds, VersionEnd};
+use crate::commands::{HowItEnds, VersionEnd, VersionMove, VersionPlace};
 use crate::rows::{
     BucketRow, DeleteMarker, KeyHead, KeyRow, Sequence, UploadKey, UploadRow, VersionHead, VersionRow, Versioning, be64,
     bucket_key, decode_version_key, key_prefix, malformed,
@@ -85,6 +86,7 @@ pub struct Bounds {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Step {
     pub versions: Vec<VersionEnd>,
+    pub moves: Vec<DueMove>,
     pub uploads: Vec<UploadKey>,
     pub rows: usize,
     /// None at the end of the walk.
@@ -93,7 +95,30 @@ pub struct Step {
 
 impl Step {
     fn due(&self) -> usize {
-        self.versions.len() + self.uploads.len()
+        self.versions.len() + self.moves.len() + self.uploads.len()
+    }
+}
+
+/// A version that is to be in another storage class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueMove {
+    pub key: ObjectKey,
+    pub sequence: Sequence,
+    pub place: VersionPlace,
+    pub class: String,
+    /// What the rules saw, if they asked.
+    pub tags: Option<Vec<(String, String)>>,
+    /// How its blocks are kept now.
+    pub kept: Replication,
+    /// What is stored of it; with nothing there is nothing to keep in another way.
+    pub stored: u64,
+}
+
+impl DueMove {
+    /// To a class whose objects are kept so.
+    pub fn to(self, replication: Replication) -> VersionMove {
+        let Self { key, sequence, place, class, tags, .. } = self;
+        VersionMove { key, sequence, place, class, replication, tags }
     }
 }
 
@@ -150,9 +175,16 @@ impl Walk<'_> {
             let key = std::str::from_utf8(&row_key[8..]).map_err(|_| malformed(KEYS, "a key is not text"))?;
             let (head, tags) = self.head_and_tags(value)?;
             let current = Current::Object { facts: facts(key, &head, &tags), modified: head.modified };
-            // Transitions are planned as well, and stay undone as long as there is one storage class.
-            if self.rules.fate_of_current(current, self.now, self.day) == Fate::Expire && !self.is_kept(&head) {
-                step.versions.push(self.end(KEYS, key, head.sequence, HowItEnds::Current, tags)?);
+            match self.rules.fate_of_current(current, self.now, self.day) {
+                Fate::Expire if !self.is_kept(&head) => {
+                    step.versions.push(self.end(KEYS, key, head.sequence, HowItEnds::Current, tags)?);
+                }
+                // A lock holds what the object is, not where it lies.
+                Fate::Move(class) => {
+                    let row = tables::decode(value, KEYS.name)?;
+                    step.moves.push(self.due_move(KEYS, key, row, VersionPlace::Current, class, tags)?);
+                }
+                Fate::Expire | Fate::Stay => {}
             }
             Ok(Visit::Next)
         })?;
@@ -185,6 +217,26 @@ impl Walk<'_> {
         Ok(VersionEnd { key, sequence, how, tags: self.rules.asks_for_tags().then_some(tags) })
     }
 
+    fn due_move(
+        &self,
+        table: Table,
+        key: &str,
+        row: KeyRow,
+        place: VersionPlace,
+        class: &str,
+        tags: Vec<(String, String)>,
+    ) -> Result<DueMove, StorageFault> {
+        Ok(DueMove {
+            key: ObjectKey::parse(key).map_err(|error| malformed(table, &error.to_string()))?,
+            sequence: row.head.sequence,
+            place,
+            class: class.to_owned(),
+            tags: self.rules.asks_for_tags().then_some(tags),
+            kept: row.body.replication.unwrap_or(self.bucket.replication),
+            stored: row.body.pieces.iter().map(|piece| piece.length).sum(),
+        })
+    }
+
     fn hidden(
         &self,
         tables: &dyn ReadTables,
@@ -211,14 +263,14 @@ impl Walk<'_> {
                 return Ok(Visit::Stop);
             }
             step.rows += 1;
-            step.versions.extend(self.hidden_one(&mut stack, sequence, value)?);
+            self.hidden_one(&mut stack, sequence, value, step)?;
             Ok(Visit::Next)
         })?;
         step.versions.extend(self.lone_marker(&mut stack)?);
         Ok(left_at)
     }
 
-    fn hidden_one(&self, stack: &mut Stack, sequence: Sequence, value: &[u8]) -> Result<Option<VersionEnd>, StorageFault> {
+    fn hidden_one(&self, stack: &mut Stack, sequence: Sequence, value: &[u8], step: &mut Step) -> Result<(), StorageFault> {
         let (head, tags) = match self.rules.asks_for_tags() {
             true => VersionRow::decode_head_and_tags(value)?,
             false => (VersionRow::decode_head(value)?, Vec::new()),
@@ -231,14 +283,22 @@ impl Walk<'_> {
             }
             VersionHead::Marker(marker) if marker.noncurrent.is_none() => {
                 stack.marker = Some(marker.clone());
-                return Ok(None);
+                return Ok(());
             }
             VersionHead::Marker(marker) => (Hidden::Marker(&stack.key), marker.noncurrent, false),
         };
-        let Some(since) = since.filter(|_| !is_kept) else { return Ok(None) };
+        let Some(since) = since else { return Ok(()) };
         let version = Noncurrent { what, since, newer };
-        let Some(newer) = self.rules.end_of_noncurrent(version, self.now, self.day) else { return Ok(None) };
-        self.end(VERSIONS, &stack.key, sequence, HowItEnds::Noncurrent { newer }, tags).map(Some)
+        if let Some(newer) = self.rules.end_of_noncurrent(version, self.now, self.day) {
+            if !is_kept {
+                step.versions.push(self.end(VERSIONS, &stack.key, sequence, HowItEnds::Noncurrent { newer }, tags)?);
+            }
+        } else if let Fate::Move(class) = self.rules.fate_of_noncurrent(version, self.now, self.day)
+            && let VersionRow::Object(row) = tables::decode(value, VERSIONS.name)?
+        {
+            step.moves.push(self.due_move(VERSIONS, &stack.key, row, VersionPlace::Noncurrent, class, tags)?);
+        }
+        Ok(())
     }
 
     /// The end of the marker that turned out to have nothing under it, if it is due.

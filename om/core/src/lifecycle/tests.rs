@@ -1,10 +1,13 @@
-use bucket_config::lifecycle::{Expiration, LifecycleRule, NoncurrentExpiration, RuleConditions, RuleFilter, RuleScope};
+use bucket_config::lifecycle::{
+    Expiration, LifecycleRule, NoncurrentExpiration, NoncurrentTransition, RuleConditions, RuleFilter, RuleScope, Transition,
+    TransitionTime,
+};
 use bucket_config::tagging::Tag;
 use types::{Millis, Retention, RetentionMode, VersionId};
 
 use super::*;
 use crate::testing::{Namespace, key, lifecycle_rule};
-use crate::{ExpireVersions, UpdateVersion, VersionChange, VersioningStatus, VersionsExpired, namespace};
+use crate::{ExpireVersions, MoveVersions, UpdateVersion, VersionChange, VersioningStatus, VersionsExpired, namespace};
 
 /// Far longer than all that a test writes takes.
 const DAY: Day = Day::Short(Millis(1_000_000));
@@ -226,7 +229,7 @@ fn tags_of_an_object_decide_if_a_rule_asks_for_them() {
     let tag = |om: &mut Namespace, name: &str, value: &str| {
         let change = VersionChange::Tags(vec![("k".into(), value.into())]);
         let now = om.now();
-        om.apply(UpdateVersion { bucket, key: key(name), version: None, change, now }).expect("it is there");
+        om.apply(UpdateVersion { origin: None, bucket, key: key(name), version: None, change, now }).expect("it is there");
     };
     for (name, value, block) in [("stays", "a", 1), ("goes", "b", 2), ("goes", "b", 3), ("stays", "a", 4)] {
         om.write(bucket, name, [(block, 10)]);
@@ -247,7 +250,7 @@ fn what_is_locked_is_not_due() {
     om.set_bucket_lock(bucket, None);
     let [old, _] = write_versions(&mut om, bucket, "cat", 2, 1)[..] else { panic!("two versions") };
     let retention = Retention { mode: RetentionMode::Governance, until: after_days(5) };
-    let lock = |version, change| UpdateVersion { bucket, key: key("cat"), version, change, now: Timestamp(1) };
+    let lock = |version, change| UpdateVersion { origin: None, bucket, key: key("cat"), version, change, now: Timestamp(1) };
     om.apply(lock(Some(old), VersionChange::Retention(Some(retention), Bypass::No))).expect("it is there");
     om.apply(lock(None, VersionChange::LegalHold(true))).expect("it is there");
     om.set_lifecycle(bucket, [ending_noncurrent(1, None), expiring("", 1)]);
@@ -307,4 +310,56 @@ fn buckets_with_rules_are_found_in_order() {
     assert_eq!(ids(None, 9), [with[0], with[2], with[3]]);
     assert_eq!(ids(Some(with[0]), 1), [with[2]]);
     assert_eq!(ids(Some(with[3]), 9), []);
+}
+
+fn moving(days: u32, noncurrent_days: u32) -> LifecycleRule {
+    let transitions = vec![Transition { after: TransitionTime::Days(days), storage_class: "COLD".into() }];
+    let noncurrent_transitions =
+        vec![NoncurrentTransition { days: noncurrent_days, newer_versions: None, storage_class: "COLDER".into() }];
+    // It speaks of sizes, so that small objects move, too.
+    let conditions = RuleConditions { size_less_than: Some(1_000), ..RuleConditions::default() };
+    let scope = RuleScope::Filter(RuleFilter { conditions, and: None });
+    LifecycleRule { transitions, noncurrent_transitions, scope, ..lifecycle_rule("") }
+}
+
+fn moves(om: &Namespace, bucket: BucketId, now: Timestamp) -> Vec<(String, String, u64)> {
+    let steps = planned(om, bucket, now, WIDE);
+    let due = steps.into_iter().flat_map(|step| step.moves);
+    due.map(|due| (due.key.as_str().to_owned(), due.class, due.stored)).collect()
+}
+
+#[test]
+fn what_is_due_to_another_class_is_found_until_it_is_there() {
+    let mut om = Namespace::with_users(["ada"]);
+    let bucket = om.create_bucket("ada", "photos");
+    om.set_versioning(bucket, VersioningStatus::Enabled);
+    om.write(bucket, "cat", [(1, 10), (2, 5)]);
+    om.write(bucket, "cat", [(3, 7)]);
+    om.set_lifecycle(bucket, [moving(2, 1)]);
+    assert_eq!(moves(&om, bucket, after_days(0)), []);
+    let (current, noncurrent) = (("cat".into(), "COLD".into(), 7), ("cat".into(), "COLDER".into(), 15));
+    assert_eq!(moves(&om, bucket, after_days(1)), std::slice::from_ref(&noncurrent));
+    assert_eq!(moves(&om, bucket, after_days(2)), [current, noncurrent]);
+    let rules = namespace::bucket(&om.tables, bucket).expect("memory").and_then(|row| row.lifecycle).expect("rules");
+    let due = planned(&om, bucket, after_days(2), WIDE).into_iter().flat_map(|step| step.moves);
+    let moves_now = due.map(|due| due.to(types::Replication::One)).collect();
+    assert_eq!(om.apply(MoveVersions { bucket, rules, moves: moves_now }), Ok(2));
+    assert_eq!(moves(&om, bucket, after_days(9)), []);
+    om.check();
+}
+
+#[test]
+fn a_locked_version_is_moved_and_not_ended() {
+    let mut om = Namespace::with_users(["ada"]);
+    let bucket = om.create_bucket("ada", "photos");
+    om.set_versioning(bucket, VersioningStatus::Enabled);
+    om.set_bucket_lock(bucket, None);
+    let first = om.write(bucket, "cat", [(1, 10)]).version;
+    om.write(bucket, "cat", [(2, 10)]);
+    let retention = Some(Retention { mode: RetentionMode::Compliance, until: Timestamp(u64::MAX) });
+    let change = VersionChange::Retention(retention, Bypass::No);
+    om.apply(UpdateVersion { origin: None, bucket, key: key("cat"), version: first, change, now: Timestamp(1) })
+        .expect("it is there");
+    om.set_lifecycle(bucket, [moving(100, 1)]);
+    assert_eq!(moves(&om, bucket, after_days(1)), [("cat".into(), "COLDER".into(), 10)]);
 }

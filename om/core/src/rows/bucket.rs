@@ -76,6 +76,9 @@ pub struct BucketRow {
     /// The entry that set its lifecycle rules. None: it has none, and there is nothing to look up.
     #[n(11)]
     pub lifecycle: Option<LogIndex>,
+    /// The entry that set whom to notify. None: nobody, and there is nothing to look up.
+    #[n(12)]
+    pub notifies: Option<LogIndex>,
 }
 
 pub(crate) fn name_key(volume: &VolumeName, name: &BucketName) -> Vec<u8> {

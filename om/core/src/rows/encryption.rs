@@ -3,7 +3,7 @@
 use std::fmt;
 
 use minicbor::{Decode, Encode};
-use types::{Salt, Timestamp};
+use types::{ObjectId, Salt, Timestamp};
 
 /// The name of a key of the key service.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -98,6 +98,14 @@ pub enum SessionEncryption {
     /// The upload has the rest.
     #[n(1)]
     Part(#[n(0)] Salt),
+    /// What is to follow the bytes of this object, which has the rest.
+    #[n(2)]
+    Append {
+        #[n(0)]
+        object: ObjectId,
+        #[n(1)]
+        salt: Salt,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]

@@ -3,8 +3,8 @@
 use minicbor::{Decode, Decoder, Encode};
 use tables::StorageFault;
 use types::{
-    Acl, BlockId, BucketId, Checksum, ChecksumType, ETag, LogIndex, ObjectId, ObjectKey, ObjectLock, PartNumber, Salt, Timestamp,
-    VersionId,
+    Acl, BlockId, BucketId, Checksum, ChecksumType, ETag, LogIndex, ObjectId, ObjectKey, ObjectLock, PartNumber, Replication,
+    Salt, Timestamp, VersionId,
 };
 
 use super::{Encryption, UserId, malformed};
@@ -143,6 +143,9 @@ pub struct KeyBody {
     /// None: its owner has full control, and nobody else has anything.
     #[n(4)]
     pub acl: Option<Acl>,
+    /// How its blocks are kept; as its bucket's if absent.
+    #[n(5)]
+    pub replication: Option<Replication>,
 }
 
 /// ```text
@@ -220,7 +223,7 @@ mod tests {
         let piece = Piece { block: BlockId { container: ContainerId(1), local: 2 }, offset: 0, length: 5 };
         let tags = vec![("k".to_owned(), "v".to_owned())];
         let attributes = Attributes { tags: tags.clone(), ..Attributes::default() };
-        let body = KeyBody { attributes, pieces: vec![piece], parts: Vec::new(), encryption: None, acl: None };
+        let body = KeyBody { attributes, pieces: vec![piece], parts: Vec::new(), encryption: None, acl: None, replication: None };
         let row = KeyRow { head: head.clone(), body };
         let bytes = tables::encode(&row);
         assert_eq!(KeyRow::decode_head(&bytes).expect("ours"), head);

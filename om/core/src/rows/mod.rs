@@ -6,6 +6,7 @@ mod bucket;
 mod bucket_config;
 mod credential;
 mod encryption;
+mod event;
 mod iam;
 mod identity;
 mod key;
@@ -21,6 +22,7 @@ pub use credential::{CredentialHolder, CredentialRow, TokenDigest};
 pub use encryption::{
     Encryption, KeyCheck, KmsKeyId, KmsKeyRow, KmsKeyState, KmsKeyVersion, KmsSealed, Scheme, SealedKey, SessionEncryption,
 };
+pub use event::{DeadEventRow, EventKind, EventRow, Origin};
 pub use iam::{
     AccountNumber, AccountRow, Holding, IamGroupRow, IamId, IamUserRow, InlinePolicy, KeyUseRow, ManagedPolicyRow,
     OidcProviderRow, PolicyVersion, RoleRow, Tags,
@@ -29,13 +31,14 @@ pub use identity::{AccessKeyId, AccessKeyRow, PairOrigin, RevokedKeyRow, UserId,
 pub use key::{Attributes, KeyBody, KeyHead, KeyRow, ObjectChecksum, PartEntry, Piece, Sequence, SystemHeader};
 pub use meta::SealCheck;
 pub use reclaim::{ReclaimKey, ReclaimRow};
-pub use session::{Session, SessionRow};
+pub use session::{Session, SessionRow, Storage};
 pub use upload::{CompletedRow, PartRow, UploadKey, UploadRow};
 pub use version::{DeleteMarker, VersionHead, VersionRow};
 
 pub(crate) use bucket::{bucket_key, name_key, user_bucket_key, user_bucket_prefix};
 pub(crate) use bucket_config::config_key;
 pub(crate) use credential::expiry_key;
+pub(crate) use event::{decode_event_key, event_key, events_of};
 pub(crate) use iam::{iam_access_key, iam_access_key_prefix, in_account, named};
 pub(crate) use identity::{access_key_of_user, access_key_prefix, email_key};
 pub(crate) use key::{key_key, key_prefix};

@@ -1,7 +1,7 @@
 //! Writes under way.
 
 use minicbor::{Decode, Encode};
-use types::{BlockId, BucketId, ObjectId, Timestamp};
+use types::{BlockId, BucketId, ObjectId, Replication, Timestamp};
 
 use super::SessionEncryption;
 
@@ -21,6 +21,18 @@ pub struct SessionRow {
     /// None if the bytes are stored as they are.
     #[n(3)]
     pub encryption: Option<SessionEncryption>,
+    /// None: STANDARD, kept as the bucket says.
+    #[n(4)]
+    pub storage: Option<Storage>,
+}
+
+/// A storage class, and how what is in it is kept. Decided when a write is opened, so that its blocks and its name agree.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Storage {
+    #[n(0)]
+    pub class: String,
+    #[n(1)]
+    pub replication: Replication,
 }
 
 /// A write as a command names it.

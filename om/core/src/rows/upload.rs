@@ -3,8 +3,8 @@
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, Table};
 use types::{
-    Acl, BucketId, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectId, ObjectKey, ObjectLock, PartNumber, Salt, Timestamp,
-    UploadId,
+    Acl, BucketId, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectId, ObjectKey, ObjectLock, PartNumber, Replication,
+    Salt, Timestamp, UploadId,
 };
 
 use super::{Attributes, Encryption, Piece, UserId, be64, key_key, malformed};
@@ -38,6 +38,9 @@ pub struct UploadRow {
     /// Of the object that it becomes.
     #[n(8)]
     pub acl: Option<Acl>,
+    /// How the blocks of its parts are kept; as its bucket's if absent.
+    #[n(9)]
+    pub replication: Option<Replication>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

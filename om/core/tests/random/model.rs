@@ -242,6 +242,7 @@ impl Model {
                         Seal::Object => Some(SessionEncryption::Object(encryption())),
                         Seal::Part => Some(SessionEncryption::Part(Salt(u128::from(session.object.0).to_be_bytes()))),
                     },
+                    storage: None,
                 };
                 real.apply(open).expect("never rejected");
                 self.sessions.insert(session.object, (session.bucket, blocks));
@@ -304,7 +305,7 @@ impl Model {
                 };
                 let condition_is_set = condition != WriteCondition::Always;
                 let deletion = KeyDeletion { condition, ..KeyDeletion::of(key(KEYS[*at])) };
-                let outcome = real.apply(DeleteKey { bucket, deletion, now, owner: None });
+                let outcome = real.apply(DeleteKey { origin: None, bucket, deletion, now, owner: None });
                 assert_eq!(outcome.is_ok(), self.exists(bucket) && holds);
                 let is_left_alone = is_absent && condition_is_set;
                 if let Some(deleted) = outcome.ok().filter(|_| !is_left_alone) {
@@ -314,7 +315,7 @@ impl Model {
             Op::DeleteAll { bucket } => {
                 let bucket = self.bucket(*bucket);
                 let deletions = KEYS.iter().map(|name| KeyDeletion::of(key(name))).collect();
-                let outcome = real.apply(DeleteKeys { bucket, deletions, now, owner: None });
+                let outcome = real.apply(DeleteKeys { origin: None, bucket, deletions, now, owner: None });
                 assert_eq!(outcome.is_ok(), self.exists(bucket));
                 for (name, deleted) in KEYS.iter().zip(outcome.into_iter().flatten()) {
                     self.delete((bucket, (*name).to_owned()), &deleted.expect("unconditional"));
@@ -326,7 +327,7 @@ impl Model {
                 let there = self.stacks.get(&place).and_then(|stack| stack.get(*version)).cloned();
                 let named = there.as_ref().map_or(VersionId(u64::MAX), |there| there.id);
                 let deletion = KeyDeletion { version: Some(named), ..KeyDeletion::of(key(KEYS[*at])) };
-                let outcome = real.apply(DeleteKey { bucket, deletion, now, owner: None });
+                let outcome = real.apply(DeleteKey { origin: None, bucket, deletion, now, owner: None });
                 let is_marker = there.as_ref().is_some_and(|there| there.object.is_none());
                 let expected = DeletedKey { version: Some(named), delete_marker: is_marker };
                 assert_eq!(outcome.ok(), self.exists(bucket).then_some(expected));
@@ -339,6 +340,7 @@ impl Model {
                 let bucket = self.bucket(*bucket);
                 let (old, new) = ((bucket, KEYS[*from].to_owned()), (bucket, KEYS[*to].to_owned()));
                 let rename = RenameKey {
+                    origin: None,
                     bucket,
                     source: key(KEYS[*from]),
                     source_conditions: ReadConditions::default(),
@@ -370,7 +372,7 @@ impl Model {
                 let there = self.stacks.get(&place).and_then(|stack| stack.get(*version)).cloned();
                 let version = there.as_ref().map_or(VersionId(u64::MAX), |there| there.id);
                 let change = VersionChange::Tags(vec![("step".into(), step.to_string())]);
-                let tag = UpdateVersion { bucket, key: key(KEYS[*at]), version: Some(version), change, now };
+                let tag = UpdateVersion { origin: None, bucket, key: key(KEYS[*at]), version: Some(version), change, now };
                 assert_eq!(real.apply(tag).is_ok(), there.is_some_and(|there| there.object.is_some()));
             }
             Op::Copy { from, to, replace, sealed } => self.copy(real, *from, *to, (*replace, *sealed), now),
@@ -388,6 +390,7 @@ impl Model {
                     encryption: sealed.then(encryption),
                     acl: None,
                     owner: None,
+                    replication: None,
                 };
                 let outcome = real.apply(create);
                 assert_eq!(outcome.is_ok(), self.exists(at.bucket));
@@ -480,6 +483,7 @@ impl Model {
             Some(Seal::Part) => (false, None),
         };
         let commit = CommitKey {
+            origin: None,
             session,
             key: key(name),
             blocks: blocks.iter().map(|local| CommittedBlock { block: block(*local), length: 10 }).collect(),
@@ -520,6 +524,7 @@ impl Model {
         let bucket = self.bucket(to.0);
         let attributes = if replace { CopyAttributes::Replace(Attributes::default()) } else { CopyAttributes::Source };
         let copy = CopyKey {
+            origin: None,
             source,
             bucket,
             key: key(KEYS[to.1]),
@@ -535,6 +540,8 @@ impl Model {
             tags: None,
             encryption: sealed.then_some(CopyEncryption { scheme: CopyScheme::Store, is_asked_for: false }),
             acl: None,
+            replication: None,
+            website_redirect: None,
         };
         let outcome = real.apply(copy);
         let is_alike = object.as_ref().is_some_and(|object| object.streams.is_some() == sealed);
@@ -616,6 +623,7 @@ impl Model {
         let there = self.uploads.get(&at).cloned().unwrap_or_default();
         let named: Vec<(u16, Part)> = there.into_iter().filter(|(number, _)| parts & (1 << (number - 1)) != 0).collect();
         let complete = CompleteUpload {
+            origin: None,
             at: at.to_core(),
             parts: named
                 .iter()

@@ -13,9 +13,10 @@ use types::{ContainerId, DatanodeId, Millis, PipelineId, Replication};
 use crate::census::{Census, Health, Node, Nodes, ReplicaPhase};
 use crate::rows::{ContainerRow, PipelinePhase, PipelineRow, all, get, unfinished_in};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipelinePolicy {
-    pub replication: Replication,
+    /// The kinds of pipelines that there should be: the cluster's own, and those of storage classes that are kept in another way.
+    pub replications: BTreeSet<Replication>,
     /// Pipelines of three that a datanode should be in.
     pub per_datanode: u32,
     /// A pipeline that its members have not brought up by then is given up.
@@ -58,7 +59,7 @@ pub fn plan_pipelines(
     census: &Census,
     nodes: &Nodes,
     waiting: &mut Waiting,
-    policy: PipelinePolicy,
+    policy: &PipelinePolicy,
 ) -> Result<Vec<PipelineAction>, StorageFault> {
     let rows = all::<PipelineRow>(tables)?;
     waiting.update(&rows, census.now());
@@ -88,7 +89,7 @@ pub fn plan_pipelines(
         actions.extend(action);
     }
     if nodes.is_complete() {
-        actions.extend(plan_new(&rows, nodes, policy));
+        actions.extend(policy.replications.iter().filter_map(|kind| plan_new(*kind, &rows, nodes, policy)));
     }
     Ok(actions)
 }
@@ -98,7 +99,7 @@ fn plan_allocated(
     row: &PipelineRow,
     nodes: &Nodes,
     waited: Millis,
-    policy: PipelinePolicy,
+    policy: &PipelinePolicy,
 ) -> Option<PipelineAction> {
     let members: Vec<&Node> = row.datanodes().filter_map(|member| nodes.0.get(&member)).collect();
     let is_up = members.len() == row.members.len()
@@ -112,14 +113,14 @@ fn plan_allocated(
 }
 
 /// Healthy, and serving it or on the way to.
-fn is_fit(id: PipelineId, member: DatanodeId, nodes: &Nodes, policy: PipelinePolicy) -> bool {
+fn is_fit(id: PipelineId, member: DatanodeId, nodes: &Nodes, policy: &PipelinePolicy) -> bool {
     nodes.0.get(&member).is_some_and(|node| {
         let is_lagging = node.pipelines.get(&id).is_some_and(|service| service.is_lagging);
         node.health == Health::Healthy && node.without(id) < policy.lost_after && !is_lagging
     })
 }
 
-fn is_lost(id: PipelineId, member: DatanodeId, nodes: &Nodes, policy: PipelinePolicy) -> bool {
+fn is_lost(id: PipelineId, member: DatanodeId, nodes: &Nodes, policy: &PipelinePolicy) -> bool {
     nodes.0.get(&member).is_none_or(|node| match node.health {
         Health::Dead => true,
         Health::Stale => false,
@@ -140,7 +141,7 @@ fn may_be_removed(
     tables: &(impl ReadTables + ?Sized),
     census: &Census,
     nodes: &Nodes,
-    policy: PipelinePolicy,
+    policy: &PipelinePolicy,
 ) -> Result<bool, StorageFault> {
     let gone_for_good = |member: &DatanodeId| {
         nodes.0.get(member).is_none_or(|node| node.is_superseded || node.dead_for >= policy.quasi_close_after)
@@ -178,13 +179,18 @@ fn writes(tables: &(impl ReadTables + ?Sized), pipeline: PipelineId, container: 
     Ok(get::<ContainerRow>(tables, container)?.is_some_and(|row| row.pipeline == pipeline))
 }
 
-/// At most one new pipeline a pass: the next plan sees it.
-fn plan_new(rows: &[(PipelineId, PipelineRow)], nodes: &Nodes, policy: PipelinePolicy) -> Option<PipelineAction> {
+/// At most one new pipeline of a kind a pass: the next plan sees it.
+fn plan_new(
+    replication: Replication,
+    rows: &[(PipelineId, PipelineRow)],
+    nodes: &Nodes,
+    policy: &PipelinePolicy,
+) -> Option<PipelineAction> {
     // Pipelines that lost a member do not count: they are to be replaced. They do count towards the bound, so that a datanode
     // that comes and goes does not gather pipelines.
     let mut whole: BTreeMap<DatanodeId, u32> = BTreeMap::new();
     let mut total: BTreeMap<DatanodeId, u32> = BTreeMap::new();
-    for (id, row) in rows.iter().filter(|(_, row)| row.phase != PipelinePhase::Closing && row.replication == policy.replication) {
+    for (id, row) in rows.iter().filter(|(_, row)| row.phase != PipelinePhase::Closing && row.replication == replication) {
         let is_being_made = row.phase == PipelinePhase::Allocated;
         let counts =
             row.datanodes().all(|member| is_fit(*id, member, nodes, policy) || is_being_made && nodes.is_healthy(member));
@@ -193,7 +199,7 @@ fn plan_new(rows: &[(PipelineId, PipelineRow)], nodes: &Nodes, policy: PipelineP
             *whole.entry(member).or_default() += u32::from(counts);
         }
     }
-    let wanted = match policy.replication {
+    let wanted = match replication {
         Replication::One => 1,
         Replication::Three => policy.per_datanode.max(1),
     };
@@ -208,8 +214,8 @@ fn plan_new(rows: &[(PipelineId, PipelineRow)], nodes: &Nodes, policy: PipelineP
     if *least >= wanted {
         return None;
     }
-    let members = bootstrap_first(choose(&candidates, policy.replication.copies())?, rows);
-    Some(PipelineAction::Create { replication: policy.replication, members })
+    let members = bootstrap_first(choose(&candidates, replication.copies())?, rows);
+    Some(PipelineAction::Create { replication, members })
 }
 
 /// The least used, on different racks as far as there are any.
@@ -243,17 +249,26 @@ mod tests {
     use crate::census::Scope;
     use crate::plan::testing::{DEAD_AFTER, STALE_AFTER, World};
 
-    const POLICY: PipelinePolicy = PipelinePolicy {
-        replication: Replication::Three,
-        per_datanode: 1,
-        create_within: Millis(60_000),
-        lost_after: Millis(30_000),
-        quasi_close_after: Millis(600_000),
-    };
+    const CREATE_WITHIN: Millis = Millis(60_000);
+    const QUASI_CLOSE_AFTER: Millis = Millis(600_000);
+
+    fn policy(replications: impl IntoIterator<Item = Replication>) -> PipelinePolicy {
+        PipelinePolicy {
+            replications: replications.into_iter().collect(),
+            per_datanode: 1,
+            create_within: CREATE_WITHIN,
+            lost_after: Millis(30_000),
+            quasi_close_after: QUASI_CLOSE_AFTER,
+        }
+    }
+
+    fn plan_by(world: &mut World, policy: &PipelinePolicy) -> Vec<PipelineAction> {
+        let nodes = world.nodes();
+        plan_pipelines(&world.tables, &world.census, &nodes, &mut world.waiting, policy).expect("reads")
+    }
 
     fn plan(world: &mut World) -> Vec<PipelineAction> {
-        let nodes = world.nodes();
-        plan_pipelines(&world.tables, &world.census, &nodes, &mut world.waiting, POLICY).expect("reads")
+        plan_by(world, &policy([Replication::Three]))
     }
 
     fn create(members: [u64; 3]) -> PipelineAction {
@@ -273,10 +288,25 @@ mod tests {
     #[test]
     fn a_single_node_has_a_pipeline_of_its_own() {
         let mut world = World::with_datanodes(1);
-        let policy = PipelinePolicy { replication: Replication::One, ..POLICY };
-        let nodes = world.nodes();
-        let actions = plan_pipelines(&world.tables, &world.census, &nodes, &mut world.waiting, policy).expect("reads");
-        assert_eq!(actions, [PipelineAction::Create { replication: Replication::One, members: vec![DatanodeId(1)] }]);
+        let actions = plan_by(&mut world, &policy([Replication::One]));
+        assert_eq!(actions, [alone(1)]);
+    }
+
+    fn alone(member: u64) -> PipelineAction {
+        PipelineAction::Create { replication: Replication::One, members: vec![DatanodeId(member)] }
+    }
+
+    #[test]
+    fn pipelines_of_one_stand_beside_those_of_three_one_on_each_datanode() {
+        let mut world = World::with_datanodes(3);
+        let both = policy([Replication::Three, Replication::One]);
+        assert_eq!(plan_by(&mut world, &both), [alone(1), create([1, 2, 3])]);
+        world.open_pipeline([1, 2, 3]);
+        for member in 1..=3 {
+            assert_eq!(plan_by(&mut world, &both), [alone(member)]);
+            world.open_lone_pipeline(member);
+        }
+        assert_eq!(plan_by(&mut world, &both), []);
     }
 
     #[test]
@@ -295,7 +325,7 @@ mod tests {
         let mut world = World::with_datanodes(3);
         let pipeline = world.allocate_pipeline([1, 2, 3]);
         assert_eq!(plan(&mut world), []);
-        world.pass_time(POLICY.create_within);
+        world.pass_time(CREATE_WITHIN);
         assert_eq!(plan(&mut world), [PipelineAction::Close(pipeline)]);
     }
 
@@ -363,7 +393,7 @@ mod tests {
         world.silence(3, DEAD_AFTER);
         world.silence(2, DEAD_AFTER);
         assert_eq!(plan_for(&mut world, pipeline), [], "they may come back with what they acknowledged");
-        world.pass_time_without(&[2, 3], POLICY.quasi_close_after);
+        world.pass_time_without(&[2, 3], QUASI_CLOSE_AFTER);
         assert_eq!(plan_for(&mut world, pipeline), [PipelineAction::Remove(pipeline)]);
     }
 
@@ -389,10 +419,8 @@ mod tests {
     fn leaders_are_spread_over_the_members() {
         let mut world = World::with_datanodes(3);
         world.open_pipeline([1, 2, 3]);
-        let nodes = world.nodes();
-        let policy = PipelinePolicy { per_datanode: 2, ..POLICY };
-        let actions = plan_pipelines(&world.tables, &world.census, &nodes, &mut world.waiting, policy).expect("reads");
-        assert_eq!(actions, [create([2, 1, 3])]);
+        let two = PipelinePolicy { per_datanode: 2, ..policy([Replication::Three]) };
+        assert_eq!(plan_by(&mut world, &two), [create([2, 1, 3])]);
     }
 
     /// What is planned for one pipeline, new ones left aside.

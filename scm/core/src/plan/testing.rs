@@ -181,6 +181,15 @@ impl World {
         pipeline
     }
 
+    /// Of one copy.
+    pub(crate) fn open_lone_pipeline(&mut self, member: u64) -> PipelineId {
+        let command = CreatePipeline { replication: Replication::One, members: vec![DatanodeId(member)] };
+        let pipeline = command.apply(&mut self.tables).expect("applies").expect("created");
+        self.serve(pipeline, member, true);
+        self.open(pipeline);
+        pipeline
+    }
+
     pub(crate) fn close_pipeline(&mut self, pipeline: PipelineId) {
         assert!(ClosePipeline { pipeline }.apply(&mut self.tables).expect("applies"));
     }

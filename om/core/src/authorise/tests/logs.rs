@@ -1,3 +1,5 @@
+//! Who may deliver access logs.
+
 use bucket_config::LoggingConfiguration;
 use bucket_config::logging::LogKeyFormat;
 use types::BucketName;

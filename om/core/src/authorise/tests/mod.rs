@@ -1,4 +1,7 @@
+//! Scenes around one bucket, and who may what in them.
+
 mod logs;
+mod payers;
 
 use std::net::IpAddr;
 
@@ -247,7 +250,7 @@ fn a_policy_is_asked_with_what_is_known() {
     let tags = vec![("security".to_owned(), "public".to_owned())];
     let now = photos.om.now();
     let change = VersionChange::Tags(tags);
-    let tagged = UpdateVersion { bucket: photos.bucket, key: key("cat"), version: None, change, now };
+    let tagged = UpdateVersion { origin: None, bucket: photos.bucket, key: key("cat"), version: None, change, now };
     photos.om.apply(tagged).expect("it is there");
     let allow = |condition: &str| {
         format!(

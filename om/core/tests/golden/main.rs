@@ -1,148 +1,22 @@
 //! The bytes of commands and rows, as logs and tables hold them. A line that changes is a log that no longer reads: give the
 //! new form a new number and keep the old one.
 
+mod values;
+
 use bucket_config::access::ObjectOwnership;
-use bucket_config::tagging::Tag;
-use bucket_config::{BucketAcl, BucketDocument, BucketPolicy, BucketTags, ConfigKind, OwnershipControls};
+use bucket_config::{BucketAcl, ConfigKind, OwnershipControls};
 use om_core::rows::*;
 use om_core::*;
 use types::*;
 
-const COMMANDS: &str = include_str!("../testdata/commands.hex");
-const ROWS: &str = include_str!("../testdata/rows.hex");
+use values::*;
+
+const COMMANDS: &str = include_str!("../../testdata/commands.hex");
+const ROWS: &str = include_str!("../../testdata/rows.hex");
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-fn user() -> UserId {
-    UserId("ada".into())
-}
-
-fn key() -> ObjectKey {
-    ObjectKey::parse("a/b").expect("legal")
-}
-
-fn session() -> Session {
-    Session { object: ObjectId(0x0100_0001), bucket: BucketId(7), opened: Timestamp(1_700_000_000_000) }
-}
-
-fn block() -> BlockId {
-    BlockId { container: ContainerId(3), local: 1000 }
-}
-
-fn etag() -> ETag {
-    ETag { md5: Md5([0xab; 16]), parts: Some(2) }
-}
-
-fn checksum() -> Checksum {
-    Checksum::new(ChecksumAlgorithm::Crc32c, &[1, 2, 3, 4]).expect("four bytes")
-}
-
-fn object_checksum() -> Option<ObjectChecksum> {
-    Some(ObjectChecksum { checksum: checksum(), kind: ChecksumType::Composite })
-}
-
-fn attributes() -> Attributes {
-    Attributes {
-        headers: vec![(SystemHeader::ContentType, "text/plain".into())],
-        metadata: vec![("colour".into(), "red".into())],
-        tags: vec![("k".into(), "v".into())],
-    }
-}
-
-fn part() -> PartNumber {
-    PartNumber::new(2).expect("legal")
-}
-
-fn upload_at() -> UploadKey {
-    UploadKey { bucket: BucketId(7), key: key(), upload: UploadId::from_u128(0x1234) }
-}
-
-fn deletion() -> KeyDeletion {
-    KeyDeletion { version: Some(VersionId::NULL), condition: WriteCondition::IfMatch(etag()), ..KeyDeletion::of(key()) }
-}
-
-fn source() -> CopySource {
-    let conditions = ReadConditions {
-        if_match: Some(vec![etag()]),
-        if_none_match: None,
-        if_modified_since: Some(Timestamp(1)),
-        if_unmodified_since: None,
-    };
-    CopySource { bucket: BucketId(7), key: key(), version: None, conditions }
-}
-
-fn pair() -> SealedPair {
-    SealedPair { access_key: AccessKeyId("AK".into()), sealed: vec![9, 8, 7], secret_version: 5 }
-}
-
-fn lock() -> ObjectLock {
-    ObjectLock { retention: Some(Retention { mode: RetentionMode::Governance, until: NOW }), legal_hold: Some(true) }
-}
-
-fn update(change: VersionChange) -> Command {
-    UpdateVersion { bucket: BucketId(7), key: key(), version: Some(VersionId(3)), change, now: NOW }.into()
-}
-
-fn version_ends() -> Vec<VersionEnd> {
-    let end = |how, tags| VersionEnd { key: key(), sequence: Sequence(4096), how, tags };
-    vec![
-        end(HowItEnds::Current, None),
-        end(HowItEnds::Noncurrent { newer: 5 }, Some(vec![("k".into(), "v".into())])),
-        end(HowItEnds::LoneMarker, None),
-    ]
-}
-
-fn tags() -> BucketDocument {
-    BucketTags::new(vec![Tag { key: "k".into(), value: "v".into() }]).into()
-}
-
-fn sealed_key() -> SealedKey {
-    SealedKey { version: 3, bytes: vec![1, 2, 3] }
-}
-
-fn encryption() -> Encryption {
-    let (key, context) = (KmsKeyId("k".into()), Some("{}".into()));
-    Encryption { scheme: Scheme::Kms(KmsSealed { key, sealed: sealed_key(), context, bucket_key: true }), salt: Salt([5; 16]) }
-}
-
-fn copy_sealed_as(scheme: CopyScheme) -> Command {
-    CopyKey {
-        source: source(),
-        bucket: BucketId(7),
-        key: key(),
-        attributes: CopyAttributes::Source,
-        storage_class: None,
-        condition: WriteCondition::Always,
-        object: ObjectId(9),
-        owner: None,
-        max_size: 5 << 30,
-        now: NOW,
-        checksum: None,
-        lock: None,
-        tags: None,
-        encryption: Some(CopyEncryption { scheme, is_asked_for: true }),
-        acl: None,
-    }
-    .into()
-}
-
-fn change_kms_key(change: KmsKeyChange) -> Command {
-    ChangeKmsKey { id: KmsKeyId("k".into()), change, now: NOW }.into()
-}
-
-fn acl() -> Acl {
-    let of_user = Grant { grantee: Grantee::User("bob".into()), permission: AclPermission::ReadAcp };
-    let of_group = Grant { grantee: Grantee::Group(AclGroup::AuthenticatedUsers), permission: AclPermission::Read };
-    Acl { grants: vec![of_group, of_user] }
-}
-
-fn policy() -> BucketDocument {
-    BucketPolicy { text: "{}".into(), binds_owner: true }.into()
-}
-
-const NOW: Timestamp = Timestamp(1_700_000_000_001);
 
 fn commands() -> Vec<Command> {
     let blocks = vec![CommittedBlock { block: block(), length: 10 }];
@@ -164,11 +38,12 @@ fn commands() -> Vec<Command> {
         .into(),
         DeleteBucket { bucket: BucketId(7) }.into(),
         PurgeBucket { bucket: BucketId(7), limit: 10, now: NOW }.into(),
-        OpenSession { session: session(), blocks: vec![block()], encryption: None }.into(),
+        OpenSession { session: session(), blocks: vec![block()], encryption: None, storage: None }.into(),
         ExtendSession { session: session(), blocks: vec![block()], now: NOW }.into(),
         CloseSession { session: session(), now: NOW }.into(),
         ExpireSessions { objects: vec![ObjectId(1)], opened_before: Timestamp(2), now: NOW }.into(),
         CommitKey {
+            origin: None,
             session: session(),
             key: key(),
             blocks: blocks.clone(),
@@ -183,9 +58,10 @@ fn commands() -> Vec<Command> {
             acl: None,
         }
         .into(),
-        DeleteKey { bucket: BucketId(7), deletion: deletion(), now: NOW, owner: None }.into(),
-        DeleteKeys { bucket: BucketId(7), deletions: vec![deletion()], now: NOW, owner: None }.into(),
+        DeleteKey { origin: None, bucket: BucketId(7), deletion: deletion(), now: NOW, owner: None }.into(),
+        DeleteKeys { origin: None, bucket: BucketId(7), deletions: vec![deletion()], now: NOW, owner: None }.into(),
         CopyKey {
+            origin: None,
             source: source(),
             bucket: BucketId(7),
             key: key(),
@@ -201,6 +77,8 @@ fn commands() -> Vec<Command> {
             tags: None,
             encryption: None,
             acl: None,
+            replication: None,
+            website_redirect: None,
         }
         .into(),
         RemoveReclaimed { rows: vec![ReclaimKey { freed: NOW, log: LogIndex(4), ordinal: 1 }] }.into(),
@@ -215,6 +93,7 @@ fn commands() -> Vec<Command> {
             encryption: None,
             acl: None,
             owner: None,
+            replication: None,
         }
         .into(),
         CommitPart {
@@ -238,6 +117,7 @@ fn commands() -> Vec<Command> {
         }
         .into(),
         CompleteUpload {
+            origin: None,
             at: upload_at(),
             parts: vec![CompletedPart { number: part(), etag: etag(), object: ObjectId(8) }],
             etag: etag(),
@@ -265,6 +145,7 @@ fn commands() -> Vec<Command> {
         RevokeSecret { user: user(), now: None }.into(),
         // With what later releases added.
         CopyKey {
+            origin: None,
             source: source(),
             bucket: BucketId(7),
             key: key(),
@@ -280,6 +161,8 @@ fn commands() -> Vec<Command> {
             tags: None,
             encryption: None,
             acl: None,
+            replication: None,
+            website_redirect: None,
         }
         .into(),
         EnsureUser {
@@ -295,6 +178,7 @@ fn commands() -> Vec<Command> {
         RevokeSecret { user: user(), now: Some(NOW) }.into(),
         SetVersioning { bucket: BucketId(7), status: VersioningStatus::Suspended }.into(),
         AppendKey {
+            origin: None,
             session: session(),
             key: key(),
             base: AppendBase { object: ObjectId(9), etag: etag(), size: 10 },
@@ -308,6 +192,7 @@ fn commands() -> Vec<Command> {
         }
         .into(),
         RenameKey {
+            origin: None,
             bucket: BucketId(7),
             source: key(),
             source_conditions: source().conditions,
@@ -327,6 +212,7 @@ fn commands() -> Vec<Command> {
         update(VersionChange::Retention(lock().retention, Bypass::Governance)),
         update(VersionChange::LegalHold(true)),
         DeleteKey {
+            origin: None,
             bucket: BucketId(7),
             deletion: KeyDeletion { if_modified: Some(NOW), if_size: Some(10), bypass: Some(Bypass::Governance), ..deletion() },
             now: NOW,
@@ -344,13 +230,13 @@ fn commands() -> Vec<Command> {
             encryption: None,
             acl: None,
             owner: None,
+            replication: None,
         }
         .into(),
         SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Put(Box::new(tags())), now: NOW }.into(),
         SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Delete(ConfigKind::Tagging), now: NOW }.into(),
-        OpenSession { session: session(), blocks: vec![block()], encryption: Some(SessionEncryption::Object(encryption())) }
-            .into(),
-        OpenSession { session: session(), blocks: Vec::new(), encryption: Some(SessionEncryption::Part(Salt([6; 16]))) }.into(),
+        open_session(Some(SessionEncryption::Object(encryption())), vec![block()], None),
+        open_session(Some(SessionEncryption::Part(Salt([6; 16]))), Vec::new(), None),
         copy_sealed_as(CopyScheme::Store),
         copy_sealed_as(CopyScheme::Kms { key: KmsKeyId("k".into()), context: Some("{}".into()), bucket_key: true }),
         copy_sealed_as(CopyScheme::Customer(Some(ObjectId(5)))),
@@ -365,12 +251,14 @@ fn commands() -> Vec<Command> {
             encryption: Some(encryption()),
             acl: None,
             owner: None,
+            replication: None,
         }
         .into(),
         CreateKmsKey { id: KmsKeyId("k".into()), sealed: sealed_key(), now: NOW }.into(),
         change_kms_key(KmsKeyChange::Rotate(sealed_key())),
         change_kms_key(KmsKeyChange::State(KmsKeyState::Disabled)),
         CommitKey {
+            origin: None,
             session: session(),
             key: key(),
             blocks: Vec::new(),
@@ -386,6 +274,7 @@ fn commands() -> Vec<Command> {
         }
         .into(),
         CopyKey {
+            origin: None,
             source: source(),
             bucket: BucketId(7),
             key: key(),
@@ -401,6 +290,8 @@ fn commands() -> Vec<Command> {
             tags: None,
             encryption: None,
             acl: Some(acl()),
+            replication: None,
+            website_redirect: None,
         }
         .into(),
         CreateUpload {
@@ -414,6 +305,7 @@ fn commands() -> Vec<Command> {
             encryption: None,
             acl: Some(acl()),
             owner: Some(UserId("bob".into())),
+            replication: None,
         }
         .into(),
         CreateBucket {
@@ -433,6 +325,56 @@ fn commands() -> Vec<Command> {
         update(VersionChange::Acl(None)),
         SetBucketConfig { bucket: BucketId(7), change: ConfigChange::Put(Box::new(policy())), now: NOW }.into(),
         ExpireVersions { bucket: BucketId(7), rules: LogIndex(9), ends: version_ends(), now: NOW }.into(),
+        open_session(None, vec![block()], Some(storage())),
+        open_session(Some(SessionEncryption::Append { object: ObjectId(9), salt: Salt([6; 16]) }), Vec::new(), None),
+        MoveVersions { bucket: BucketId(7), rules: LogIndex(9), moves: version_moves() }.into(),
+        MoveBytes {
+            session: session(),
+            rules: LogIndex(9),
+            planned: version_moves().remove(0),
+            object: ObjectId(9),
+            blocks: vec![CommittedBlock { block: block(), length: 10 }],
+            now: NOW,
+        }
+        .into(),
+        CopyKey {
+            origin: None,
+            source: source(),
+            bucket: BucketId(7),
+            key: key(),
+            attributes: CopyAttributes::Source,
+            storage_class: Some("COLD".into()),
+            condition: WriteCondition::Always,
+            object: ObjectId(9),
+            owner: None,
+            max_size: 5 << 30,
+            now: NOW,
+            checksum: None,
+            lock: None,
+            tags: None,
+            encryption: None,
+            acl: None,
+            replication: Some(Replication::One),
+            website_redirect: Some("/x".into()),
+        }
+        .into(),
+        CreateUpload {
+            at: upload_at(),
+            initiator: None,
+            attributes: Attributes::default(),
+            storage_class: Some("COLD".into()),
+            checksum: None,
+            now: NOW,
+            lock: None,
+            encryption: None,
+            acl: None,
+            owner: None,
+            replication: Some(Replication::One),
+        }
+        .into(),
+        DeleteKey { bucket: BucketId(7), deletion: deletion(), now: NOW, owner: None, origin: Some(origin()) }.into(),
+        SettleEvents { destination: "hook".into(), delivered: vec![Sequence(1)], dead: vec![undeliverable()], now: NOW }.into(),
+        ReviveEvents { destination: "hook".into(), most: 10, now: NOW }.into(),
     ]
 }
 
@@ -448,6 +390,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         lock: None,
         encryption: None,
         acl: None,
+        replication: None,
     };
     let answer = KeyCommitted { etag: etag(), modified: NOW, version: Some(VersionId(3)), size: 10, checksum: object_checksum() };
     let head = KeyHead {
@@ -464,8 +407,10 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         lock: None,
     };
     let parts = vec![PartEntry { number: part(), size: 10, checksum: Some(checksum()), salt: None }];
-    let body = KeyBody { attributes: attributes(), pieces: pieces.clone(), parts, encryption: None, acl: None };
+    let body =
+        KeyBody { attributes: attributes(), pieces: pieces.clone(), parts, encryption: None, acl: None, replication: None };
     let bucket = BucketRow {
+        notifies: None,
         id: BucketId(7),
         volume: VolumeName::s3v(),
         name: BucketName::parse("photos").expect("legal"),
@@ -487,6 +432,10 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
     };
     let guarded = BucketRow { guarded: Some(LogIndex(12)), ..bucket.clone() };
     let granted = KeyRow { head: head.clone(), body: KeyBody { acl: Some(acl()), ..body.clone() } };
+    let elsewhere = KeyRow { head: head.clone(), body: KeyBody { replication: Some(Replication::One), ..body.clone() } };
+    let cold_session =
+        SessionRow { bucket: BucketId(7), opened: NOW, blocks: Vec::new(), encryption: None, storage: Some(storage()) };
+    let cold_upload = UploadRow { replication: Some(Replication::One), ..upload.clone() };
     let granted_upload = UploadRow { acl: Some(acl()), ..upload.clone() };
     let marker =
         DeleteMarker { sequence: Sequence(4096), version: VersionId(4096), modified: NOW, owner: user(), noncurrent: Some(NOW) };
@@ -523,6 +472,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         opened: NOW,
         blocks: Vec::new(),
         encryption: Some(SessionEncryption::Object(encryption())),
+        storage: None,
     };
     let sealed_upload = UploadRow { encryption: Some(encryption()), ..upload.clone() };
     let sealed_part = PartRow { salt: Some(Salt([6; 16])), ..part.clone() };
@@ -536,7 +486,16 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("volume", ::tables::encode(&VolumeRow { owner: user(), created: NOW })),
         ("bucket", ::tables::encode(&bucket)),
         ("key", ::tables::encode(&KeyRow { head, body })),
-        ("session", ::tables::encode(&SessionRow { bucket: BucketId(7), opened: NOW, blocks: vec![block()], encryption: None })),
+        (
+            "session",
+            ::tables::encode(&SessionRow {
+                bucket: BucketId(7),
+                opened: NOW,
+                blocks: vec![block()],
+                encryption: None,
+                storage: None,
+            }),
+        ),
         ("upload", ::tables::encode(&upload)),
         ("part", ::tables::encode(&part)),
         ("completed", ::tables::encode(&CompletedRow { upload, answer, completed: NOW })),
@@ -562,6 +521,11 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("bucket-config", ::tables::encode(&BucketConfigRow { document: policy(), changed: NOW })),
         ("bucket-config", ::tables::encode(&BucketConfigRow { document: BucketAcl { acl: acl() }.into(), changed: NOW })),
         ("bucket", ::tables::encode(&cycling)),
+        ("key", ::tables::encode(&elsewhere)),
+        ("session", ::tables::encode(&cold_session)),
+        ("upload", ::tables::encode(&cold_upload)),
+        ("event", ::tables::encode(&event())),
+        ("dead event", ::tables::encode(&DeadEventRow { event: event(), why: "410".into(), died: NOW })),
     ]
 }
 
