@@ -8,9 +8,10 @@ import urllib.request
 
 import pytest
 
+from cluster import Cluster
 from conftest import keys_of, new_name
 from harness.clients import boto
-from harness.server import ALICE, BOB, Server, wait_until
+from harness.server import ALICE, BOB, Server, binary, wait_until
 from support import body_of, keys_in, refused
 
 ROLL = '[gateway]\naccess_log_roll = "500ms"\n'
@@ -251,3 +252,33 @@ def test_a_bucket_that_was_logged_before_a_restart_is_after_it(new_server):
     server.kill()
     server.start().wait_ready()
     wait_until(lambda: client.put_object(Bucket=source, Key="k", Body=b"x") and records(client, target), 20, "a record")
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(600)
+@pytest.mark.xdist_group("cluster")
+def test_every_gateway_delivers_what_it_served(tmp_path):
+    cluster = Cluster(tmp_path / "cluster", binary())
+    cluster.create(free_ports=True)
+    for name in cluster.names("gateway"):
+        cluster.process(name).env["TRIOXIDE_GATEWAY_ACCESS_LOG_ROLL"] = "500ms"
+    try:
+        cluster.start().wait_ready(timeout=180).wait_writable()
+        one, two = (boto(url, cluster.keys, retries=8) for url in cluster.s3_urls())
+        source, target = new_name("source"), new_name("logs")
+        for bucket in (source, target):
+            one.create_bucket(Bucket=bucket)
+        one.put_bucket_acl(Bucket=target, ACL="log-delivery-write")
+        log_to(one, source, target)
+        one.put_object(Bucket=source, Key="by-one", Body=b"x")
+
+        def by_both():
+            # The other gateway learns of the log within seconds.
+            two.put_object(Bucket=source, Key="by-two", Body=b"x")
+            return {"by-one", "by-two"} <= {record["key"] for record in records(one, target)}
+        wait_until(by_both, 60, "records of both gateways", pause=0.5)
+        hosts = {record["host_id"] for record in of(records(one, target), "REST.PUT.OBJECT")}
+        assert len(hosts) == 2
+    finally:
+        for name in cluster.names():
+            cluster.process(name).kill()

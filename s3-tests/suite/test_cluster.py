@@ -55,6 +55,30 @@ def test_objects_are_moved_to_blocks_of_another_kind_and_back_none_is_lost(clust
     assert copies == {1, 3}
 
 
+def test_no_object_is_lost_or_left_behind_when_processes_die_while_objects_move(cluster):
+    gateway, leader = cluster.names("gateway")[1], cluster.wait_leader("om")
+    one = boto(cluster.s3_urls()[0], cluster.keys, retries=10)
+    one.create_bucket(Bucket="movers")
+    bodies = {f"{n:02}": os.urandom(2 << 20) for n in range(30)}
+    for key, body in bodies.items():
+        one.put_object(Bucket="movers", Key=key, Body=body)
+    rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Transitions": [{"Days": 1, "StorageClass": "ONEZONE_IA"}]}
+    one.put_bucket_lifecycle_configuration(Bucket="movers", LifecycleConfiguration={"Rules": [rule]})
+
+    def moved():
+        return sum(entry["StorageClass"] == "ONEZONE_IA" for entry in one.list_objects_v2(Bucket="movers")["Contents"])
+    wait_until(lambda: moved() > 0, 60, "the first has moved")
+    cluster.process(gateway).kill()
+    cluster.process(leader).kill()
+    cluster.wait_leader("om", other_than=leader)
+    cluster.start(gateway, leader).wait_ready(gateway, leader, timeout=120)
+    for key, body in bodies.items():
+        assert one.get_object(Bucket="movers", Key=key)["Body"].read() == body
+    wait_until(lambda: moved() == len(bodies), 180, "all have moved")
+    for key, body in bodies.items():
+        assert one.get_object(Bucket="movers", Key=key)["Body"].read() == body
+
+
 def test_what_one_gateway_wrote_the_other_reads_at_once(cluster):
     one, two = (boto(url, cluster.keys, retries=4) for url in cluster.s3_urls())
     one.create_bucket(Bucket="shared")

@@ -8,9 +8,10 @@ import urllib.request
 
 import pytest
 
+from cluster import Cluster
 from conftest import keys_of, new_name
 from harness.clients import boto
-from harness.server import ALICE, BOB, ROOT_KEYS, free_port, wait_until
+from harness.server import ALICE, BOB, ROOT_KEYS, binary, free_port, wait_until
 from support import refused
 
 TOKEN = "hook-secret"
@@ -347,3 +348,32 @@ def test_a_destination_that_cannot_be_told_keeps_the_server_from_starting(new_se
     wait_until(lambda: not server.alive(), 30, "the server gives up")
     assert "notifications.audit" in server.log_tail(15)
     assert ROOT_KEYS[1] not in server.log_tail(15)
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(600)
+@pytest.mark.xdist_group("cluster")
+def test_the_next_leader_tells_what_the_one_before_did_not(tmp_path):
+    receiver = Receiver()
+    cluster = Cluster(tmp_path / "cluster", binary())
+    cluster.create(free_ports=True, extra=settings(tmp_path, receiver))
+    try:
+        cluster.start().wait_ready(timeout=180).wait_writable()
+        client = boto(cluster.s3_urls()[0], cluster.keys, retries=8)
+        bucket = new_name("told")
+        client.create_bucket(Bucket=bucket)
+        tell(client, bucket, queue(["s3:ObjectCreated:*"]))
+        expected = [("ObjectCreated:Put", f"k{n}") for n in range(10)]
+        for _, key in expected:
+            client.put_object(Bucket=bucket, Key=key, Body=b"x")
+        before = cluster.leader("om")
+        cluster.kill(before)
+        cluster.wait_leader("om", other_than=before)
+        receiver.start()
+        seen = receiver.await_seen(expected, timeout=60)
+        first = [seen.index(event) for event in expected]
+        assert first == sorted(first), "in their order"
+    finally:
+        for name in cluster.names():
+            cluster.process(name).kill()
+        receiver.stop()

@@ -60,6 +60,9 @@ impl Entry {
         at: Timestamp,
         began: Instant,
     ) -> Option<Box<Self>> {
+        if !logs.known.has_any() {
+            return None;
+        }
         let own = head.target.bucket.as_ref().and_then(|bucket| logs.of(bucket));
         let text = |name: &str| head.header(name).ok().flatten();
         let source = text("x-amz-copy-source").and_then(|text| CopySource::parse(&text).ok());

@@ -27,10 +27,11 @@ struct List {
 }
 
 impl Known {
+    pub(super) fn has_any(&self) -> bool {
+        self.has_any.load(Ordering::Acquire)
+    }
+
     pub(super) fn of(&self, bucket: &BucketName) -> Option<Arc<LoggedBucket>> {
-        if !self.has_any.load(Ordering::Acquire) {
-            return None;
-        }
         self.list.read().by_name.get(bucket).cloned()
     }
 

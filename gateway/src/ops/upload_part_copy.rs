@@ -73,7 +73,7 @@ impl Operation for UploadPartCopy {
         };
         match cx.om().copy_part(cx.call(), request).await {
             Ok(committed) => Ok(copied(committed, None, Shown::default())),
-            // The source is encrypted.
+            // The source is encrypted, or kept in another way than the upload.
             Err(CallError::Rejected(CopyPartRejected::NeedsBytes)) => self.copy_bytes(cx, None).await,
             Err(CallError::Rejected(rejection)) => Err(self.rejected(cx, rejection)),
             Err(failure) => Err(call_failed(&failure)),

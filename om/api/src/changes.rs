@@ -120,6 +120,6 @@ pub enum AppendRejected {
     #[error("too large")]
     TooLarge,
     #[n(9)]
-    #[error("the object is encrypted, or would be")]
+    #[error("what was written is not sealed as the object is")]
     Encrypted,
 }
