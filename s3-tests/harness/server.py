@@ -24,6 +24,14 @@ class User:
         self.secret_key = f"{name}/secret+{number}=0123456789abcdef"
         self.admin = admin
 
+    @property
+    def account(self):
+        """The number that ARNs name the account by: the first that is tried is made of the id (FNV-1a)."""
+        number = 0xcbf29ce484222325
+        for byte in self.id.encode():
+            number = (number ^ byte) * 0x100000001b3 % 2**64
+        return str(10**11 + number % (9 * 10**11))
+
     def toml(self):
         return "\n".join(["[[user]]"] + [f"{key} = {json.dumps(value)}" for key, value in vars(self).items()]) + "\n"
 

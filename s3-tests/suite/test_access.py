@@ -164,7 +164,7 @@ def test_a_grant_is_for_one_permission(bobs, s3, bucket):
 def test_grantees_are_named_by_id_by_address_or_as_a_group(s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     s3.put_object_acl(Bucket=bucket, Key="k", GrantRead=f'id="{BOB.id}", emailAddress="{BOB.email.upper()}", uri="{SIGNED}"')
-    assert grants(s3.get_object_acl(Bucket=bucket, Key="k")) == [(BOB.id, "READ"), (BOB.id, "READ"), (SIGNED, "READ")]
+    assert grants(s3.get_object_acl(Bucket=bucket, Key="k")) == [(SIGNED, "READ"), (BOB.id, "READ"), (BOB.id, "READ")]
     with refused("InvalidArgument", 400):
         s3.put_object_acl(Bucket=bucket, Key="k", GrantRead="id=nobody-of-that-id")
     with refused("UnresolvableGrantByEmailAddress", 400):
@@ -302,8 +302,8 @@ CONDITIONS = {
                   {"StringEquals": {"s3:authType": "REST-QUERY-STRING"}}),
     "age": ({"NumericLessThan": {"s3:signatureAge": "600000"}}, {"NumericGreaterThan": {"s3:signatureAge": "600000"}}),
     "time": ({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01"}}, {"DateLessThan": {"aws:CurrentTime": "2020-01-01"}}),
-    "principal": ({"StringEquals": {"aws:PrincipalAccount": BOB.id}}, {"StringEquals": {"aws:PrincipalAccount": ALICE.id}}),
-    "owner": ({"StringEquals": {"s3:ResourceAccount": ALICE.id}}, {"StringEquals": {"s3:ResourceAccount": BOB.id}}),
+    "principal": ({"StringEquals": {"aws:PrincipalAccount": BOB.account}}, {"StringEquals": {"aws:PrincipalAccount": ALICE.account}}),
+    "owner": ({"StringEquals": {"s3:ResourceAccount": ALICE.account}}, {"StringEquals": {"s3:ResourceAccount": BOB.account}}),
     "no version": ({"Null": {"s3:VersionId": "true"}}, {"Null": {"s3:VersionId": "false"}}),
     "tag": ({"StringEquals": {"s3:ExistingObjectTag/security": "public"}}, {"StringEquals": {"s3:ExistingObjectTag/security": "private"}}),
 }

@@ -185,7 +185,7 @@ def test_an_administrator_reaches_anyones_secret(users):
 
 # --- the command line ---
 
-COMMANDS = [["status"], ["om", "roles"], ["scm", "roles"], ["scm", "safe-mode"], ["scm", "pipelines"], ["scm", "containers"], ["datanode", "list"], ["user", "list"]]
+COMMANDS = [["status"], ["om", "roles"], ["scm", "roles"], ["scm", "safe-mode"], ["scm", "pipelines"], ["scm", "containers"], ["datanode", "list"], ["account", "list"]]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -330,7 +330,7 @@ def test_the_command_line_believes_admin_listeners_alone(server):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as stranger:
         threading.Thread(target=stranger.serve_forever, daemon=True).start()
         for endpoint in (f"http://127.0.0.1:{stranger.server_port}", server.endpoint):
-            for words in (["status"], ["secret", "revoke", "alice"], ["user", "list"], ["datanode", "list"]):
+            for words in (["status"], ["secret", "revoke", "alice"], ["account", "list"], ["datanode", "list"]):
                 env = {**os.environ, "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret"}
                 done = subprocess.run([binary(), "admin", "--endpoint", endpoint, *words], env=env, capture_output=True, text=True, timeout=60)
                 assert done.returncode == 3 and "is not an admin listener" in done.stderr and not done.stdout, (endpoint, words, done)

@@ -78,8 +78,8 @@ impl Service {
 pub fn answer(service: Service, action: &str, value: &IamValue, request_id: &str) -> String {
     let mut out = XmlOut::document();
     out.element_with(&format!("{action}Response"), &[("xmlns", service.namespace())], |out| {
-        // What changes something and has nothing to tell has no result.
-        if *value != IamValue::empty() {
+        // What changes something and has nothing to tell has no result, but for two that AWS's model gives an empty one.
+        if *value != IamValue::empty() || action.starts_with("UpdateRole") {
             out.element(&format!("{action}Result"), |out| fields(out, value));
         }
         out.element("ResponseMetadata", |out| out.text("RequestId", request_id));

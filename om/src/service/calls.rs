@@ -252,6 +252,7 @@ pub(super) fn facts(by: &api::Requester, now: Timestamp) -> Facts<'_> {
         headers: &context.headers,
         query: &context.query,
         tags: &context.tags,
+        resource_account: None,
         expected_owner: None,
         pays: context.pays,
         acl: context.acl.as_ref(),

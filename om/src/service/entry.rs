@@ -161,12 +161,16 @@ impl OmService {
         let is_named = |id: &&str| id.len() == 12 && bucket.owner.0 != **id;
         let named = expected_owner.filter(is_named).map(|id| account_by_id(tables, id)).transpose()?.flatten();
         let expected_owner = expected_owner.filter(|_| named.is_none_or(|account| account.id != bucket.owner));
-        let facts = Facts { expected_owner, ..facts(by, self.clock.now()) };
+        let guard = self.guards.of(tables, &bucket)?;
+        let is_weighed = guard.has_policy() || matches!(identity, Identity::Member(_));
+        let owner = if is_weighed { namespace::user(tables, &bucket.owner)? } else { None };
+        let resource_account = owner.map(|owner| owner.account_id());
+        let facts = Facts { expected_owner, resource_account, ..facts(by, self.clock.now()) };
         let is_logged = by.context().is_some_and(|context| context.is_logged);
         let is_form = by.context().is_some_and(|context| context.is_form);
         let entry = Entry {
             identity,
-            guard: self.guards.of(tables, &bucket)?,
+            guard,
             bucket,
             facts,
             is_logged,

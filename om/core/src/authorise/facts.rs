@@ -37,6 +37,8 @@ pub struct Facts<'a> {
     pub query: &'a [(String, String)],
     /// That the request gives to what it is about.
     pub tags: &'a [(String, String)],
+    /// The number of the account that owns the bucket, where a policy may ask for it.
+    pub resource_account: Option<String>,
     /// The account that the requester believes to own the bucket.
     pub expected_owner: Option<&'a str>,
     /// The requester is ready to pay for the request, where that is asked for.
@@ -121,9 +123,7 @@ impl Facts<'_> {
         context.set_some(KeyName::SignatureVersion, self.signature_version);
         context.set_some(KeyName::SignatureAge, self.signature_age.and_then(|age| i64::try_from(age.0).ok()));
         if let Some(bucket) = bucket {
-            // A caller knows their own account by its number.
-            let account = caller.account().filter(|account| account.canonical == bucket.owner.0);
-            let owner = account.map_or(bucket.owner.0.as_str(), |account| account.id.as_str());
+            let owner = self.resource_account.as_deref().unwrap_or(&bucket.owner.0);
             context.set(KeyName::ResourceAccount, owner);
             context.set(KeyName::S3ResourceAccount, owner);
         }
@@ -188,6 +188,7 @@ fn set_caller<'c>(context: &mut Context<'c>, identity: &'c Identity, caller: &'c
     }
     if let Identity::Member(member) = identity {
         context.set(KeyName::UserId, member.unique_id());
+        context.set_foreign("sts:authentication", [member.is_temporary()]);
         context.set_tag_list(KeyName::PrincipalTag, member.tags());
         if let Some(session) = &member.session {
             context.set(KeyName::TokenIssueTime, session.created);

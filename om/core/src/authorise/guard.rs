@@ -69,6 +69,10 @@ impl Guard {
         self.text
     }
 
+    pub fn has_policy(&self) -> bool {
+        self.policy.is_some()
+    }
+
     pub fn is_of(&self, bucket: &BucketRow) -> bool {
         self.at == bucket.guarded
     }
