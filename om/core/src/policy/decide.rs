@@ -59,7 +59,7 @@ pub struct Policies<'p> {
     pub resource_only_denies: bool,
     pub grants: Grants<'p>,
     pub boundary: Option<Source<'p>>,
-    /// Several narrow each other. Empty: none were passed along with the session.
+    /// One of several has to allow. Empty: none were passed along with the session.
     pub session: &'p [Source<'p>],
     /// What the cluster's administrators set on the caller's account: it forbids everybody there, and gives its root what is
     /// not the account's.
@@ -153,20 +153,6 @@ fn say<'p>(layer: Layer, sources: &[Source<'p>], request: &Request<'_>) -> Said<
     said
 }
 
-/// Every one of the policies has to allow.
-fn say_all<'p>(layer: Layer, sources: &[Source<'p>], request: &Request<'_>) -> Said<'p> {
-    let mut said = Said::Silent;
-    let mut all = true;
-    for source in sources {
-        match say(layer, std::slice::from_ref(source), request) {
-            denied @ Said::Denied(_) => return denied,
-            Said::Silent => all = false,
-            allowed @ Said::Allowed(..) => said = allowed,
-        }
-    }
-    if all { said } else { Said::Silent }
-}
-
 pub fn decide<'p>(request: &Request<'_>, policies: &Policies<'p>) -> Decision<'p> {
     let resource = match say(Layer::Resource, policies.resource.as_slice(), request) {
         Said::Allowed(..) if policies.resource_only_denies => Said::Silent,
@@ -177,7 +163,7 @@ pub fn decide<'p>(request: &Request<'_>, policies: &Policies<'p>) -> Decision<'p
         Grants::None | Grants::Everything => Said::Silent,
     };
     let boundary = say(Layer::Boundary, policies.boundary.as_slice(), request);
-    let session = say_all(Layer::Session, policies.session, request);
+    let session = say(Layer::Session, policies.session, request);
     let administration = say(Layer::Administration, policies.administration, request);
     let denial = [administration, resource, identity, boundary, session].into_iter().find_map(|said| match said {
         Said::Denied(place) => Some(place),

@@ -189,7 +189,9 @@ impl Principal {
             }
             (Self::Canonical(id), _) => of_account(caller.account().is_some_and(|account| account.canonical == *id)),
             // Some stores know users without an account, and name them so: the account is the user.
-            (Self::User { account, name }, Caller::Root(root)) => as_itself(account.is_empty() && root.canonical == *name),
+            (Self::User { account, name }, Caller::Root(root)) => {
+                as_itself(account.is_empty() && (root.canonical == *name || root.id == *name))
+            }
             (Self::User { account, name }, Caller::User { account: of, name: is }) => as_itself(of.id == *account && is == name),
             (Self::Role { account, name }, Caller::Session { account: of, role, .. }) => {
                 (of.id == *account && role == name).then_some(Meant::AsRole)

@@ -111,7 +111,8 @@ fn policies_together_decide_as_their_rows_say() {
             },
             boundary: sources(boundary).pop(),
             session: &session,
-            owner: &owner.account().expect("an account").id,
+            administration: &[],
+            owner: &owner.account().expect("an account").canonical,
             is_granted_otherwise,
         };
         let given = asking::with_request(&who, "s3:GetObject", "photos/a", &facts, |request| reason(decide(request, &policies)));
