@@ -51,6 +51,8 @@ pub struct Config {
     /// The key behind SSE-KMS where a request or a bucket names none; without it they must.
     pub default_kms_key: Option<String>,
     pub oidc: OidcConfig,
+    /// Administrators name accounts in the place of IAM users to govern them, as Ceph's users without an account are.
+    pub accounts_as_users: bool,
     /// Of new buckets.
     pub replication: Replication,
     /// Storage classes besides STANDARD, and how what is in them is kept. The same on every member.
@@ -113,6 +115,7 @@ impl Config {
             master_key,
             default_kms_key: None,
             oidc: OidcConfig::default(),
+            accounts_as_users: false,
             replication,
             storage_classes: BTreeMap::new(),
             block_size: 128 * MIB,

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use om_core::authorise::KnownPowers;
+use om_core::authorise::{KnownPowers, session_policies};
 use om_core::iam::{HolderRef, Powers, account_row};
-use om_core::rows::UserRow;
+use om_core::policy::Policy;
+use om_core::rows::{AccessKeyId, CredentialRow, UserRow};
 use parking_lot::Mutex;
 use tables::{ReadTables, StorageFault};
 
@@ -26,7 +27,18 @@ pub(crate) struct KeptPowers {
 struct Kept {
     /// By account, and by who of it.
     powers: BTreeMap<(String, u8, String), Arc<Powers>>,
+    /// By access key, which is never given again.
+    sessions: BTreeMap<AccessKeyId, Arc<Vec<Policy>>>,
     text: usize,
+}
+
+impl Kept {
+    fn make_room(&mut self, room: usize) {
+        if self.text + room > MOST_TEXT {
+            *self = Self::default();
+        }
+        self.text += room;
+    }
 }
 
 fn place(account: &UserRow, holder: HolderRef<'_>) -> (String, u8, String) {
@@ -48,13 +60,24 @@ impl KnownPowers for KeptPowers {
         let powers = Arc::new(Powers::load(tables, account, holder)?);
         let room = |powers: &Powers| powers.text_length() + LEAST_TEXT;
         let mut kept = self.kept.lock();
-        if kept.text + room(&powers) > MOST_TEXT {
-            *kept = Kept::default();
-        }
-        kept.text += room(&powers);
+        kept.make_room(room(&powers));
         if let Some(old) = kept.powers.insert(place, Arc::clone(&powers)) {
             kept.text -= room(&old);
         }
         Ok(powers)
+    }
+
+    fn session(&self, access_key: &AccessKeyId, row: &CredentialRow) -> Arc<Vec<Policy>> {
+        if row.policies.is_empty() {
+            return Arc::default();
+        }
+        if let Some(policies) = self.kept.lock().sessions.get(access_key) {
+            return Arc::clone(policies);
+        }
+        let policies = Arc::new(session_policies(row));
+        let mut kept = self.kept.lock();
+        kept.make_room(row.policies.iter().map(String::len).sum::<usize>() + LEAST_TEXT);
+        kept.sessions.insert(access_key.clone(), Arc::clone(&policies));
+        policies
     }
 }

@@ -331,6 +331,10 @@ impl EnsureUser {
         if !is_text(&self.user.id.0, 255) || !is_graphic(&self.user.id.0) {
             return invalid("user id: 1 to 255 visible characters");
         }
+        // So are accounts numbered: one must not be another's name.
+        if self.user.id.0.len() == 12 && self.user.id.0.bytes().all(|byte| byte.is_ascii_digit()) {
+            return invalid("user id: twelve digits are the number of an account");
+        }
         if !is_text(&self.user.display_name, 255) {
             return invalid("display name: 1 to 255 characters");
         }

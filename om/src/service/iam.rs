@@ -1,8 +1,8 @@
 //! IAM: identities asked for and changed, each call authorised within its account.
 
 use om_api as api;
-use om_core::authorise::{AdminAction, Identity, administer, may_iam};
-use om_core::iam::{self, Call, Caller, ChangeIam, IamChange, Query, Trouble, Work};
+use om_core::authorise::{AdminAction, Facts, Identity, administer, may_iam};
+use om_core::iam::{self, Call, Caller, ChangeIam, IamChange, Own, Query, Trouble, Work};
 use om_core::namespace;
 use om_core::rows::{AccessKeyId, IamId, UserRow};
 use rpc::{CallContext, CallError};
@@ -107,49 +107,72 @@ impl OmService {
             Identity::System => None,
             Identity::Anonymous | Identity::LogDelivery(_) => return Err(denied(om_core::authorise::Denied::AccessDenied)),
         };
+        // As in AWS: what GetSessionToken gives opens S3, and is not to make itself permanent.
+        if matches!(&identity, Identity::Member(member) if member.is_temporary() && !member.has_role()) {
+            return Err(denied(om_core::authorise::Denied::AccessDenied));
+        }
+        check_characters(&request.parameters)?;
         let is_elsewhere = administer(&identity, AdminAction::Administer, None, &facts).is_ok();
-        let named = self.named_account(tables, own.as_ref(), &request.action, query).map_err(Stop::Fault)?;
-        let means_account = named.as_ref().is_some_and(|(_, by_user)| *by_user);
-        let account = match (named, own) {
-            (Some((account, _)), _) if is_elsewhere => account,
-            (None, Some(own)) => own,
+        let named = self.named_account(tables, own.as_ref(), &request.action, query, is_elsewhere)?;
+        let (account, means_account) = match (named, own) {
+            (Some(named), _) => named,
+            (None, Some(own)) => (own, false),
             (None, None) => return Err(refuse(IamErrorCode::ValidationError, "AccountId is missing")),
-            // Who may not look there does not learn what is there.
-            (Some((_, true)), Some(own)) => own,
-            (Some(_), _) => return Err(denied(om_core::authorise::Denied::AccessDenied)),
         };
-        let means_account = means_account && is_elsewhere;
-        let user = match &identity {
-            Identity::Member(member) if member.account.id == account.id => member.user_name(),
-            _ => None,
+        let own = match &identity {
+            Identity::Member(member) if member.account.id == account.id && !member.is_root() => {
+                member.user_name().map_or(Own::Nobody, Own::User)
+            }
+            _ => Own::Root,
         };
         let mut roll = |prefix: &'static str| IamId(new_id(&*self.entropy, prefix));
-        let caller = Caller { user, means_account };
+        let caller = Caller { own, means_account };
         let call = iam::read(&request.action, query, caller, &mut roll);
         // Who may nothing is told so first, whatever is wrong with what they ask.
         let subject = call.as_ref().map_or(iam::Subject::Account, |call| call.subject.clone());
-        let arn = subject.arn(tables, &account)?;
-        may_iam(&identity, &format!("iam:{}", request.action), &arn, &facts).map_err(|why| {
-            self.refused(&request.by, &identity, || format!("iam:{} on {arn}: no policy allows it", request.action));
-            denied(why)
-        })?;
+        let also = call.as_ref().ok().and_then(|call| call.also.clone());
+        let tags = query.tags().unwrap_or_default();
+        let facts = Facts { tags: &tags, ..facts };
+        let mut more = conditions(query);
+        if let Some((_, known)) = more.iter_mut().find(|(key, _)| key == "iam:PolicyARN") {
+            // As it is written, whatever the case in which it is asked for.
+            for arn in known {
+                *arn = iam::Subject::Arn(arn.clone()).arn(tables, &account)?;
+            }
+        }
+        for subject in [Some(subject), also].into_iter().flatten() {
+            let arn = subject.arn(tables, &account)?;
+            may_iam(&identity, &format!("iam:{}", request.action), &arn, &more, &facts).map_err(|why| {
+                self.refused(&request.by, &identity, || format!("iam:{} on {arn}: no policy allows it", request.action));
+                denied(why)
+            })?;
+        }
         let call = call.map_err(|error| Stop::Rejected(Rejected::Error(error)))?;
         Ok(Allowed { account, call })
     }
 
-    /// Another account that the call is about: named outright, or, as for policies of users, in the place of a user's name.
+    /// Another account that the call is about, and whether it means that account itself: named outright by administrators, and
+    /// then by its own id in the place of a user's; or, where the configuration lets it, by that alone, as Ceph has it.
     fn named_account(
         &self,
         tables: &dyn ReadTables,
         own: Option<&UserRow>,
         action: &str,
         query: Query<'_>,
-    ) -> Result<Option<(UserRow, bool)>, tables::StorageFault> {
+        administers: bool,
+    ) -> Result<Option<(UserRow, bool)>, Stop<Rejected>> {
+        let user = query.text("UserName").filter(|_| action.contains("UserPolic"));
         if let Some(id) = query.text("AccountId") {
-            return Ok(iam::account_by_id(tables, id)?.map(|account| (account, false)));
+            // Who may not look there does not learn what is there.
+            if !administers {
+                return Err(denied(om_core::authorise::Denied::AccessDenied));
+            }
+            let found = iam::account_by_id(tables, id)?;
+            let account = found.ok_or_else(|| refuse(IamErrorCode::NoSuchEntity, format!("there is no account {id}")))?;
+            let means_account = user.is_some_and(|name| name == account.id.0);
+            return Ok(Some((account, means_account)));
         }
-        let is_about_policies = action.contains("UserPolic");
-        let Some(name) = query.text("UserName").filter(|_| is_about_policies) else { return Ok(None) };
+        let Some(name) = user.filter(|_| administers && self.config.accounts_as_users) else { return Ok(None) };
         if let Some(own) = own
             && iam::user(tables, &own.id, name)?.is_some()
         {
@@ -157,4 +180,22 @@ impl OmService {
         }
         Ok(iam::account_by_id(tables, name)?.map(|account| (account, true)))
     }
+}
+
+/// What answers could not show: XML has no form for it.
+fn check_characters(parameters: &[(String, String)]) -> Result<(), Stop<Rejected>> {
+    let is_legal =
+        |char: char| matches!(char, '\t' | '\n' | '\r') || (!char.is_control() && !matches!(char, '\u{fffe}' | '\u{ffff}'));
+    let wrong = parameters.iter().find(|(name, value)| !name.chars().chain(value.chars()).all(is_legal));
+    match wrong {
+        Some((name, _)) => Err(refuse(IamErrorCode::ValidationError, format!("{name:?} holds control characters"))),
+        None => Ok(()),
+    }
+}
+
+/// IAM's own condition keys, as far as calls have them.
+fn conditions(query: Query<'_>) -> Vec<(String, Vec<String>)> {
+    const KEYS: [(&str, &str); 2] = [("iam:PolicyARN", "PolicyArn"), ("iam:PermissionsBoundary", "PermissionsBoundary")];
+    let of = |(key, field): (&str, &str)| Some((key.to_owned(), vec![query.text(field)?.to_owned()]));
+    KEYS.into_iter().filter_map(of).collect()
 }

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::OmService;
 use super::calls::{Stop, denied, facts};
 use super::iam::{Rejected, new_id, refuse};
+use crate::convert::IntoCore;
 use crate::secrets::new_secret;
 
 const SHORTEST_SECONDS: u32 = 900;
@@ -35,6 +36,7 @@ pub(super) struct Session {
     pub(super) tags: Vec<(String, String)>,
     pub(super) claims: Vec<(String, Vec<String>)>,
     pub(super) provider: Option<String>,
+    pub(super) parent: Option<AccessKeyId>,
     /// What the answer tells besides the credential.
     pub(super) told: IamValue,
 }
@@ -93,6 +95,7 @@ impl OmService {
             tags: session.tags,
             claims: session.claims,
             provider: session.provider,
+            parent: session.parent,
         };
         // Under no request's id: the token is kept nowhere, so that a retry has to open another session.
         let command = OpenCredential { access_key: pair.access_key, row };
@@ -114,6 +117,10 @@ impl OmService {
     fn session_token(&self, tables: &dyn ReadTables, request: &api::IamCall) -> Result<Session, Stop<Rejected>> {
         let identity = self.identity::<Rejected>(tables, &request.by)?;
         let query = Query(&request.parameters);
+        let parent = match &request.by {
+            api::Requester::Signed { access_key, .. } => Some(access_key.clone().into_core()),
+            api::Requester::Anonymous { .. } | api::Requester::System | api::Requester::LogDelivery { .. } => None,
+        };
         let (account, holder) = match &identity {
             Identity::User(account) => (account.clone(), CredentialHolder::Root),
             Identity::Member(member) if member.is_temporary() => {
@@ -129,7 +136,12 @@ impl OmService {
             }
             Identity::Anonymous | Identity::System | Identity::LogDelivery(_) => return Err(denied(Denied::AccessDenied)),
         };
-        let seconds = duration(query, 43_200, LONGEST_TOKEN_SECONDS)?;
+        // Of an account's root no longer than AWS lets its own be.
+        let (usual, longest) = match holder {
+            CredentialHolder::Root => (3_600, 3_600),
+            CredentialHolder::User { .. } | CredentialHolder::Role { .. } => (43_200, LONGEST_TOKEN_SECONDS),
+        };
+        let seconds = duration(query, usual, longest)?;
         Ok(Session {
             account,
             holder,
@@ -138,6 +150,7 @@ impl OmService {
             tags: Vec::new(),
             claims: Vec::new(),
             provider: None,
+            parent,
             told: IamValue::empty(),
         })
     }
@@ -155,7 +168,7 @@ impl OmService {
             denied(why)
         })?;
         let is_chained = matches!(&identity, Identity::Member(member) if member.is_temporary());
-        asked.session(Query(&request.parameters), is_chained, Vec::new(), None)
+        asked.session(tables, Query(&request.parameters), is_chained, Vec::new(), None)
     }
 }
 
@@ -165,7 +178,6 @@ pub(super) struct Asked {
     pub(super) role: RoleRow,
     pub(super) arn: String,
     name: String,
-    policies: Vec<String>,
     pub(super) tags: Vec<(String, String)>,
     /// Conditions on the call itself.
     pub(super) more: Vec<(String, Vec<String>)>,
@@ -187,7 +199,6 @@ impl Asked {
         let Some(account) = account_by_id(tables, of)? else { return Err(denied(Denied::AccessDenied)) };
         let role = iam::role(tables, &account.id, role_name)?.filter(|role| role.path == path);
         let Some(role) = role else { return Err(denied(Denied::AccessDenied)) };
-        let policies = session_policies(tables, &account, query)?;
         let tags = query.tags().map_err(invalid)?;
         let foreign = [
             ("sts:ExternalId", "ExternalId"),
@@ -196,11 +207,13 @@ impl Asked {
         ];
         let more = foreign.into_iter().filter_map(|(key, field)| Some((key.to_owned(), vec![query.text(field)?.to_owned()])));
         let arn = arn(&account, Named::Role, &role.path, &role.name);
-        Ok(Self { name: name.to_owned(), policies, tags, more: more.collect(), arn, role, account })
+        Ok(Self { name: name.to_owned(), tags, more: more.collect(), arn, role, account })
     }
 
+    /// Only for whoever may take the role: what is said of policies tells which there are.
     pub(super) fn session(
         self,
+        tables: &dyn ReadTables,
         query: Query<'_>,
         is_chained: bool,
         claims: Vec<(String, Vec<String>)>,
@@ -211,10 +224,11 @@ impl Asked {
         let account_id = self.account.account_id();
         let session_arn = format!("arn:aws:sts::{account_id}:assumed-role/{}/{}", self.role.name, self.name);
         let user = IamValue::field("AssumedRoleId", format!("{}:{}", self.role.id.0, self.name)).with("Arn", session_arn);
-        let room: usize = self.policies.iter().map(String::len).sum();
+        let policies = session_policies(tables, &self.account, query)?;
+        let room: usize = policies.iter().map(String::len).sum();
         let told = IamValue::field("AssumedRoleUser", user).with("PackedPolicySize", (room * 100).div_ceil(MOST_POLICY_TEXT * 2));
         let holder = CredentialHolder::Role { name: self.role.name, id: self.role.id, session: self.name };
-        Ok(Session { account: self.account, holder, seconds, policies: self.policies, tags: self.tags, claims, provider, told })
+        Ok(Session { account: self.account, holder, seconds, policies, tags: self.tags, claims, provider, parent: None, told })
     }
 }
 
@@ -268,6 +282,7 @@ impl OmService {
         let token = query.required("WebIdentityToken").map_err(failed)?;
         let who = self.oidc.verify(token).await.map_err(failed)?;
         let tags = who.tags();
+        iam::check_session_tags(&tags).map_err(failed)?;
         self.log
             .read(cx.deadline, |tables| {
                 let asked = Asked::read(tables, query)?;
@@ -284,7 +299,7 @@ impl OmService {
                 let facts = facts(&request.by, self.clock.now());
                 may_assume(&asked.role, &asked.account, &asked.arn, how, &tags, &asked.more, &facts).map_err(denied)?;
                 let audience = who.audiences.first().cloned().unwrap_or_default();
-                let mut session = asked.session(query, false, claims, Some(arn.clone()))?;
+                let mut session = asked.session(tables, query, false, claims, Some(arn.clone()))?;
                 session.tags = tags;
                 session.told = session
                     .told

@@ -5,8 +5,8 @@ use types::BucketName;
 use super::identity::{Identity, Member};
 use super::{Denied, Facts};
 use crate::policy::{
-    Action, Caller, Decision, Grants, KeyName, Permission, Policies, Policy, PolicyKind, Reason, Request, Resource, Source,
-    decide,
+    Action, Caller, Context, Decision, Grants, KeyName, Permission, Policies, Policy, PolicyKind, Reason, Request, Resource,
+    Source, decide,
 };
 use crate::rows::{RoleRow, UserId, UserRow};
 
@@ -64,12 +64,28 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
 }
 
 /// An action of IAM's in the requester's own account: its root may, and whom its policies let.
-pub fn may_iam(identity: &Identity, action: &str, arn: &str, facts: &Facts<'_>) -> Result<(), Denied> {
+/// `more` are condition keys of the call itself.
+pub fn may_iam(
+    identity: &Identity,
+    action: &str,
+    arn: &str,
+    more: &[(String, Vec<String>)],
+    facts: &Facts<'_>,
+) -> Result<(), Denied> {
     match identity {
         Identity::System | Identity::User(_) => Ok(()),
         Identity::Member(member) => {
             let resource = Resource::arn(arn).unwrap_or_else(Resource::store);
-            allow(weigh(identity, member, Action::Other(action), &resource, facts))
+            let tags = facts.tags;
+            let mut context = facts.context(identity, &member.caller, None, None, None);
+            for (key, values) in more {
+                context.set_foreign(key, values.iter().map(String::as_str));
+            }
+            if !tags.is_empty() {
+                context.set_tags(KeyName::RequestTag, tags);
+                context.set_many(KeyName::TagKeys, tags.iter().map(|(key, _)| key.as_str()));
+            }
+            allow(weigh_in(member, Action::Other(action), &resource, &context))
         }
         Identity::Anonymous | Identity::LogDelivery(_) => Err(Denied::AccessDenied),
     }
@@ -81,8 +97,11 @@ fn allow(is_allowed: bool) -> Result<(), Denied> {
 
 /// In the member's own account, where no resource has a say.
 fn weigh(identity: &Identity, member: &Member, action: Action<'_>, resource: &Resource<'_>, facts: &Facts<'_>) -> bool {
-    let context = facts.context(identity, &member.caller, None, None, None);
-    let request = Request { caller: &member.caller, action, resource, context: &context };
+    weigh_in(member, action, resource, &facts.context(identity, &member.caller, None, None, None))
+}
+
+fn weigh_in(member: &Member, action: Action<'_>, resource: &Resource<'_>, context: &Context<'_>) -> bool {
+    let request = Request { caller: &member.caller, action, resource, context };
     let own = member.powers.own();
     let (session, administration) = (member.session_sources(), member.powers.administration());
     decide(

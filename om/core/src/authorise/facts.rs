@@ -161,7 +161,7 @@ fn auth_type(auth_type: AuthType) -> &'static str {
 }
 
 fn set_caller<'c>(context: &mut Context<'c>, identity: &'c Identity, caller: &'c Caller) {
-    context.set_some(KeyName::PrincipalArn, caller.arn());
+    context.set_some(KeyName::PrincipalArn, caller.principal_arn());
     context.set(KeyName::PrincipalIsAwsService, matches!(caller, Caller::Service(_)));
     match caller {
         Caller::Anonymous | Caller::Federated(_) => {

@@ -16,6 +16,15 @@ use crate::rows::{AccessKeyId, AccessKeyRow, BucketRow, CredentialHolder, Creden
 /// Where parsed policies are kept between requests.
 pub trait KnownPowers {
     fn of(&self, tables: &dyn ReadTables, account: &UserRow, holder: HolderRef<'_>) -> Result<Arc<Powers>, StorageFault>;
+
+    /// What a session is narrowed to, which never changes.
+    fn session(&self, access_key: &AccessKeyId, row: &CredentialRow) -> Arc<Vec<Policy>>;
+}
+
+/// The policies of a session, parsed.
+pub fn session_policies(row: &CredentialRow) -> Vec<Policy> {
+    let parse = |text: &String| Policy::parse(text, PolicyKind::Identity).unwrap_or_else(|_| Policy::shut_for_holder());
+    row.policies.iter().map(parse).collect()
 }
 
 /// Keeps nothing.
@@ -25,6 +34,10 @@ pub struct Unkept;
 impl KnownPowers for Unkept {
     fn of(&self, tables: &dyn ReadTables, account: &UserRow, holder: HolderRef<'_>) -> Result<Arc<Powers>, StorageFault> {
         Powers::load(tables, account, holder).map(Arc::new)
+    }
+
+    fn session(&self, _: &AccessKeyId, row: &CredentialRow) -> Arc<Vec<Policy>> {
+        Arc::new(session_policies(row))
     }
 }
 
@@ -56,7 +69,7 @@ pub struct Member {
 /// What a temporary credential adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    pub(crate) policies: Vec<Policy>,
+    pub(crate) policies: Arc<Vec<Policy>>,
     pub(crate) tags: Tags,
     pub(crate) claims: Vec<(String, Vec<String>)>,
     pub(crate) provider: Option<String>,
@@ -84,6 +97,11 @@ impl Member {
         &self.unique_id
     }
 
+    /// It has taken a role.
+    pub fn has_role(&self) -> bool {
+        matches!(self.caller, Caller::Session { .. })
+    }
+
     pub fn is_temporary(&self) -> bool {
         self.session.is_some()
     }
@@ -106,7 +124,7 @@ impl Member {
     }
 
     pub(crate) fn session_sources(&self) -> Vec<Source<'_>> {
-        let policies = self.session.iter().flat_map(|session| &session.policies);
+        let policies = self.session.iter().flat_map(|session| session.policies.iter());
         policies.map(|policy| Source { name: "of the session", policy }).collect()
     }
 }
@@ -202,7 +220,7 @@ pub fn identify(
                 return of_key(tables, access_key, *secret_version, row, known);
             }
             match namespace::credential(tables, access_key)? {
-                Some(row) => of_credential(tables, *secret_version, row, now, known),
+                Some(row) => of_credential(tables, access_key, *secret_version, row, now, known),
                 None => Ok(Err(Denied::NoSuchAccessKey)),
             }
         }
@@ -259,6 +277,7 @@ fn user(
 
 fn of_credential(
     tables: &dyn ReadTables,
+    access_key: &AccessKeyId,
     secret_version: u64,
     row: CredentialRow,
     now: Timestamp,
@@ -271,10 +290,13 @@ fn of_credential(
         return Ok(Err(Denied::ExpiredToken));
     }
     let Some(account) = namespace::user(tables, &row.account)? else { return Ok(Err(Denied::NoSuchAccessKey)) };
-    let policies = row.policies.iter();
-    let parse = |text: &String| Policy::parse(text, PolicyKind::Identity).unwrap_or_else(|_| Policy::shut_for_holder());
+    if let Some(parent) = &row.parent
+        && !namespace::access_key(tables, parent)?.is_some_and(|key| key.is_active() && key.user == row.account)
+    {
+        return Ok(Err(Denied::NoSuchAccessKey));
+    }
     let session = Some(Session {
-        policies: policies.map(parse).collect(),
+        policies: known.session(access_key, &row),
         tags: row.tags,
         claims: row.claims,
         provider: row.provider,

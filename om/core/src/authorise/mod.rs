@@ -30,7 +30,7 @@ pub use account::{AdminAction, Sts, administer, may_assume, may_iam};
 pub use acl::{bucket_acl, object_acl};
 pub use facts::{AuthType, Facts, PASSED_HEADERS};
 pub use guard::Guard;
-pub use identity::{Identity, KnownPowers, LogSource, Member, Session, Unkept, identify};
+pub use identity::{Identity, KnownPowers, LogSource, Member, Session, Unkept, identify, session_policies};
 pub use scene::{Scene, Target, Written};
 
 /// What a call does to a bucket or to something in it: one of S3's permissions.

@@ -19,6 +19,12 @@ pub enum Subject {
     Arn(String),
     /// A thing that is to be, by path and name.
     New(Kind, String, String),
+    /// A thing as it will be called: what is not said stays.
+    Renamed {
+        kind: Kind,
+        name: String,
+        new: Renaming,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,19 +52,34 @@ pub struct Simulation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     pub subject: Subject,
+    /// What it is about besides.
+    pub also: Option<Subject>,
     pub work: Work,
+}
+
+/// Whom a call means that names no user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own<'a> {
+    /// The account itself.
+    Root,
+    User(&'a str),
+    /// A session of a role is neither: it has to name somebody.
+    Nobody,
 }
 
 /// Who calls, as far as names that are left out depend on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller<'a> {
-    /// None for an account's root.
-    pub user: Option<&'a str>,
+    pub own: Own<'a>,
     /// The user that the call names is another account, which the caller administers.
     pub means_account: bool,
 }
 
 const MOST_SECONDS: u32 = 43_200;
+/// Bytes of policies that somebody may well hold.
+const LARGEST_HELD: usize = 16 << 10;
+/// Of a simulation, in bytes held against bytes: about a tenth of a second.
+const MOST_SIMULATED: usize = 100_000_000;
 
 struct Reader<'a, 'i> {
     query: Query<'a>,
@@ -78,11 +99,17 @@ pub fn read(
 }
 
 fn view(subject: Subject, view: View) -> Call {
-    Call { subject, work: Work::View(view) }
+    Call { subject, also: None, work: Work::View(view) }
 }
 
 fn change(subject: Subject, change: IamChange) -> Call {
-    Call { subject, work: Work::Change(change) }
+    let also = match &change {
+        IamChange::UpdateUser(name, new) => Some((Kind::User, name, new)),
+        IamChange::UpdateGroup(name, new) => Some((Kind::Group, name, new)),
+        _ => None,
+    };
+    let also = also.map(|(kind, name, new)| Subject::Renamed { kind, name: name.clone(), new: new.clone() });
+    Call { subject, also, work: Work::Change(change) }
 }
 
 fn malformed(why: impl std::fmt::Display) -> IamError {
@@ -127,7 +154,7 @@ impl Reader<'_, '_> {
             }
             "CreateAccessKey" => {
                 let name = self.user_or_self()?;
-                Call { subject: self.of_user(name.as_deref()), work: Work::NewKey { user: name } }
+                Call { subject: self.of_user(name.as_deref()), also: None, work: Work::NewKey { user: name } }
             }
             "ListAccessKeys" => {
                 let name = self.user_or_self()?;
@@ -380,7 +407,11 @@ impl Reader<'_, '_> {
     fn user_or_self(&self) -> Result<Option<String>, IamError> {
         match self.query.text("UserName") {
             Some(_) => self.name("UserName", 64).map(Some),
-            None => Ok(self.caller.user.map(str::to_owned)),
+            None => match self.caller.own {
+                Own::Root => Ok(None),
+                Own::User(name) => Ok(Some(name.to_owned())),
+                Own::Nobody => Err(self.invalid("UserName", "must be given when calling with non-User credentials")),
+            },
         }
     }
 
@@ -513,8 +544,15 @@ impl Reader<'_, '_> {
         if resources.is_empty() {
             resources.push("*".to_owned());
         }
-        if actions.len().saturating_mul(resources.len()) > 1000 {
-            return Err(self.invalid("ActionNames", "at most 1000 decisions at once"));
+        if resources.iter().any(|arn| arn.len() > 2048) {
+            return Err(self.invalid("ResourceArns", "at most 2048 bytes each"));
+        }
+        // A decision costs its policies' length times that of what they are held against.
+        let text: usize = policies.iter().map(String::len).sum::<usize>() + LARGEST_HELD;
+        let longest = resources.iter().map(String::len).max().unwrap_or(1).max(32);
+        let cost = actions.len().saturating_mul(resources.len()).saturating_mul(text).saturating_mul(longest);
+        if cost > MOST_SIMULATED {
+            return Err(self.invalid("ActionNames", "too much to decide at once: ask about fewer actions, resources or policies"));
         }
         let entry = |number: usize| {
             let at = format!("ContextEntries.member.{number}");
@@ -522,6 +560,6 @@ impl Reader<'_, '_> {
             Some((key, owned(self.query.list(&format!("{at}.ContextKeyValues")))))
         };
         let context = (1..).map_while(entry).collect();
-        Ok(Call { subject, work: Work::Simulate(Simulation { of, policies, actions, resources, context }) })
+        Ok(Call { subject, also: None, work: Work::Simulate(Simulation { of, policies, actions, resources, context }) })
     }
 }

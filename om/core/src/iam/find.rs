@@ -135,6 +135,14 @@ pub(super) fn managed(tables: &dyn ReadTables, account: &UserRow, arn: &str) -> 
     Ok(policy(tables, &account.id, name)?.filter(|row| row.path == path).map(Managed::Own))
 }
 
+/// The ARN of a managed policy as the policy is written, if it names one.
+pub(super) fn policy_arn(tables: &dyn ReadTables, account: &UserRow, arn: &str) -> Result<Option<String>, StorageFault> {
+    Ok(managed(tables, account, arn)?.map(|policy| match policy {
+        Managed::Own(row) => super::arn(account, Kind::Policy, &row.path, &row.name),
+        Managed::Builtin(policy) => format!("arn:aws:iam::aws:policy/{}", policy.name),
+    }))
+}
+
 /// One of the account's own, which can be changed.
 pub(super) fn own_policy(tables: &dyn ReadTables, account: &UserRow, arn: &str) -> Result<ManagedPolicyRow, Trouble> {
     match managed(tables, account, arn)? {

@@ -21,7 +21,7 @@ mod simulate;
 mod tests;
 mod view;
 
-pub use call::{Call, Caller, Simulation, Subject, Work, read};
+pub use call::{Call, Caller, Own, Simulation, Subject, Work, read};
 pub use change::{ChangeIam, Holder, IamChange, NewEntity, Renaming, Tagged};
 pub use find::{Trouble, account_by_id, account_row, group, policy, provider, role, user};
 pub(crate) use names::preferred_number;
@@ -34,12 +34,49 @@ pub use view::{Page, PolicyScope, View};
 
 use change::provider_url;
 use tables::{ReadTables, StorageFault};
+use types::IamError;
 
-use crate::rows::UserRow;
+use crate::rows::{UserId, UserRow};
+
+/// Whether a session may have these tags.
+pub fn check_session_tags(tags: &[(String, String)]) -> Result<(), IamError> {
+    names::check_tags(tags, 50)
+}
 
 /// The text in force of a managed policy, if there is one of that ARN.
 pub fn managed_text(tables: &dyn ReadTables, account: &UserRow, arn: &str) -> Result<Option<String>, StorageFault> {
     Ok(find::managed(tables, account, arn)?.and_then(|policy| policy.text().map(str::to_owned)))
+}
+
+/// Path and name as they are written, whatever the case in which they are asked for: policies tell cases apart.
+fn place(tables: &dyn ReadTables, account: &UserId, kind: Kind, name: &str) -> Result<Option<(String, String)>, StorageFault> {
+    Ok(match kind {
+        Kind::User => user(tables, account, name)?.map(|row| (row.path, row.name)),
+        Kind::Group => group(tables, account, name)?.map(|row| (row.path, row.name)),
+        Kind::Role => role(tables, account, name)?.map(|row| (row.path, row.name)),
+        Kind::Policy => policy(tables, account, name)?.map(|row| (row.path, row.name)),
+        Kind::OidcProvider => provider(tables, account, name)?.map(|row| ("/".to_owned(), row.url)),
+    })
+}
+
+/// An ARN as what it names is written.
+fn known_arn(tables: &dyn ReadTables, account: &UserRow, text: &str) -> Result<String, StorageFault> {
+    if let Some(known) = find::policy_arn(tables, account, text)? {
+        return Ok(known);
+    }
+    if let Some(url) = provider_url(&account.account_id(), text) {
+        let known = provider(tables, &account.id, &url)?;
+        return Ok(known.map_or_else(|| text.to_owned(), |row| arn(account, Kind::OidcProvider, "/", &row.url)));
+    }
+    for kind in [Kind::User, Kind::Role] {
+        if let Some((of, _, name)) = split_arn(text, kind)
+            && of == account.account_id()
+            && let Some((path, name)) = place(tables, &account.id, kind, name)?
+        {
+            return Ok(arn(account, kind, &path, &name));
+        }
+    }
+    Ok(text.to_owned())
 }
 
 impl Subject {
@@ -48,16 +85,17 @@ impl Subject {
         let id = &account.id;
         Ok(match self {
             Self::Account => format!("arn:aws:iam::{}:*", account.account_id()),
-            Self::Arn(arn) => arn.clone(),
+            Self::Arn(text) => known_arn(tables, account, text)?,
             Self::New(kind, path, name) => arn(account, *kind, path, name),
             Self::Named(kind, name) => {
-                let path = match kind {
-                    Kind::User => user(tables, id, name)?.map(|row| row.path),
-                    Kind::Group => group(tables, id, name)?.map(|row| row.path),
-                    Kind::Role => role(tables, id, name)?.map(|row| row.path),
-                    Kind::Policy | Kind::OidcProvider => None,
-                };
-                arn(account, *kind, path.as_deref().unwrap_or("/"), name)
+                let known = place(tables, id, *kind, name)?;
+                let (path, name) = known.unwrap_or_else(|| ("/".to_owned(), name.clone()));
+                arn(account, *kind, &path, &name)
+            }
+            Self::Renamed { kind, name, new } => {
+                let known = place(tables, id, *kind, name)?;
+                let (path, name) = known.unwrap_or_else(|| ("/".to_owned(), name.clone()));
+                arn(account, *kind, new.path.as_deref().unwrap_or(&path), new.name.as_deref().unwrap_or(&name))
             }
         })
     }

@@ -46,6 +46,14 @@ impl Caller {
         }
     }
 
+    /// As `aws:PrincipalArn` has it: of a session, its role's.
+    pub fn principal_arn(&self) -> Option<String> {
+        match self {
+            Self::Session { account, role, .. } => Some(format!("arn:aws:iam::{}:role/{role}", account.id)),
+            other => other.arn(),
+        }
+    }
+
     /// None for those who have none.
     pub fn arn(&self) -> Option<String> {
         match self {

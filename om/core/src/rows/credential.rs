@@ -72,6 +72,9 @@ pub struct CredentialRow {
     /// The ARN of that identity provider.
     #[n(10)]
     pub provider: Option<String>,
+    /// The access key that asked for it, if it lasts no longer than that.
+    #[n(11)]
+    pub parent: Option<AccessKeyId>,
 }
 
 impl fmt::Debug for CredentialRow {

@@ -1,25 +1,27 @@
 //! Users, groups and roles come, change and go.
 
+use tables::Table;
 use types::{IamError, IamErrorCode, IamValue};
 
 use super::{Ground, Holder, NewEntity, Renaming, Tagged, conflict, limit, taken};
 use crate::iam::find::{self, Managed, Trouble, existing, managed, no_policy, own_policy};
-use crate::iam::names::check_tags;
 use crate::iam::show;
 use crate::rows::{
     self, AccessKeyId, AccessKeyRow, Holding, IamGroupRow, IamUserRow, RoleRow, Tags, iam_access_key, iam_access_key_prefix,
-    keys_under, malformed, named,
+    in_account, keys_under, malformed, named,
 };
 use crate::tables::{ACCESS_KEYS, GROUPS, IAM_ACCESS_KEYS, IAM_USERS, POLICIES, ROLES};
 
 const MOST_GROUPS_OF_A_USER: usize = 10;
+const MOST_TAGS: usize = 50;
 
 impl Ground<'_> {
     pub(super) fn create_user(&mut self, new: NewEntity) -> Result<IamValue, Trouble> {
         if find::user(self.tables(), &self.account.id, &new.name)?.is_some() {
             return Err(taken("User", &new.name));
         }
-        self.check_boundary(new.boundary.as_deref())?;
+        self.check_quota(IAM_USERS, 5_000, "Users")?;
+        let boundary = self.boundary(new.boundary)?;
         let row = IamUserRow {
             name: new.name,
             path: new.path,
@@ -28,7 +30,7 @@ impl Ground<'_> {
             tags: new.tags,
             groups: Vec::new(),
             holding: Holding::default(),
-            boundary: new.boundary,
+            boundary,
         };
         self.put_user(&row);
         Ok(IamValue::field("User", show::user(&self.account, &row)))
@@ -91,6 +93,7 @@ impl Ground<'_> {
         if find::group(self.tables(), &self.account.id, &new.name)?.is_some() {
             return Err(taken("Group", &new.name));
         }
+        self.check_quota(GROUPS, 300, "Groups")?;
         let holding = Holding::default();
         let row = IamGroupRow { name: new.name, path: new.path, id: new.id, created: self.now, holding };
         self.put_group(&row);
@@ -165,7 +168,8 @@ impl Ground<'_> {
         if find::role(self.tables(), &self.account.id, &new.name)?.is_some() {
             return Err(taken("Role", &new.name));
         }
-        self.check_boundary(new.boundary.as_deref())?;
+        self.check_quota(ROLES, 1_000, "Roles")?;
+        let boundary = self.boundary(new.boundary)?;
         let row = RoleRow {
             name: new.name,
             path: new.path,
@@ -173,7 +177,7 @@ impl Ground<'_> {
             created: self.now,
             tags: new.tags,
             holding: Holding::default(),
-            boundary: new.boundary,
+            boundary,
             trust,
             description: new.description,
             max_session,
@@ -215,7 +219,7 @@ impl Ground<'_> {
     }
 
     pub(super) fn set_boundary(&mut self, holder: &Holder, arn: Option<String>) -> Result<IamValue, Trouble> {
-        self.check_boundary(arn.as_deref())?;
+        let arn = self.boundary(arn)?;
         match holder {
             Holder::User(name) => {
                 let mut row: IamUserRow = existing(self.tables(), &self.account.id, name)?;
@@ -234,11 +238,18 @@ impl Ground<'_> {
         Ok(IamValue::empty())
     }
 
-    fn check_boundary(&self, arn: Option<&str>) -> Result<(), Trouble> {
+    /// A boundary that is there, by its ARN as it is written.
+    fn boundary(&self, arn: Option<String>) -> Result<Option<String>, Trouble> {
         match arn {
-            Some(arn) if managed(self.tables(), &self.account, arn)?.is_none() => Err(no_policy(arn)),
-            Some(_) | None => Ok(()),
+            Some(arn) if managed(self.tables(), &self.account, &arn)?.is_none() => Err(no_policy(&arn)),
+            Some(arn) => self.written_arn(arn).map(Some),
+            None => Ok(None),
         }
+    }
+
+    pub(super) fn check_quota(&self, table: Table, most: usize, what: &str) -> Result<(), Trouble> {
+        let (_, has_more) = keys_under(self.tables(), table, &in_account(&self.account.id), most - 1)?;
+        if has_more { Err(limit(format!("Cannot exceed quota for {what}PerAccount: {most}"))) } else { Ok(()) }
     }
 
     pub(super) fn set_tags(&mut self, on: &Tagged, set: Tags, removed: &[String]) -> Result<IamValue, Trouble> {
@@ -248,7 +259,8 @@ impl Ground<'_> {
                 !removed.iter().any(|named| is_named(named)) && !set.iter().any(|(named, _)| is_named(named))
             });
             tags.extend(set);
-            check_tags(tags, 50)
+            // Their characters were checked when the call was read: every replica has to find the same here.
+            if tags.len() > MOST_TAGS { Err(limit(format!("at most {MOST_TAGS} tags"))) } else { Ok(()) }
         };
         match on {
             Tagged::User(name) => {

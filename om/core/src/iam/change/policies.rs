@@ -3,7 +3,7 @@
 use types::{IamError, IamErrorCode, IamValue};
 
 use super::{Ground, Holder, NewEntity, conflict, limit, taken};
-use crate::iam::find::{self, Trouble, own_policy};
+use crate::iam::find::{self, Managed, Trouble, own_policy};
 use crate::iam::show;
 use crate::iam::view::uses_of;
 use crate::rows::{self, InlinePolicy, ManagedPolicyRow, PolicyVersion, named};
@@ -63,8 +63,13 @@ impl Ground<'_> {
     }
 
     pub(super) fn attach(&mut self, holder: &Holder, arn: String) -> Result<IamValue, Trouble> {
-        self.with_holding(holder, |ground, holding| {
-            ground.attachable(&arn)?;
+        let policy = self.attachable(&arn)?;
+        if *holder == Holder::Account && matches!(policy, Managed::Own(_)) {
+            let why = "what governs an account cannot be one of its own policies, which it could change";
+            return Err(IamError::new(IamErrorCode::InvalidInput, why).into());
+        }
+        let arn = self.written_arn(arn)?;
+        self.with_holding(holder, |_, holding| {
             if holding.attached.contains(&arn) {
                 return Ok(());
             }
@@ -77,7 +82,14 @@ impl Ground<'_> {
         })
     }
 
+    /// As the policy is written: names are told apart without their case, ARNs with it.
+    pub(super) fn written_arn(&self, arn: String) -> Result<String, Trouble> {
+        Ok(find::policy_arn(self.tables(), &self.account, &arn)?.unwrap_or(arn))
+    }
+
     pub(super) fn detach(&mut self, holder: &Holder, arn: &str) -> Result<IamValue, Trouble> {
+        let written = self.written_arn(arn.to_owned())?;
+        let arn = written.as_str();
         self.with_holding(holder, |_, holding| {
             let before = holding.attached.len();
             holding.attached.retain(|known| known != arn);
@@ -94,6 +106,7 @@ impl Ground<'_> {
         if find::policy(self.tables(), &self.account.id, &new.name)?.is_some() {
             return Err(taken("Policy", &new.name));
         }
+        self.check_quota(POLICIES, 1_500, "Policies")?;
         let row = ManagedPolicyRow {
             name: new.name,
             path: new.path,
@@ -148,7 +161,8 @@ impl Ground<'_> {
 
     pub(super) fn delete_policy(&mut self, arn: &str) -> Result<IamValue, Trouble> {
         let row = own_policy(self.tables(), &self.account, arn)?;
-        if !uses_of(self.tables(), &self.account, arn)?.is_empty() {
+        let written = self.written_arn(arn.to_owned())?;
+        if !uses_of(self.tables(), &self.account, &written)?.is_empty() {
             return Err(conflict("Cannot delete a policy attached to entities."));
         }
         if row.versions.len() > 1 {
