@@ -4,7 +4,7 @@ All identities walk with the header; the owner walks with every kind. Nothing th
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -49,6 +49,9 @@ CELLS = [
     *(Cell(kind, "owner", "wrong token") for kind in ("temporary", "temporary presigned")),
 ]
 
+
+ABOUT_KEYS = sorted(name for name, row in ROWS.items() if "/k" in row.line and not row.owner.startswith("501"))
+STRANGERS = [Cell("none", "anonymous"), Cell("header", "other"), Cell("header", "user")]
 
 FORM_CELLS = [
     Cell("none", "anonymous"),
@@ -182,6 +185,24 @@ def test_every_kind_of_authentication_and_every_identity(server, s3, identities,
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("name", ABOUT_KEYS)
+def test_whoever_may_nothing_is_not_told_what_is_not_there(server, s3, identities, name):
+    """Asked of a key that never was, and of an upload that has ended, they get the same answers."""
+    row = ROWS[name]
+    stage = Stage(server, s3, replace(row, after=()))
+    if "upload" in stage.words:
+        stage.words["upload"] = s3.create_multipart_upload(Bucket=stage.bucket, Key="absent")["UploadId"]
+        s3.abort_multipart_upload(Bucket=stage.bucket, Key="absent", UploadId=stage.words["upload"])
+    wrong = []
+    for cell in STRANGERS:
+        request = stage.request(row)
+        request.path = request.path.removesuffix("/k") + "/absent"
+        came, wanted = verdict(row, exchange(server.endpoint, signed(server, identities, request, cell)), cell.wanted(row))
+        if came != wanted:
+            wrong.append(f"{cell}: {came}, not {wanted}")
+    assert not wrong, "\n".join(wrong)
+
+
 # --- what is not signed as the others are ---
 
 @pytest.fixture
@@ -245,4 +266,4 @@ def test_every_operation_has_a_row():
 def test_the_matrix_has_as_many_cells_as_is_said_of_it():
     """The number that is quoted. More operations or identities make it larger; nothing makes it smaller unnoticed."""
     of_forms, of_preflights = len(FORM_CELLS) + len(CELLS) - 1, len(CELLS)
-    assert len(ROWS) * len(CELLS) + of_forms + of_preflights >= 3_740
+    assert len(ROWS) * len(CELLS) + len(ABOUT_KEYS) * len(STRANGERS) + of_forms + of_preflights >= 3_806
