@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from conftest import keys_of
 from harness.clients import boto
 from harness.server import ALICE, BOB, ROOT_KEYS, Server, http_get
+from harness.sigv2 import SignerV2
 from harness.sigv4 import STREAMING_SIGNED_TRAILER, Signer, crc32, now
 from harness.wire import Request, exchange, path_of, uri_encode
 from test_forms import form, request_of
@@ -55,7 +56,7 @@ def planted(tmp_path_factory):
     """A server after all of it: what it wrote, by where, and the secrets."""
     folder = tmp_path_factory.mktemp("canaries")
     audit = folder / "audit.json"
-    server = Server(folder / "server", config=f'[log]\naudit = "{audit}"\nlevel = "debug"\n')
+    server = Server(folder / "server", config=f'[log]\naudit = "{audit}"\nlevel = "debug"\n\n[gateway]\nsigv2 = true\n')
     server.start().wait_ready()
     try:
         canaries, texts = Canaries(), {}
@@ -144,6 +145,8 @@ def use_all(server, canaries):
             send(signer.presign(Request("GET", path_of(BUCKET, "secret")), server.endpoint, extra=[*in_query, *encryption(customers)]))
             streamed = Request("PUT", path_of(BUCKET, "streamed"), headers=list(mine))
             send(signer.streaming(streamed, server.endpoint, [b"x"], STREAMING_SIGNED_TRAILER, [("x-amz-checksum-crc32", crc32(b"x"))]))
+            by_version_2 = Request("PUT", path_of(BUCKET, "secret"), headers=[*mine, *encryption(customers)], body=b"x")
+            send(SignerV2(signer.access_key, signer.secret_key).sign(by_version_2, server.endpoint))
             client = boto(server.endpoint, (signer.access_key, signer.secret_key), token=token, signature_version="s3v4")
             send(request_of(BUCKET, form(client.generate_presigned_post(BUCKET, "posted")["fields"])))
         if token:
