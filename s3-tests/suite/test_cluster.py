@@ -1,15 +1,21 @@
 """A cluster of processes: it forms by itself, refuses strangers, and survives the loss of any one process."""
 
+import json
 import os
+import signal
 import socket
 import ssl
+import threading
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster import Cluster
+from conftest import new_name
 from drills import catchup, failover
 from harness.clients import boto
-from harness.server import binary, wait_until
+from harness.server import binary, http_get, wait_until
+from support import refused
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200), pytest.mark.xdist_group("cluster")]
 
@@ -155,6 +161,166 @@ def test_internal_ports_answer_nobody_without_a_certificate(cluster):
                         # TLS 1.3 tells the missing certificate with the first read.
                         if tls.recv(100) == b"":
                             raise OSError("closed")
+
+
+# --- what is taken away is gone everywhere ---
+
+class Identities:
+    """A user, and a role that the user may take, made through one gateway and used through the other.
+
+    `patience` is how often the other gateway may say that it cannot tell yet; it must never say that all is as it was.
+    """
+
+    def __init__(self, cluster, patience=0):
+        self.one, self.two = cluster.s3_urls()
+        self.keys = cluster.keys
+        self.iam = boto(self.one, self.keys, service="iam", read_timeout=10)
+        self.name, self.role, self.bucket = new_name("user"), new_name("role"), new_name()
+        user = self.iam.create_user(UserName=self.name)["User"]
+        pair = self.iam.create_access_key(UserName=self.name)["AccessKey"]
+        self.pair = pair["AccessKeyId"], pair["SecretAccessKey"]
+        self.iam.put_user_policy(UserName=self.name, PolicyName="all", PolicyDocument=document("Allow", "s3:*"))
+        trust = document("Allow", "sts:AssumeRole", Principal={"AWS": user["Arn"]})
+        arn = self.iam.create_role(RoleName=self.role, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        self.iam.put_role_policy(RoleName=self.role, PolicyName="all", PolicyDocument=document("Allow", "s3:*"))
+        session = boto(self.one, self.pair, service="sts").assume_role(RoleArn=arn, RoleSessionName="work")["Credentials"]
+        boto(self.one, self.keys).create_bucket(Bucket=self.bucket)
+        words = {"retries": patience, "signature_version": "s3v4"}
+        self.users = boto(self.two, self.pair, **words)
+        self.sessions = boto(self.two, (session["AccessKeyId"], session["SecretAccessKey"]), token=session["SessionToken"], **words)
+
+    def use(self):
+        """So that the other gateway has seen, and kept, all that it keeps."""
+        for client in (self.users, self.sessions):
+            client.put_object(Bucket=self.bucket, Key="k", Body=b"x")
+            client.get_object(Bucket=self.bucket, Key="k")["Body"].read()
+
+    def all_fail(self, client, code):
+        """The very next request, and each one after it: reads and writes, and a URL that was presigned."""
+        for call in (lambda: client.get_object(Bucket=self.bucket, Key="k"), lambda: client.put_object(Bucket=self.bucket, Key="k", Body=b"y"),
+                     lambda: client.list_objects_v2(Bucket=self.bucket), lambda: client.list_buckets(),
+                     lambda: client.delete_object(Bucket=self.bucket, Key="k")):
+            with refused(code, 403):
+                call()
+        status, body = http_get(client.generate_presigned_url("get_object", {"Bucket": self.bucket, "Key": "k"}), timeout=30)
+        assert status == 403, body
+
+
+def document(effect, action, **more):
+    statement = {"Effect": effect, "Action": action, **({} if "Principal" in more else {"Resource": "*"}), **more}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def as_soon_as_it_answers(call):
+    """Until somebody leads again. What an answer was lost of may have been done already."""
+    tried = 0
+
+    def done():
+        nonlocal tried
+        tried += 1
+        try:
+            call()
+        except ClientError as error:
+            code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status < 500 and not (code == "NoSuchEntity" and tried > 1):
+                raise
+            return code == "NoSuchEntity"
+        except BotoCoreError:
+            return False
+        return True
+    wait_until(done, 60, "somebody leads")
+
+
+def disable_key(they, between=lambda: None):
+    as_soon_as_it_answers(lambda: they.iam.update_access_key(UserName=they.name, AccessKeyId=they.pair[0], Status="Inactive"))
+    between()
+    they.all_fail(they.users, "InvalidAccessKeyId")
+
+
+def delete_key(they, between=lambda: None):
+    as_soon_as_it_answers(lambda: they.iam.delete_access_key(UserName=they.name, AccessKeyId=they.pair[0]))
+    between()
+    they.all_fail(they.users, "InvalidAccessKeyId")
+
+
+def change_policy(they, between=lambda: None):
+    as_soon_as_it_answers(lambda: they.iam.put_user_policy(UserName=they.name, PolicyName="all", PolicyDocument=document("Deny", "s3:*")))
+    between()
+    they.all_fail(they.users, "AccessDenied")
+
+
+def take_policy_from_role(they, between=lambda: None):
+    as_soon_as_it_answers(lambda: they.iam.delete_role_policy(RoleName=they.role, PolicyName="all"))
+    between()
+    they.all_fail(they.sessions, "AccessDenied")
+
+
+def end_role(they, between=lambda: None):
+    as_soon_as_it_answers(lambda: they.iam.delete_role_policy(RoleName=they.role, PolicyName="all"))
+    as_soon_as_it_answers(lambda: they.iam.delete_role(RoleName=they.role))
+    between()
+    they.all_fail(they.sessions, "InvalidAccessKeyId")
+
+
+@pytest.mark.parametrize("revoke", [disable_key, delete_key, change_policy, take_policy_from_role, end_role], ids=lambda revoke: revoke.__name__)
+def test_what_one_gateway_takes_away_fails_at_the_others_very_next_request(cluster, revoke):
+    they = Identities(cluster)
+    they.use()
+    revoke(they)
+
+
+def test_a_key_goes_off_and_on_with_the_next_request_as_often_as_one_likes(cluster):
+    they = Identities(cluster)
+    they.use()
+    for _ in range(20):
+        they.iam.update_access_key(UserName=they.name, AccessKeyId=they.pair[0], Status="Inactive")
+        with refused("InvalidAccessKeyId", 403):
+            they.users.get_object(Bucket=they.bucket, Key="k")
+        they.iam.update_access_key(UserName=they.name, AccessKeyId=they.pair[0], Status="Active")
+        they.users.get_object(Bucket=they.bucket, Key="k")
+
+
+def test_a_bucket_policy_counts_in_the_next_request_on_every_gateway(cluster):
+    they = Identities(cluster)
+    owner = boto(they.one, they.keys, retries=8)
+    they.use()
+    for _ in range(10):
+        denial = document("Deny", "s3:GetObject", Principal="*", Resource=f"arn:aws:s3:::{they.bucket}/*")
+        owner.put_bucket_policy(Bucket=they.bucket, Policy=denial)
+        with refused("AccessDenied", 403):
+            they.users.get_object(Bucket=they.bucket, Key="k")
+        owner.delete_bucket_policy(Bucket=they.bucket)
+        they.users.get_object(Bucket=they.bucket, Key="k")
+
+
+@pytest.mark.parametrize("revoke", [disable_key, change_policy, end_role], ids=lambda revoke: revoke.__name__)
+def test_it_fails_too_when_the_leader_has_just_been_killed(cluster, revoke):
+    """It is taken away as soon as there is somebody who does; nobody answers by what was before it."""
+    they = Identities(cluster, patience=10)
+    they.use()
+    leader = cluster.wait_leader("om")
+    cluster.process(leader).kill()
+    try:
+        revoke(they)
+    finally:
+        cluster.start(leader).wait_ready(leader, timeout=120)
+
+
+@pytest.mark.parametrize("revoke", [disable_key, end_role], ids=lambda revoke: revoke.__name__)
+def test_a_leader_that_slept_through_it_lets_nobody_in(cluster, revoke):
+    """It wakes up believing that it leads; what it decides then must not count."""
+    they = Identities(cluster, patience=10)
+    they.use()
+    leader = cluster.wait_leader("om")
+    cluster.process(leader).signal(signal.SIGSTOP)
+    wake = threading.Timer(60, cluster.process(leader).signal, [signal.SIGCONT])
+    wake.start()
+    try:
+        revoke(they, between=lambda: cluster.process(leader).signal(signal.SIGCONT))
+    finally:
+        cluster.process(leader).signal(signal.SIGCONT)
+        wake.cancel()
+        cluster.wait_ready(leader, timeout=60)
 
 
 @pytest.mark.parametrize("role", ["om", "scm"])
