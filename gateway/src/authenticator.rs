@@ -34,6 +34,8 @@ const KEPT_KEYS: usize = 10_000;
 /// this, so that bad signatures do not become load on the OM.
 const REFRESH_EVERY: Millis = Millis(1000);
 
+/// Not any: each has keys of its own, of which only so many are kept.
+const REGIONS_OF_IAM: [&str; 3] = ["", "us-east-1", "aws-global"];
 /// Up to some kilobytes each.
 const KEPT_MISMATCHES: usize = 256;
 
@@ -152,9 +154,11 @@ impl Authenticator {
             AuthRequest::Signed(signed) => signed,
         };
         let now = self.clock.now();
-        // Clients of IAM and STS know no regions, or their own: a key of another region is another key.
+        // Clients of IAM and STS know no regions, or the one that AWS has them in.
         let is_s3 = signed.scope.service == auth::SERVICE;
-        signed.check(head, now, if is_s3 { &self.region } else { &signed.scope.region })?;
+        let named = signed.scope.region.as_str();
+        let region = if !is_s3 && REGIONS_OF_IAM.contains(&named) { named } else { &self.region };
+        signed.check(head, now, region)?;
         let token = signed.session_token.as_deref();
         let asked = Asked { access_key: &signed.access_key, scope: &signed.scope, token, now, request };
         let (key, verified) = match self.verify(asked, |key| signed.verify(head, key)).await {
@@ -179,7 +183,7 @@ impl Authenticator {
     /// shows in it.
     fn note_mismatch(&self, head: &RequestHead, signed: &SignedRequest, request: RequestId) {
         let canonical = auth::canonical_request(head, signed);
-        let shown: Vec<&str> = canonical.lines().map(hide_secret).collect();
+        let shown: Vec<String> = canonical.lines().map(auth::hide_secrets).collect();
         let why = format!(
             "the signature does not match. If the client is not wrong about its secret, then something between it and here has \
              changed the request; this is the canonical request as it came:\n{}",
@@ -331,16 +335,6 @@ fn check_token(expected: Option<&[u8; 32]>, sent: Option<&str>) -> Result<(), S3
 /// The calls that one request makes have ids that begin with its own.
 fn base_of(request: RequestId) -> RequestId {
     RequestId::from_u128(request.to_u128() & !0xff_ffff)
-}
-
-/// Headers that hold what only the client may know.
-fn hide_secret(line: &str) -> &str {
-    const SECRET: [&str; 3] = [
-        "x-amz-server-side-encryption-customer-key:",
-        "x-amz-copy-source-server-side-encryption-customer-key:",
-        "x-amz-security-token:",
-    ];
-    SECRET.into_iter().find(|name| line.starts_with(name)).unwrap_or(line)
 }
 
 fn no_such_access_key(access_key: &str) -> S3Error {

@@ -64,6 +64,8 @@ pub(crate) struct Oidc {
     clock: Arc<dyn Clock>,
     /// By issuer.
     kept: Mutex<BTreeMap<String, KeptKeys>>,
+    /// Whoever asks an issuer holds this, so that a crowd of tokens asks once; and when it failed last.
+    failed: tokio::sync::Mutex<BTreeMap<String, Timestamp>>,
 }
 
 /// A token that is what it says.
@@ -93,7 +95,7 @@ impl Oidc {
         }
         // Without issuers nobody is ever asked.
         let client = if config.issuers.is_empty() { None } else { Some(WebClient::new(&config.authorities)?) };
-        Ok(Self { issuers: config.issuers.clone(), client, clock, kept: Mutex::default() })
+        Ok(Self { issuers: config.issuers.clone(), client, clock, kept: Mutex::default(), failed: tokio::sync::Mutex::default() })
     }
 
     /// Whose token it is. Whether they may do anything is not asked here, but for the audience: that is for the provider's row.
@@ -139,21 +141,33 @@ impl Oidc {
 
     async fn keys(&self, issuer: &str, kid: Option<&str>) -> Result<Arc<JwkSet>, IamError> {
         let now = self.clock.now();
-        let kept = self.kept.lock().get(issuer).cloned();
-        if let Some(KeptKeys { keys, fetched }) = kept {
-            let age = now.since(fetched);
-            let is_known = kid.is_none_or(|kid| keys.find(kid).is_some());
-            if (is_known && age < KEPT_FOR) || (!is_known && age < AGAIN_AFTER) {
-                return Ok(keys);
-            }
+        if let Some(keys) = self.kept_keys(issuer, kid, now) {
+            return Ok(keys);
+        }
+        let unreachable =
+            || IamError::new(IamErrorCode::IdpCommunicationError, "the identity provider could not be asked for its keys");
+        let mut failed = self.failed.lock().await;
+        if let Some(keys) = self.kept_keys(issuer, kid, now) {
+            return Ok(keys);
+        }
+        if failed.get(issuer).is_some_and(|at| now.since(*at) < AGAIN_AFTER) {
+            return Err(unreachable());
         }
         let keys = self.fetch(issuer).await.map_err(|why| {
             tracing::warn!(issuer, why, "asking an identity provider for its keys");
-            IamError::new(IamErrorCode::IdpCommunicationError, "the identity provider could not be asked for its keys")
+            failed.insert(issuer.to_owned(), now);
+            unreachable()
         })?;
         let keys = Arc::new(keys);
         self.kept.lock().insert(issuer.to_owned(), KeptKeys { keys: Arc::clone(&keys), fetched: now });
         Ok(keys)
+    }
+
+    fn kept_keys(&self, issuer: &str, kid: Option<&str>, now: Timestamp) -> Option<Arc<JwkSet>> {
+        let KeptKeys { keys, fetched } = self.kept.lock().get(issuer).cloned()?;
+        let age = now.since(fetched);
+        let is_known = kid.is_none_or(|kid| keys.find(kid).is_some());
+        ((is_known && age < KEPT_FOR) || (!is_known && age < AGAIN_AFTER)).then_some(keys)
     }
 
     async fn fetch(&self, issuer: &str) -> Result<JwkSet, String> {
@@ -169,8 +183,9 @@ impl Oidc {
         let client = self.client.as_ref().ok_or("no issuers are configured")?;
         let uri = check_address(address).map_err(|error| error.to_string())?;
         // What an issuer says of where its keys are is believed as far as its own host.
-        let is_issuers =
-            self.issuers.iter().any(|issuer| issuer.parse::<http::Uri>().is_ok_and(|known| known.authority() == uri.authority()));
+        let is_issuers = self.issuers.iter().any(|issuer| {
+            issuer.parse::<http::Uri>().is_ok_and(|known| known.authority() == uri.authority() && known.scheme() == uri.scheme())
+        });
         if !is_issuers {
             return Err(format!("{address} is not on an issuer's host"));
         }

@@ -44,6 +44,8 @@ def server_config(more="", lc_day=None, storage_classes=()):
     # The suite's own roll time, and the names that it looks for.
     more = with_setting(more, "gateway", 'access_log_roll = "5s"')
     more = with_setting(more, "gateway", 'access_log_names = "rgw"')
+    # Its user policies are set on users without an account, which ours have.
+    more = with_setting(more, "om", "accounts_as_users = true")
     if lc_day is not None:
         more = with_setting(more, "om", f'lifecycle_day = "{lc_day}s"')
     if storage_classes:

@@ -417,6 +417,59 @@ def test_a_token_signed_by_another_key_or_by_none_opens_nothing(issuer, trusting
             sts.assume_role_with_web_identity(RoleArn=role, RoleSessionName="web", WebIdentityToken=token)
 
 
+def test_a_session_of_a_role_is_not_the_account(server, iam, sts):
+    account = sts.get_caller_identity()["Account"]
+    role = new_name("role")
+    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust({"AWS": account}))["Role"]["Arn"]
+    iam.put_role_policy(RoleName=role, PolicyName="keys", PolicyDocument=policy("iam:*"))
+    credentials = sts.assume_role(RoleArn=arn, RoleSessionName="work")["Credentials"]
+    own = session_of(server, credentials, "iam")
+    for call in (own.create_access_key, own.list_access_keys, own.get_user):
+        with refused("ValidationError", 400):
+            call()
+
+
+def test_a_session_token_opens_no_iam_and_ends_with_its_key(server, iam, user):
+    name, keys = user
+    iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    credentials = boto(server.endpoint, keys, service="sts").get_session_token()["Credentials"]
+    with refused(*DENIED):
+        session_of(server, credentials, "iam").list_users()
+    client = session_of(server, credentials)
+    client.list_buckets()
+    iam.update_access_key(UserName=name, AccessKeyId=keys[0], Status="Inactive")
+    with refused("InvalidAccessKeyId", 403):
+        client.list_buckets()
+
+
+def test_a_denial_knows_its_subject_in_any_case(server, iam, user):
+    name, keys = user
+    boss = new_name("boss")
+    arn = iam.create_user(UserName=boss)["User"]["Arn"]
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}, {"Effect": "Deny", "Action": "iam:*", "Resource": arn},
+        {"Effect": "Deny", "Action": "iam:*", "Resource": arn.replace(f"user/{boss}", "user/admins/*")},
+        {"Effect": "Deny", "Action": "iam:AttachUserPolicy", "Resource": "*", "Condition": {"ArnEquals": {"iam:PolicyARN": S3_FULL}}}]}))
+    own = boto(server.endpoint, keys, service="iam")
+    own.get_user(UserName=name)
+    for spelt in (boss, boss.upper()):
+        with refused(*DENIED):
+            own.create_access_key(UserName=spelt)
+    for spelt in (S3_FULL, S3_FULL.replace("AmazonS3", "amazons3")):
+        with refused(*DENIED):
+            own.attach_user_policy(UserName=name, PolicyArn=spelt)
+    # A new path makes a new subject.
+    with refused(*DENIED):
+        own.update_user(UserName=name, NewPath="/admins/")
+
+
+def test_a_simulation_is_bounded(iam):
+    pattern = policy("s3:*", "arn:aws:s3:::*?" + "a" * 9_000 + "b*")
+    with refused("ValidationError", 400):
+        iam.simulate_custom_policy(PolicyInputList=[pattern] * 6, ActionNames=["s3:GetObject"] * 100,
+                                   ResourceArns=["arn:aws:s3:::" + "a" * 2_000])
+
+
 # --- the wire ---
 
 
@@ -455,6 +508,11 @@ def test_administrators_keep_identities_by_command(server, tmp_path):
     assert name in [user["UserName"] for user in listed["result"]["Users"]]
     # Bob is no administrator of the cluster.
     code, answer = admin(server, "user", "list", *alice, keys=keys_of(BOB))
+    assert code == 1 and "AccessDenied" in answer
+    # An account that is not there is not one's own.
+    code, answer = admin(server, "key", "create", "--account", "999999999999")
+    assert code == 1 and "NoSuchEntity" in answer
+    code, answer = admin(server, "user", "list", "--account", "999999999999", keys=keys_of(BOB))
     assert code == 1 and "AccessDenied" in answer
     code, answer = admin(server, "key", "disable", pair["AccessKeyId"], "--user", name, *alice)
     assert code == 0, answer

@@ -112,6 +112,7 @@ pub(crate) fn om_config(config: &Config, replication: Replication, seal: [u8; 32
         lifecycle_every: config.om.lifecycle_every.0,
         move_small_objects: config.om.move_small_objects,
         lifecycle_day: config.om.lifecycle_day.map(|day| day.0),
+        accounts_as_users: config.om.accounts_as_users,
         ..om::Config::new(om::MasterKey::new(seal), replication)
     })
 }

@@ -42,6 +42,7 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "om.lifecycle_every",
     "om.move_small_objects",
     "om.lifecycle_day",
+    "om.accounts_as_users",
     "scm.container_size",
     "scm.heartbeat",
     "scm.stale_after",

@@ -143,6 +143,8 @@ pub(crate) struct OmSection {
     pub(crate) move_small_objects: bool,
     /// How long a day is to lifecycle rules, for tests of them; the calendar's if absent.
     pub(crate) lifecycle_day: Option<Span>,
+    /// Administrators govern accounts by IAM's calls about policies of users, naming an account in a user's place, as in Ceph.
+    pub(crate) accounts_as_users: bool,
 }
 
 impl Default for OmSection {
@@ -155,6 +157,7 @@ impl Default for OmSection {
             lifecycle_every: Span(std::time::Duration::from_secs(3600)),
             move_small_objects: false,
             lifecycle_day: None,
+            accounts_as_users: false,
         }
     }
 }

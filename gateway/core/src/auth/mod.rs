@@ -112,5 +112,30 @@ impl PayloadMode {
     }
 }
 
+/// Headers, or parameters of a URL, that hold what only the client may know.
+const SECRETS: [&str; 3] = [
+    "x-amz-server-side-encryption-customer-key",
+    "x-amz-copy-source-server-side-encryption-customer-key",
+    "x-amz-security-token",
+];
+
+/// A line of what is signed, as it may be shown to others than its signer.
+pub fn hide_secrets(line: &str) -> String {
+    let is_secret = |name: &str| SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret));
+    if let Some((name, _)) = line.split_once(':')
+        && is_secret(name)
+    {
+        return format!("{name}:(hidden)");
+    }
+    if !line.contains('=') {
+        return line.to_owned();
+    }
+    let shown = line.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) if is_secret(name.rsplit('?').next().unwrap_or(name)) => format!("{name}=(hidden)"),
+        Some(_) | None => pair.to_owned(),
+    });
+    shown.collect::<Vec<_>>().join("&")
+}
+
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use types::{Millis, Timestamp};
 
 use super::parse::{anonymous_payload, header_time};
-use super::{MAX_SKEW_MS, PayloadMode};
+use super::{MAX_SKEW_MS, PayloadMode, hide_secrets};
 use crate::dates::format_iso8601;
 use crate::dispatch::SUB_RESOURCES;
 use crate::encoding::{Plus, base64_decode, from_latin1, percent_decode};
@@ -220,7 +220,7 @@ impl SignedV2 {
         let text = self.strings_to_sign(head).ok().and_then(|texts| texts.into_iter().next()).unwrap_or_default();
         S3Error::new(S3ErrorCode::SignatureDoesNotMatch)
             .field("AWSAccessKeyId", self.access_key.as_str())
-            .field("StringToSign", String::from_utf8_lossy(&text))
+            .field("StringToSign", String::from_utf8_lossy(&text).lines().map(hide_secrets).collect::<Vec<_>>().join("\n"))
     }
 }
 

@@ -6,6 +6,7 @@ use super::Form;
 use crate::auth::parse::{NOT_SUPPORTED, parse_credential};
 use crate::auth::{ALGORITHM, Accepts, MAX_SKEW_MS, Scope, Signature, SignatureV2, SigningKey};
 use crate::dates::{format_scope_date, parse_iso_basic};
+use crate::encoding::base64_decode;
 use crate::error::{S3Error, S3ErrorCode};
 
 /// A claim, not yet held against a secret.
@@ -112,6 +113,10 @@ impl PolicyV2 {
     }
 }
 
+/// With what we would have signed, unless it holds what only the client may know: a session's token stands in its policy.
 fn mismatch(access_key: &str, policy: &str) -> S3Error {
-    S3Error::new(S3ErrorCode::SignatureDoesNotMatch).field("AWSAccessKeyId", access_key).field("StringToSign", policy)
+    let error = S3Error::new(S3ErrorCode::SignatureDoesNotMatch).field("AWSAccessKeyId", access_key);
+    let text = base64_decode(policy).unwrap_or_default();
+    let is_secret = String::from_utf8_lossy(&text).to_ascii_lowercase().contains("security-token");
+    if is_secret { error } else { error.field("StringToSign", policy) }
 }

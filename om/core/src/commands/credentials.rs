@@ -96,6 +96,7 @@ mod tests {
             tags: Vec::new(),
             claims: Vec::new(),
             provider: None,
+            parent: None,
         };
         OpenCredential { access_key: AccessKeyId(access_key.into()), row }
     }

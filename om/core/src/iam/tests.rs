@@ -37,7 +37,7 @@ impl Account {
         self.ids += 1;
         let number = self.ids;
         let mut new_id = |prefix: &'static str| IamId(format!("{prefix}{number:016}"));
-        let caller = Caller { user: None, means_account: false };
+        let caller = Caller { own: Own::Root, means_account: false };
         let account = UserId("ada".into());
         let call = read(action, Query(&pairs), caller, &mut new_id)?;
         let change = match call.work {
@@ -169,7 +169,7 @@ fn policies_count_from_wherever_they_hang_and_a_boundary_narrows_them() {
     let key = ada.key_of("carol");
     let may = |ada: &Account| {
         let identity = ada.identity(&key).expect("good");
-        may_iam(&identity, "iam:GetUser", "arn:aws:iam::1:user/x", &Facts::default()).is_ok()
+        may_iam(&identity, "iam:GetUser", "arn:aws:iam::1:user/x", &[], &Facts::default()).is_ok()
     };
     assert!(!may(&ada));
     ada.ok("CreateGroup", &[("GroupName", "Staff")]);

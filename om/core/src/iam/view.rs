@@ -1,5 +1,7 @@
 //! What may be asked of identities.
 
+use std::collections::BTreeMap;
+
 use tables::{ReadTables, StorageFault};
 use types::{IamError, IamErrorCode, IamValue, Timestamp};
 
@@ -294,6 +296,16 @@ fn one_policy(tables: &dyn ReadTables, account: &UserRow, arn: &str) -> Result<I
     Ok(IamValue::field("Policy", shown))
 }
 
+/// How often each managed policy is held, in one look at all who may hold one.
+fn attachments_by_arn(tables: &dyn ReadTables, account: &UserRow) -> Result<BTreeMap<String, usize>, StorageFault> {
+    let mut counted = BTreeMap::new();
+    let mut count = |holding: Holding| holding.attached.into_iter().for_each(|arn| *counted.entry(arn).or_default() += 1);
+    find::users(tables, &account.id)?.into_iter().for_each(|row| count(row.holding));
+    find::groups(tables, &account.id)?.into_iter().for_each(|row| count(row.holding));
+    find::roles(tables, &account.id)?.into_iter().for_each(|row| count(row.holding));
+    Ok(counted)
+}
+
 fn attachments(uses: &[Use]) -> usize {
     uses.iter().filter(|held| !held.is_boundary).count()
 }
@@ -307,16 +319,18 @@ fn policies(
     page: &Page,
 ) -> Result<IamValue, Trouble> {
     let mut all: Vec<(String, usize, IamValue)> = Vec::new();
+    let counted = attachments_by_arn(tables, account)?;
+    let count = |arn: &str| counted.get(arn).copied().unwrap_or(0);
     if scope != PolicyScope::Aws {
         for row in find::policies(tables, &account.id)?.iter().filter(|row| row.path.starts_with(prefix)) {
             let arn = super::arn(account, Kind::Policy, &row.path, &row.name);
-            let uses = attachments(&uses_of(tables, account, &arn)?);
+            let uses = count(&arn);
             all.push((lower(&row.name), uses, show::policy(account, row, uses)));
         }
     }
     if scope != PolicyScope::Local && "/".starts_with(prefix) {
         for policy in BUILTIN {
-            let uses = attachments(&uses_of(tables, account, &format!("arn:aws:iam::aws:policy/{}", policy.name))?);
+            let uses = count(&format!("arn:aws:iam::aws:policy/{}", policy.name));
             all.push((lower(policy.name), uses, show_builtin(policy.name, uses)));
         }
     }

@@ -85,6 +85,7 @@ fn credential() -> CredentialRow {
         tags: tags(),
         claims: vec![("idp:sub".into(), vec!["ada".into()])],
         provider: Some("arn:idp".into()),
+        parent: Some(AccessKeyId("AK".into())),
     }
 }
 
