@@ -20,8 +20,8 @@ class Expectations:
                     raise ValueError(f"expected.toml names an area that is none: {area}")
 
     @classmethod
-    def load(cls):
-        with open(HERE / "areas.toml", "rb") as areas, open(HERE / "expected.toml", "rb") as expected:
+    def load(cls, folder=HERE):
+        with open(folder / "areas.toml", "rb") as areas, open(folder / "expected.toml", "rb") as expected:
             return cls(tomllib.load(areas)["area"], tomllib.load(expected)["expected"])
 
     def area(self, case):

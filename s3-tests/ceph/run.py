@@ -56,7 +56,7 @@ def main():
     if not (options.checkout / FILES[0]).is_file():
         parser.error(f"{options.checkout} has no {FILES[0]}: is it a checkout of ceph/s3-tests?")
     options.files = IAM_FILES if options.identities else FILES
-    expectations = Expectations.load()
+    expectations = Expectations.load(HERE / "identities" if options.identities else HERE)
     options.work.mkdir(parents=True, exist_ok=True)
     environment = options.work / "venv"
     subprocess.run([sys.executable, HERE.parent / "make_venv.py", environment, HERE / "requirements.txt"], check=True)
