@@ -239,3 +239,32 @@ fn accounts_have_numbers_of_their_own() {
     let found = account_by_id(ada.tables(), &ada.row().account_id()).expect("memory");
     assert_eq!(found.map(|row| row.id.0), Some("ada".to_owned()));
 }
+
+#[test]
+fn what_governs_an_account_is_no_policy_of_its_own() {
+    let mut ada = Account::new();
+    ada.ok("CreatePolicy", &[("PolicyName", "own"), ("PolicyDocument", ALL_OF_S3)]);
+    let own = format!("arn:aws:iam::{}:policy/own", ada.row().account_id());
+    let mut attach = |arn: &str| {
+        let change = IamChange::Attach(Holder::Account, arn.to_owned());
+        let answer = ada.om.apply(ChangeIam { account: UserId("ada".into()), change, now: Timestamp(6) });
+        answer.map(drop).map_err(|error| error.code)
+    };
+    assert_eq!(attach(&own), Err(IamErrorCode::InvalidInput));
+    assert_eq!(attach("arn:aws:iam::aws:policy/IAMReadOnlyAccess"), Ok(()));
+    assert_eq!(ada.row().is_governed, Some(true));
+}
+
+#[test]
+fn a_policy_is_held_by_its_name_as_it_is_written() {
+    let mut ada = Account::new();
+    ada.ok("CreateUser", &[("UserName", "carol")]);
+    ada.ok("CreatePolicy", &[("PolicyName", "Own"), ("PolicyDocument", ALL_OF_S3)]);
+    let written = format!("arn:aws:iam::{}:policy/Own", ada.row().account_id());
+    ada.ok("AttachUserPolicy", &[("UserName", "carol"), ("PolicyArn", &written.replace("Own", "OWN"))]);
+    assert_eq!(
+        names(&ada.ok("ListAttachedUserPolicies", &[("UserName", "carol")]), "AttachedPolicies", "PolicyArn"),
+        [written.as_str()]
+    );
+    assert_eq!(ada.code("DeletePolicy", &[("PolicyArn", &written.replace("Own", "own"))]), IamErrorCode::DeleteConflict);
+}
