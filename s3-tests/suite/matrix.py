@@ -68,6 +68,8 @@ TAGS = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Taggi
 WEBSITE = "<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument></WebsiteConfiguration>"
 COMPLETE = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
 RETENTION = "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2099-01-01T00:00:00Z</RetainUntilDate></Retention>"
+# S3 Control's: an endpoint of its own in AWS, a path and this header here.
+ACCOUNT = {"x-amz-account-id": "{account}"}
 COPY = {"x-amz-copy-source": "/{bucket}/k"}
 
 ROWS = {
@@ -87,6 +89,11 @@ ROWS = {
     "DeleteObjects": Row("POST /{bucket}?delete", body="<Delete><Object><Key>k</Key></Object></Delete>", once=True,
                          but={identity: "200 AccessDenied" for identity in ("anonymous", "other", "user")}),
     "CreateSession": Row("GET /{bucket}?session", NOT_BUILT),
+    # --- an account as a whole: a block that blocks nothing, so that other tests see nothing of it ---
+    "GetAccountPublicAccessBlock": Row("GET /v20180820/configuration/publicAccessBlock", headers=ACCOUNT, after=("PutAccountPublicAccessBlock",)),
+    "PutAccountPublicAccessBlock": Row("PUT /v20180820/configuration/publicAccessBlock", "200", "<PublicAccessBlockConfiguration/>", ACCOUNT),
+    "DeleteAccountPublicAccessBlock": Row("DELETE /v20180820/configuration/publicAccessBlock", "204", headers=ACCOUNT,
+                                          after=("PutAccountPublicAccessBlock",)),
     # --- what is set on buckets ---
     "GetBucketAbac": Row("GET /{bucket}?abac"),
     "PutBucketAbac": Row("PUT /{bucket}?abac", NOT_BUILT, "<x/>"),

@@ -13,7 +13,7 @@ from harness.clients import boto
 from harness.server import ALICE, BOB, ROOT_KEYS
 from harness.sigv4 import STREAMING_SIGNED, STREAMING_SIGNED_TRAILER, STREAMING_UNSIGNED_TRAILER, UNSIGNED, Signer, content_md5, crc32
 from harness.wire import Request, exchange, path_of
-from matrix import ALIASES, DENIED, ROWS, Row, expected
+from matrix import ACCOUNT, ALIASES, DENIED, ROWS, Row, expected
 from support import absent, keys_in
 from test_forms import form, request_of
 from test_model import BUILT, BUILT_SUBRESOURCES, ELSEWHERE, MODEL, split
@@ -82,7 +82,7 @@ class Stage:
         self.bucket = new_name("matrix")
         s3.create_bucket(Bucket=self.bucket, ObjectLockEnabledForBucket=row.locked)
         s3.put_object(Bucket=self.bucket, Key="k", Body=b"untouched")
-        self.words = {"bucket": self.bucket, "owner": ALICE.id}
+        self.words = {"bucket": self.bucket, "owner": ALICE.id, "account": boto(server.endpoint, keys_of(ALICE), service="sts").get_caller_identity()["Account"]}
         if "-empty" in row.line:
             s3.create_bucket(Bucket=f"{self.bucket}-empty")
         if "{upload}" in row.line:
@@ -108,7 +108,8 @@ class Stage:
         """All that a request which is refused might have changed: what is in the bucket, and what the row reads or sets."""
         path, query = (text.format(**self.words) for text in self.row.target)
         asked = [(f"/{self.bucket}", "versions"), (f"/{self.bucket}", "uploads"), (f"/{self.bucket}/k", ""), (path, query.partition("&")[0])]
-        answers = [self.as_owner(Request("GET", *one)) for one in asked]
+        account = [(name, value.format(**self.words)) for name, value in self.row.headers.items() if name in ACCOUNT]
+        answers = [self.as_owner(Request("GET", *one, headers=list(account) if one == asked[-1] else [])) for one in asked]
         # An error tells its own request's id.
         return [(answer.status, answer.code or answer.body) for answer in answers]
 
@@ -250,10 +251,13 @@ def test_a_preflight_is_answered_to_everybody_by_the_rules_of_the_bucket(server,
 
 # --- the table ---
 
+OF_ACCOUNTS = {name for name in ROWS if "Account" in name}
+
+
 def test_every_operation_has_a_row():
     """Those of botocore's model by their request lines, and three that it has not: a form, a preflight, an append."""
-    assert set(MODEL.operation_names) - ELSEWHERE - set(ALIASES) == set(ROWS) - {"AppendObject"}
-    for name in set(ROWS) - {"AppendObject"}:
+    assert set(MODEL.operation_names) - ELSEWHERE - set(ALIASES) == set(ROWS) - {"AppendObject"} - OF_ACCOUNTS
+    for name in set(ROWS) - {"AppendObject"} - OF_ACCOUNTS:
         row, (method, of_object, query) = ROWS[name], split(name)
         path, has = row.target
         assert (row.method, path.count("/") == 2) == (method, of_object), name

@@ -22,6 +22,16 @@ pub struct PublicAccessBlock {
 }
 
 impl PublicAccessBlock {
+    /// What is blocked by either.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            block_public_acls: self.block_public_acls || other.block_public_acls,
+            ignore_public_acls: self.ignore_public_acls || other.ignore_public_acls,
+            block_public_policy: self.block_public_policy || other.block_public_policy,
+            restrict_public_buckets: self.restrict_public_buckets || other.restrict_public_buckets,
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! One file an operation, and the list of those that are not built.
 
 mod abort_multipart_upload;
+mod account_block;
 mod acls;
 mod append_object;
 mod attributes;
@@ -77,6 +78,9 @@ pub(crate) fn perform<'a>(
 ) -> BoxFuture<'a, Result<Reply, S3Error>> {
     match operation {
         S3Operation::AbortMultipartUpload => run::<abort_multipart_upload::AbortMultipartUpload>(request, cx).boxed(),
+        S3Operation::GetAccountPublicAccessBlock => run::<account_block::GetAccountBlock>(request, cx).boxed(),
+        S3Operation::PutAccountPublicAccessBlock => run::<account_block::PutAccountBlock>(request, cx).boxed(),
+        S3Operation::DeleteAccountPublicAccessBlock => run::<account_block::DeleteAccountBlock>(request, cx).boxed(),
         S3Operation::AppendObject => run::<append_object::AppendObject>(request, cx).boxed(),
         S3Operation::CompleteMultipartUpload => run::<complete_multipart_upload::CompleteMultipartUpload>(request, cx).boxed(),
         S3Operation::CopyObject => run::<copy_object::CopyObject>(request, cx).boxed(),

@@ -628,6 +628,18 @@ impl Om for MemoryOm {
         Ok(UploadPage { uploads, common_prefixes: Vec::new(), next_key_marker: None, next_upload_marker: None })
     }
 
+    async fn get_account_block(
+        &self,
+        _: CallContext,
+        _: GetAccountBlock,
+    ) -> Result<Option<bucket_config::PublicAccessBlock>, CallError<Denied>> {
+        Ok(None)
+    }
+
+    async fn set_account_block(&self, _: CallContext, _: SetAccountBlock) -> Result<(), CallError<Denied>> {
+        Ok(())
+    }
+
     async fn get_acl(&self, _: CallContext, _: GetAcl) -> Result<ShownAcl, CallError<AclRejected>> {
         Err(CallError::unavailable("no ACLs here"))
     }

@@ -3,6 +3,7 @@
 //! Every request on behalf of a client carries its [`Requester`]; the OM checks that the access key is still good and decides
 //! the authorisation itself, in every call. Conditions that S3 attaches to a write are decided in the OM's state machine.
 
+mod accounts;
 mod acls;
 mod admin;
 mod bucket_configs;
@@ -20,6 +21,7 @@ mod listing;
 mod moves;
 mod uploads;
 
+pub use accounts::{GetAccountBlock, SetAccountBlock};
 pub use acls::{AclOf, AclRejected, AclSet, GetAcl, SetAcl, ShownAcl, ShownGrant, ShownGrantee};
 pub use admin::{BackgroundStatus, Explain, Explanation, OmOverview, TransferLeadership, TransferRejected};
 pub use bucket_configs::{
@@ -141,6 +143,10 @@ rpc::service! {
         /// Whether the requester is an administrator: what every other administrative listener asks first.
         64 authorise_admin(Requester) -> (), rejects Denied, from [Gateway, Admin];
         63 ensure_user(EnsureUser) -> UserInfo, rejects EnsureUserRejected, from [Admin];
+
+        /// How far all buckets of an account may be public.
+        67 get_account_block(GetAccountBlock) -> Option<bucket_config::PublicAccessBlock>, rejects Denied, from [Gateway];
+        68 set_account_block(SetAccountBlock) -> (), rejects Denied, from [Gateway];
 
         /// A call of IAM's or STS's.
         65 iam(IamCall) -> types::IamValue, rejects IamRejected, from [Gateway, Admin];

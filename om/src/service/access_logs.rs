@@ -4,6 +4,7 @@ use bucket_config::LoggingConfiguration;
 use om_api as api;
 use om_core::access_logs;
 use om_core::authorise::{Denied, Facts, Identity, LogSource, Scene};
+use om_core::namespace;
 use rpc::{CallContext, CallError, Never};
 use tables::ReadTables;
 
@@ -53,7 +54,8 @@ impl OmService {
         let identity = Identity::LogDelivery(vec![LogSource::new(&source.bucket, logging)]);
         // As at a delivery, of which nothing is known but the log.
         let facts = Facts { now: self.clock.now(), ..Facts::default() };
-        let scene = Scene { identity: &identity, facts: &facts, bucket: &target, guard: &guard };
+        let account_block = namespace::user(tables, &target.owner)?.and_then(|owner| owner.block).unwrap_or_default();
+        let scene = Scene { identity: &identity, facts: &facts, bucket: &target, guard: &guard, account_block };
         if scene.takes_logs() { Ok(()) } else { Err(denied(Denied::AccessDenied)) }
     }
 }

@@ -25,7 +25,7 @@ impl OmService {
                 let action = Action::of_getting(request.kind);
                 let entry = self.enter(tables, &request.by, &request.bucket, None, action)?;
                 let row = namespace::bucket_config(tables, entry.bucket.id, request.kind)?;
-                let is_public = (request.kind == ConfigKind::PolicyStatus).then(|| entry.guard.is_public());
+                let is_public = (request.kind == ConfigKind::PolicyStatus).then(|| entry.scene().is_public());
                 let (document, changed) = row.map(|row| (row.document, row.changed)).unzip();
                 Ok(api::BucketConfig { document, is_public, changed })
             })
@@ -114,7 +114,7 @@ fn check(document: &BucketDocument, entry: &Entry<'_>) -> Result<(), Stop<api::S
         BucketDocument::Policy(policy) => {
             let policy = Policy::of_bucket(&policy.text, &entry.bucket.name)
                 .map_err(|error| invalid(Invalid::Policy(sentence(&error.to_string()))))?;
-            if entry.guard.block().block_public_policy && policy.is_public() {
+            if entry.scene().block().block_public_policy && policy.is_public() {
                 return Err(denied(Denied::AccessDenied));
             }
         }

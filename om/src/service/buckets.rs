@@ -11,7 +11,7 @@ use om_core::rows::{BucketLayout, BucketRow, UserId, Versioning};
 use om_core::{CreateBucketRejected, namespace};
 use rpc::{CallContext, CallError};
 use tables::{ReadTables, StorageFault};
-use types::{BucketId, VolumeName};
+use types::{Acl, BucketId, VolumeName};
 
 use super::OmService;
 use super::calls::{Kind, Stop, denied, find_bucket, scoped};
@@ -85,6 +85,10 @@ impl OmService {
                 let nobody = || denied::<Rejected>(Denied::AccessDenied);
                 let owner = named_owner.or_else(|| identity.user_id().cloned()).ok_or_else(nobody)?;
                 let acl = bucket_acl(tables, asked_acl, &owner)?.map_err(denied)?;
+                let block = namespace::user(tables, &owner)?.and_then(|account| account.block).unwrap_or_default();
+                if block.block_public_acls && acl.as_ref().is_some_and(Acl::is_public) {
+                    return Err(denied(Denied::AccessDenied));
+                }
                 Ok((owner, acl))
             })
             .await?;

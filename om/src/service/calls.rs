@@ -131,6 +131,7 @@ pub(super) enum Kind {
     SetAcl,
     Iam,
     Move,
+    SetAccountBlock,
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {

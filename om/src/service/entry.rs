@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bucket_config::PublicAccessBlock;
 use om_api as api;
 use om_core::authorise::{Action, Denied, Facts, Guard, Identity, Scene, Target, Written};
 use om_core::iam::account_by_id;
@@ -20,6 +21,7 @@ pub(super) struct Entry<'r> {
     pub(super) identity: Identity,
     pub(super) bucket: BucketRow,
     pub(super) guard: Arc<Guard>,
+    account_block: PublicAccessBlock,
     pub(super) facts: Facts<'r>,
     is_logged: bool,
     pub(super) is_form: bool,
@@ -29,7 +31,13 @@ pub(super) struct Entry<'r> {
 
 impl Entry<'_> {
     pub(super) fn scene(&self) -> Scene<'_> {
-        Scene { identity: &self.identity, facts: &self.facts, bucket: &self.bucket, guard: &self.guard }
+        Scene {
+            identity: &self.identity,
+            facts: &self.facts,
+            bucket: &self.bucket,
+            guard: &self.guard,
+            account_block: self.account_block,
+        }
     }
 
     /// Keeps for administrators why the request was refused.
@@ -162,15 +170,22 @@ impl OmService {
         let named = expected_owner.filter(is_named).map(|id| account_by_id(tables, id)).transpose()?.flatten();
         let expected_owner = expected_owner.filter(|_| named.is_none_or(|account| account.id != bucket.owner));
         let guard = self.guards.of(tables, &bucket)?;
+        // Most requests are an owner's own, and have brought the row along.
+        let looked_up = match identity.account() {
+            Some(account) if account.id == bucket.owner => None,
+            _ => namespace::user(tables, &bucket.owner)?,
+        };
+        let owner = looked_up.as_ref().or(identity.account().filter(|account| account.id == bucket.owner));
+        let account_block = owner.and_then(|owner| owner.block).unwrap_or_default();
         let is_weighed = guard.has_policy() || matches!(identity, Identity::Member(_));
-        let owner = if is_weighed { namespace::user(tables, &bucket.owner)? } else { None };
-        let resource_account = owner.map(|owner| owner.account_id());
+        let resource_account = owner.filter(|_| is_weighed).map(|owner| owner.account_id());
         let facts = Facts { expected_owner, resource_account, ..facts(by, self.clock.now()) };
         let is_logged = by.context().is_some_and(|context| context.is_logged);
         let is_form = by.context().is_some_and(|context| context.is_form);
         let entry = Entry {
             identity,
             guard,
+            account_block,
             bucket,
             facts,
             is_logged,

@@ -1,6 +1,7 @@
 //! The service: each call authorised, read from or proposed to the replicated namespace.
 
 mod access_logs;
+mod account_block;
 mod acls;
 mod admin;
 mod appends;
@@ -221,6 +222,8 @@ methods! {
     update_version(api::UpdateVersion) -> api::VersionUpdated, rejects api::UpdateVersionRejected;
     get_acl(api::GetAcl) -> api::ShownAcl, rejects api::AclRejected;
     set_acl(api::SetAcl) -> api::AclSet, rejects api::AclRejected;
+    get_account_block(api::GetAccountBlock) -> Option<bucket_config::PublicAccessBlock>, rejects api::Denied;
+    set_account_block(api::SetAccountBlock) -> (), rejects api::Denied;
     create_upload(api::CreateUpload) -> api::UploadCreated, rejects api::CreateUploadRejected;
     open_part(api::OpenPart) -> api::OpenedKey, rejects api::OpenPartRejected;
     commit_part(api::CommitPart) -> api::PartCommitted, rejects api::CommitPartRejected;

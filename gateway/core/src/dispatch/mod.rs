@@ -23,6 +23,9 @@ pub fn dispatch(head: &RequestHead) -> Result<S3Operation, S3Error> {
     if let Some(name) = query.repeated() {
         return Err(S3Error::invalid_argument("A query parameter must not be repeated", "ResourceType", name));
     }
+    if let Some(path) = &head.target.control {
+        return control(head, path);
+    }
     let scope = match (&head.target.bucket, &head.target.key) {
         (None, _) => Scope::Service,
         (Some(_), None) => Scope::Bucket,
@@ -52,6 +55,20 @@ pub fn dispatch(head: &RequestHead) -> Result<S3Operation, S3Error> {
     Ok(operation)
 }
 
+/// An operation of S3 Control's.
+fn control(head: &RequestHead, path: &str) -> Result<S3Operation, S3Error> {
+    let operation = match (head.method.as_str(), path) {
+        ("GET", "configuration/publicAccessBlock") => S3Operation::GetAccountPublicAccessBlock,
+        ("PUT", "configuration/publicAccessBlock") => S3Operation::PutAccountPublicAccessBlock,
+        ("DELETE", "configuration/publicAccessBlock") => S3Operation::DeleteAccountPublicAccessBlock,
+        _ => return Err(S3Error::not_implemented("This operation of S3 Control")),
+    };
+    match foreign_parameter(operation, None, head.query()) {
+        Some(name) => Err(S3Error::not_implemented(&format!("The query parameter {name}"))),
+        None => Ok(operation),
+    }
+}
+
 /// A name in the query of a write that does not belong to it. It may choose an operation that S3 has and this table has not:
 /// done without it, the write would overwrite or delete what the client wanted something else of.
 fn foreign_parameter<'q>(operation: S3Operation, sub_resource: Option<&str>, query: &'q Query) -> Option<&'q str> {
@@ -75,7 +92,10 @@ fn foreign_parameter<'q>(operation: S3Operation, sub_resource: Option<&str>, que
         | S3Operation::PutBucketVersioning
         | S3Operation::PutObject
         | S3Operation::RenameObject
-        | S3Operation::PutObjectLockConfiguration => &[],
+        | S3Operation::PutObjectLockConfiguration
+        | S3Operation::GetAccountPublicAccessBlock
+        | S3Operation::PutAccountPublicAccessBlock
+        | S3Operation::DeleteAccountPublicAccessBlock => &[],
         // What is set on buckets.
         S3Operation::DeleteBucketCors
         | S3Operation::DeleteBucketEncryption

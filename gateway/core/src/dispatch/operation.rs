@@ -4,7 +4,8 @@ use std::fmt;
 
 macro_rules! operations {
     ($($name:ident)*) => {
-        /// An operation of S3; a PutObject at an offset is one of its own here, AppendObject. Not among them: those that have an endpoint of their own (`ListDirectoryBuckets`,
+        /// An operation of S3; a PutObject at an offset is one of its own here, AppendObject, and those of S3 Control that Trioxide
+        /// has are named by their permissions. Not among them: those that have an endpoint of their own (`ListDirectoryBuckets`,
         /// `WriteGetObjectResponse`), which no request to this one can mean.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum S3Operation { $($name,)* }
@@ -30,6 +31,7 @@ operations! {
     CreateBucketMetadataTableConfiguration
     CreateMultipartUpload
     CreateSession
+    DeleteAccountPublicAccessBlock
     DeleteBucket
     DeleteBucketAnalyticsConfiguration
     DeleteBucketCors
@@ -50,6 +52,7 @@ operations! {
     DeleteObjectTagging
     DeleteObjects
     DeletePublicAccessBlock
+    GetAccountPublicAccessBlock
     GetBucketAbac
     GetBucketAccelerateConfiguration
     GetBucketAcl
@@ -97,6 +100,7 @@ operations! {
     ListObjectsV2
     ListParts
     PostObject
+    PutAccountPublicAccessBlock
     PutBucketAbac
     PutBucketAccelerateConfiguration
     PutBucketAcl

@@ -60,6 +60,28 @@ fn requests_of_real_clients_find_their_operation() {
 }
 
 #[test]
+fn of_s3_control_there_is_the_block_on_public_access() {
+    let ask = |method: &str, target: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_static("123456789012.h"));
+        headers.insert("x-amz-account-id", HeaderValue::from_static("123456789012"));
+        let uri: Uri = target.parse().expect("a target");
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let head = RequestHead::parse(method, &uri, headers, &Addressing::default()).expect("a well-formed target");
+        dispatch(&head).map_err(|error| error.code())
+    };
+    let block = "/v20180820/configuration/publicAccessBlock";
+    assert_eq!(ask("GET", block), Ok(S3Operation::GetAccountPublicAccessBlock));
+    assert_eq!(ask("PUT", block), Ok(S3Operation::PutAccountPublicAccessBlock));
+    assert_eq!(ask("DELETE", block), Ok(S3Operation::DeleteAccountPublicAccessBlock));
+    let other = format!("{block}?futureThing");
+    let unbuilt = [("PUT", other.as_str()), ("POST", block), ("DELETE", "/v20180820/bucket/b"), ("PUT", "/v20180820/jobs")];
+    for (method, target) in unbuilt {
+        assert_eq!(ask(method, target), Err(S3ErrorCode::NotImplemented), "{method} {target}");
+    }
+}
+
+#[test]
 fn a_sub_resource_never_falls_through_to_the_plain_operation() {
     assert_eq!(ask("DELETE", "/bucket?policy", false), Ok(S3Operation::DeleteBucketPolicy));
     for name in SUB_RESOURCES {
@@ -129,6 +151,9 @@ fn the_table_reaches_every_operation_and_no_request_has_two_rows() {
     let mut reached: BTreeSet<S3Operation> = TABLE.iter().map(|row| row.operation).collect();
     reached.extend([
         S3Operation::AppendObject,
+        S3Operation::GetAccountPublicAccessBlock,
+        S3Operation::PutAccountPublicAccessBlock,
+        S3Operation::DeleteAccountPublicAccessBlock,
         S3Operation::CorsPreflight,
         S3Operation::CopyObject,
         S3Operation::UploadPartCopy,

@@ -30,6 +30,10 @@ const SIGNATURE_PARAMETERS: &[&str] = &[
     "x-amz-signedheaders",
 ];
 
+/// Where S3 Control's paths begin, and the header that names the account.
+const CONTROL: &str = "/v20180820/";
+const ACCOUNT_HEADER: &str = "x-amz-account-id";
+
 /// Headers that say something on the listener of websites.
 const WEBSITE_HEADERS: &[&str] = &[
     "host",
@@ -50,6 +54,8 @@ pub struct RequestTarget {
     pub key: Option<ObjectKey>,
     pub query: Query,
     pub style: AddressStyle,
+    /// What of S3 Control the request is about, if it is one to that: the path behind its version.
+    pub control: Option<String>,
     /// The path as sent, which is what a signature covers.
     raw_path: String,
     raw_query: String,
@@ -76,6 +82,7 @@ impl RequestTarget {
             key,
             query: Query::parse(raw_query)?,
             style,
+            control: None,
             raw_path: raw_path.to_owned(),
             raw_query: raw_query.to_owned(),
         })
@@ -102,6 +109,11 @@ pub struct RequestHead {
 impl RequestHead {
     pub fn parse(method: Method, uri: &Uri, headers: HeaderMap, addressing: &Addressing) -> Result<Self, S3Error> {
         let host = address::host(uri, &headers)?;
+        if let Some(control) = control(uri, &headers) {
+            let mut head = Self::without_address(method, uri, headers)?;
+            head.target.control = Some(control);
+            return Ok(head);
+        }
         let (style, bucket) = addressing.resolve(&host)?;
         let target = RequestTarget::parse(uri.path(), uri.query().unwrap_or(""), style, bucket)?;
         let mut headers = headers;
@@ -129,7 +141,8 @@ impl RequestHead {
         address::host(uri, &headers)?;
         let raw_query = uri.query().unwrap_or("").to_owned();
         let (query, raw_path) = (Query::parse(&raw_query)?, uri.path().to_owned());
-        let target = RequestTarget { bucket: None, key: None, query, style: AddressStyle::Path, raw_path, raw_query };
+        let target =
+            RequestTarget { bucket: None, key: None, query, style: AddressStyle::Path, control: None, raw_path, raw_query };
         Ok(Self { method, target, headers })
     }
 
@@ -209,6 +222,13 @@ impl RequestHead {
             Some(text) => Err(S3Error::invalid_argument("Content-Length is not a number", "Content-Length", text)),
         }
     }
+}
+
+/// What is about an account as a whole has an API of its own, whose clients put the account's number in front of the host: that is no
+/// bucket there. S3 itself has no such header, so that an object of this name is still itself.
+fn control(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let path = uri.path().strip_prefix(CONTROL)?;
+    headers.contains_key(ACCOUNT_HEADER).then(|| path.to_owned())
 }
 
 pub fn single_header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<Cow<'h, str>>, S3Error> {

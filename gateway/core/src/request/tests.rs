@@ -39,6 +39,27 @@ fn the_bucket_stands_in_the_path_or_in_the_host() {
 }
 
 #[test]
+fn a_request_about_an_account_is_about_no_bucket() {
+    let control = |host: &str, target: &str, account: Option<&'static str>| {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_str(host).expect("a header value"));
+        headers.extend(account.map(|number| (HeaderName::from_static("x-amz-account-id"), HeaderValue::from_static(number))));
+        let uri: Uri = target.parse().expect("a target");
+        let head = RequestHead::parse(Method::GET, &uri, headers, &Addressing::new(["localhost"])).expect("well formed");
+        (head.target.control, head.target.bucket.map(|bucket| bucket.as_str().to_owned()))
+    };
+    let path = "/v20180820/configuration/publicAccessBlock";
+    let is_control = (Some("configuration/publicAccessBlock".to_owned()), None);
+    for host in ["123456789012.localhost:9878", "localhost", "123456789012.store.example", "127.0.0.1:9878"] {
+        assert_eq!(control(host, path, Some("123456789012")), is_control, "{host}");
+    }
+    // A bucket may have that name, and an object that key.
+    assert_eq!(control("localhost", path, None), (None, Some("v20180820".into())));
+    assert_eq!(control("123456789012.localhost", path, None), (None, Some("123456789012".into())));
+    assert_eq!(control("localhost", "/v20180820x/k", Some("1")), (None, Some("v20180820x".into())));
+}
+
+#[test]
 fn a_key_is_decoded_once_and_taken_literally() {
     for (target, key) in [
         ("/bucket/../other/key", "../other/key"),

@@ -21,6 +21,9 @@ pub enum AdminAction<'a> {
     ListUsers,
     /// Whatever an administrative listener offers besides.
     Administer,
+    /// How far all buckets of an account may be public.
+    GetAccountBlock,
+    PutAccountBlock,
     /// To put a bucket into a volume other than S3's, or to give it to somebody.
     PlaceBucket,
 }
@@ -35,6 +38,8 @@ impl<'a> AdminAction<'a> {
             Self::RevokeSecret => (Action::Other("trioxide:RevokeSecret"), Resource::store()),
             Self::ListUsers => (Action::Other("trioxide:ListUsers"), Resource::store()),
             Self::Administer => (Action::Other("trioxide:Administer"), Resource::store()),
+            Self::GetAccountBlock => (Permission::GetAccountPublicAccessBlock.into(), Resource::store()),
+            Self::PutAccountBlock => (Permission::PutAccountPublicAccessBlock.into(), Resource::store()),
             Self::PlaceBucket => (Action::Other("trioxide:PlaceBucket"), Resource::store()),
         }
     }
@@ -58,6 +63,8 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
         || match action {
             AdminAction::ListBuckets | AdminAction::CreateBucket(_) => true,
             AdminAction::CreateSecret | AdminAction::RevokeSecret => identity.is_root() && of == Some(&account.id),
+            // Whom policies let was asked above.
+            AdminAction::GetAccountBlock | AdminAction::PutAccountBlock => of == Some(&account.id),
             AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket => false,
         };
     if is_allowed { Ok(()) } else { Err(Denied::AccessDenied) }

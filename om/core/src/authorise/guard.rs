@@ -77,10 +77,6 @@ impl Guard {
         self.at == bucket.guarded
     }
 
-    pub fn block(&self) -> PublicAccessBlock {
-        self.block
-    }
-
     /// There are no ACLs, and everything belongs to the bucket's owner.
     pub fn is_owner_enforced(&self) -> bool {
         self.ownership == Some(ObjectOwnership::BucketOwnerEnforced)
@@ -94,9 +90,8 @@ impl Guard {
         }
     }
 
-    /// Public as S3 tells it: by its policy, or by its ACL.
-    pub fn is_public(&self) -> bool {
-        let by_acl = !self.is_owner_enforced() && !self.block.ignore_public_acls && self.acl.as_ref().is_some_and(Acl::is_public);
+    pub(super) fn is_public(&self, block: PublicAccessBlock) -> bool {
+        let by_acl = !self.is_owner_enforced() && !block.ignore_public_acls && self.acl.as_ref().is_some_and(Acl::is_public);
         by_acl || self.policy.as_ref().is_some_and(|kept| kept.is_public)
     }
 }

@@ -1,5 +1,6 @@
 //! A request and the bucket it is about, with all that decides what it may do there.
 
+use bucket_config::PublicAccessBlock;
 use bucket_config::access::ObjectOwnership;
 use tables::{ReadTables, StorageFault};
 use types::{Acl, AclRequest, CannedAcl, ObjectKey};
@@ -56,9 +57,21 @@ pub struct Scene<'a> {
     pub facts: &'a Facts<'a>,
     pub bucket: &'a BucketRow,
     pub guard: &'a Guard,
+    /// The one on all buckets of the bucket's owner.
+    pub account_block: PublicAccessBlock,
 }
 
 impl Scene<'_> {
+    /// The bucket's own and its account's: what either blocks is blocked.
+    pub fn block(&self) -> PublicAccessBlock {
+        self.guard.block.and(self.account_block)
+    }
+
+    /// Public as S3 tells it: by its policy, or by its ACL.
+    pub fn is_public(&self) -> bool {
+        self.guard.is_public(self.block())
+    }
+
     /// The requester knows whose the bucket is, or does not say.
     pub fn is_expected(&self) -> bool {
         self.facts.expected_owner.is_none_or(|expected| expected == self.bucket.owner.0)
@@ -194,7 +207,7 @@ impl Scene<'_> {
         let is_owner = is_of_owners && self.identity.is_root();
         let policy = self.guard.policy.as_ref().filter(|kept| !(is_owner && frees_owner(kept, action)));
         let is_service = matches!(caller, Caller::Service(_));
-        if self.guard.block.restrict_public_buckets && policy.is_some_and(|kept| kept.is_public) && !is_of_owners && !is_service {
+        if self.block().restrict_public_buckets && policy.is_some_and(|kept| kept.is_public) && !is_of_owners && !is_service {
             return tell(false, Reason::NotAllowed(Layer::Resource));
         }
         let listed = match target {
@@ -261,7 +274,7 @@ impl Scene<'_> {
             Some(ByAcl::OfObject(permission)) => (target.object().and_then(|row| row.body.acl.as_ref()), permission),
             None => return false,
         };
-        acl.is_some_and(|acl| gives(acl, caller, permission, self.guard.block.ignore_public_acls))
+        acl.is_some_and(|acl| gives(acl, caller, permission, self.block().ignore_public_acls))
     }
 
     /// Whose a new object is, and its ACL, by what the request asks for and the bucket lets be.
@@ -298,7 +311,7 @@ impl Scene<'_> {
     }
 
     fn unless_blocked(&self, acl: Option<Acl>) -> Result<Option<Acl>, Denied> {
-        let is_blocked = self.guard.block.block_public_acls && acl.as_ref().is_some_and(Acl::is_public);
+        let is_blocked = self.block().block_public_acls && acl.as_ref().is_some_and(Acl::is_public);
         if is_blocked { Err(Denied::AccessDenied) } else { Ok(acl) }
     }
 

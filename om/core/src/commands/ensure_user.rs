@@ -92,7 +92,8 @@ impl EnsureUser {
                 Some(number) => number,
                 None => number(tables, &self.user)?,
             }),
-            is_governed: before.and_then(|row| row.is_governed),
+            is_governed: before.as_ref().and_then(|row| row.is_governed),
+            block: before.and_then(|row| row.block),
         };
         rows::put(tables, USERS, user.id.0.as_bytes(), &user);
         if let Some(pair) = self.pair {

@@ -34,6 +34,7 @@ mod remove_reclaimed;
 mod rename_key;
 mod reserve_ids;
 mod revoke_secret;
+mod set_account_block;
 mod set_bucket_config;
 mod set_bucket_lock;
 mod set_seal_check;
@@ -74,6 +75,7 @@ pub use remove_reclaimed::RemoveReclaimed;
 pub use rename_key::{RenameKey, RenameKeyRejected};
 pub use reserve_ids::ReserveIds;
 pub use revoke_secret::{RevokeSecret, RevokeSecretRejected};
+pub use set_account_block::{SetAccountBlock, SetAccountBlockRejected};
 pub use set_bucket_config::{ConfigChange, SetBucketConfig, SetBucketConfigRejected, UnfitLogTarget};
 pub use set_bucket_lock::{SetBucketLock, SetBucketLockRejected};
 pub use set_seal_check::SetSealCheck;
@@ -205,6 +207,7 @@ commands! {
     64 OpenCredential -> crate::rows::AccessKeyId, rejects types::IamError;
     65 EndCredentials -> u32, rejects Never;
     66 RecordKeyUses -> (), rejects Never;
+    67 SetAccountBlock -> (), rejects SetAccountBlockRejected;
 
     80 CreateKmsKey -> crate::rows::KmsKeyRow, rejects CreateKmsKeyRejected;
     81 ChangeKmsKey -> crate::rows::KmsKeyRow, rejects ChangeKmsKeyRejected;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bucket_config::PublicAccessBlock;
 use minicbor::{Decode, Encode};
 use types::Timestamp;
 
@@ -50,6 +51,9 @@ pub struct UserRow {
     /// An administrator of the cluster has set policies on the account. `None` is no.
     #[n(6)]
     pub is_governed: Option<bool>,
+    /// On public access to all buckets of the account, beside their own.
+    #[n(7)]
+    pub block: Option<PublicAccessBlock>,
 }
 
 impl UserRow {

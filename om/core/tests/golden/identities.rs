@@ -1,5 +1,6 @@
 //! Identities: the commands that change them, and their rows.
 
+use bucket_config::PublicAccessBlock;
 use om_core::iam::{ChangeIam, Holder, IamChange, NewEntity, Renaming, Tagged};
 use om_core::rows::*;
 use om_core::*;
@@ -94,6 +95,8 @@ pub(super) fn commands() -> Vec<Command> {
     let mut commands: Vec<Command> = changes().into_iter().map(change).collect();
     commands.push(OpenCredential { access_key: AccessKeyId("ASIA".into()), row: credential() }.into());
     commands.push(EndCredentials { until: NOW, most: 7 }.into());
+    commands.push(SetAccountBlock { account: user(), block: Some(PublicAccessBlock::default()) }.into());
+    commands.push(SetAccountBlock { account: user(), block: None }.into());
     commands.push(RecordKeyUses { uses: vec![(AccessKeyId("AK".into()), NOW)] }.into());
     commands
 }
@@ -108,7 +111,10 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<u8>)> {
         created: NOW,
         number: Some(AccountNumber(123_456_789_012)),
         is_governed: Some(true),
+        block: None,
     };
+    let block = PublicAccessBlock { block_public_policy: true, ..PublicAccessBlock::default() };
+    let blocked = UserRow { block: Some(block), ..account.clone() };
     let key = AccessKeyRow {
         user: user(),
         sealed: vec![9],
@@ -157,6 +163,7 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<u8>)> {
     let provider = OidcProviderRow { url: "idp".into(), clients: vec!["c".into()], thumbprints: vec!["t".into()], created: NOW };
     vec![
         ("user", ::tables::encode(&account)),
+        ("user", ::tables::encode(&blocked)),
         ("access-key", ::tables::encode(&key)),
         ("iam-user", ::tables::encode(&member)),
         ("iam-group", ::tables::encode(&group)),

@@ -449,6 +449,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         created: NOW,
         number: None,
         is_governed: None,
+        block: None,
     };
     let access_key = AccessKeyRow {
         user: user(),

@@ -37,6 +37,7 @@ fn user(id: &str) -> UserRow {
         created: Timestamp(1),
         number: None,
         is_governed: None,
+        block: None,
     }
 }
 
@@ -104,7 +105,13 @@ impl Photos {
     fn scene<T>(&self, identity: &Identity, facts: &Facts<'_>, question: impl FnOnce(&Scene<'_>) -> T) -> T {
         let bucket = self.row();
         let guard = Guard::load(&self.om.tables, &bucket).expect("it can be read");
-        question(&Scene { identity, facts, bucket: &bucket, guard: &guard })
+        let owner = namespace::user(&self.om.tables, &bucket.owner).expect("memory").expect("there is one");
+        let account_block = owner.block.unwrap_or_default();
+        question(&Scene { identity, facts, bucket: &bucket, guard: &guard, account_block })
+    }
+
+    fn is_public(&self) -> bool {
+        self.ask("ada", &Facts::default(), |scene| scene.is_public())
     }
 
     fn may(&self, id: &str, action: Permission) -> bool {
@@ -152,7 +159,8 @@ fn a_bucket_is_for_its_owner_and_for_administrators() {
     }
     let system = Identity::System;
     let (bucket, facts, guard) = (photos.row(), Facts::default(), Guard::default());
-    let scene = Scene { identity: &system, facts: &facts, bucket: &bucket, guard: &guard };
+    let scene =
+        Scene { identity: &system, facts: &facts, bucket: &bucket, guard: &guard, account_block: PublicAccessBlock::default() };
     assert_eq!(scene.allow(DeleteBucket, Target::Bucket), Ok(()));
 }
 
@@ -516,14 +524,14 @@ fn a_guard_is_its_bucket_s_until_something_of_it_changes() {
     assert!(Guard::default().is_of(&photos.row()));
     photos.policy(ALLOW_GET);
     let guard = Guard::load(&photos.om.tables, &photos.row()).expect("it can be read");
-    assert!(guard.is_of(&photos.row()) && guard.is_public() && !Guard::default().is_of(&photos.row()));
+    assert!(guard.is_of(&photos.row()) && photos.is_public() && !Guard::default().is_of(&photos.row()));
     photos.set(bucket_config::BucketTags::default());
     assert!(guard.is_of(&photos.row()), "tags let nobody in");
     let now = photos.om.now();
     let change = ConfigChange::Delete(bucket_config::ConfigKind::Policy);
     photos.om.apply(SetBucketConfig { bucket: photos.bucket, change, now }).expect("the bucket is there");
     assert!(!guard.is_of(&photos.row()));
-    assert!(!Guard::load(&photos.om.tables, &photos.row()).expect("it can be read").is_public());
+    assert!(!photos.is_public());
 }
 
 #[test]
@@ -531,7 +539,7 @@ fn a_policy_that_cannot_be_read_opens_nothing() {
     let mut photos = Photos::new();
     photos.set(BucketPolicy { text: "{".into(), binds_owner: false });
     let guard = Guard::load(&photos.om.tables, &photos.row()).expect("it can be read");
-    assert!(guard.unreadable().is_some() && !guard.is_public());
+    assert!(guard.unreadable().is_some() && !photos.is_public());
     for who in ["ada", "bob", "root", ""] {
         assert!(!photos.may_at(who, GetObject, "k") && !photos.may(who, ListBucket), "{who}");
     }
@@ -540,15 +548,36 @@ fn a_policy_that_cannot_be_read_opens_nothing() {
 
 #[test]
 fn a_bucket_is_public_by_its_policy_or_its_acl() {
-    let status = |photos: &Photos| Guard::load(&photos.om.tables, &photos.row()).expect("it can be read").is_public();
     let mut photos = Photos::new();
-    assert!(!status(&photos));
+    assert!(!photos.is_public());
     photos.bucket_acl(CannedAcl::AuthenticatedRead);
-    assert!(status(&photos));
+    assert!(photos.is_public());
     photos.block(PublicAccessBlock { ignore_public_acls: true, ..PublicAccessBlock::default() });
-    assert!(!status(&photos));
+    assert!(!photos.is_public());
     photos.policy(ALLOW_GET);
-    assert!(status(&photos));
+    assert!(photos.is_public());
+}
+
+#[test]
+fn what_the_account_blocks_is_blocked_in_all_its_buckets() {
+    let mut photos = Photos::new();
+    photos.object("cat", "ada", Some(CannedAcl::PublicRead));
+    assert!(photos.may_with("nobody", GetObject, "cat"));
+    let ada = UserId("ada".into());
+    let block = |block| crate::SetAccountBlock { account: ada.clone(), block: Some(block) };
+    // Nothing was ever set on the bucket itself.
+    photos.om.apply(block(PublicAccessBlock { ignore_public_acls: true, ..PublicAccessBlock::default() })).expect("Ada's");
+    assert!(!photos.may_with("nobody", GetObject, "cat") && !photos.may_with("bob", GetObject, "cat"));
+    assert!(photos.may_with("ada", GetObject, "cat"));
+    photos.om.apply(block(PublicAccessBlock { block_public_acls: true, ..PublicAccessBlock::default() })).expect("Ada's");
+    assert!(photos.may_with("nobody", GetObject, "cat"), "what is there stays");
+    assert_eq!(photos.written("ada", Some(&canned(CannedAcl::PublicRead))), Err(Denied::AccessDenied));
+    photos.policy(ALLOW_GET).block(PublicAccessBlock { ignore_public_acls: true, ..PublicAccessBlock::default() });
+    assert!(photos.may_at("bob", GetObject, "cat"));
+    photos.om.apply(block(PublicAccessBlock { restrict_public_buckets: true, ..PublicAccessBlock::default() })).expect("Ada's");
+    assert!(!photos.may_at("bob", GetObject, "cat") && photos.may_at("ada", GetObject, "cat"));
+    let both = photos.ask("ada", &Facts::default(), |scene| scene.block());
+    assert!(both.ignore_public_acls && both.restrict_public_buckets && !both.block_public_acls);
 }
 
 #[test]
