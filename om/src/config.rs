@@ -53,6 +53,9 @@ pub struct Config {
     pub oidc: OidcConfig,
     /// Administrators name accounts in the place of IAM users to govern them, as Ceph's users without an account are.
     pub accounts_as_users: bool,
+    /// How long a delegation token lasts without being renewed, and however often it is.
+    pub token_renew_interval: Duration,
+    pub token_max_lifetime: Duration,
     /// Of new buckets.
     pub replication: Replication,
     /// Storage classes besides STANDARD, and how what is in them is kept. The same on every member.
@@ -116,6 +119,9 @@ impl Config {
             default_kms_key: None,
             oidc: OidcConfig::default(),
             accounts_as_users: false,
+            // As in Hadoop.
+            token_renew_interval: Duration::from_secs(24 * 3600),
+            token_max_lifetime: Duration::from_secs(7 * 24 * 3600),
             replication,
             storage_classes: BTreeMap::new(),
             block_size: 128 * MIB,
@@ -169,6 +175,9 @@ impl Config {
         if self.lease_batch == 0 || self.lease_batch > self.lease_batch_max {
             return wrong("lease_batch", "must be between 1 and lease_batch_max");
         }
+        if self.token_renew_interval.is_zero() || self.token_renew_interval > self.token_max_lifetime {
+            return wrong("token_renew_interval", "must be above zero and not above token_max_lifetime");
+        }
         if self.lifecycle_day.is_some_and(|day| day < SHORTEST_DAY) {
             return wrong("lifecycle_day", "must be 100 ms or more");
         }
@@ -198,6 +207,8 @@ mod tests {
         assert_eq!(bad.validate().expect_err("too long").field, "write_token_lifetime");
         let bad = Config { lifecycle_day: Some(Duration::ZERO), ..good.clone() };
         assert_eq!(bad.validate().expect_err("no day").field, "lifecycle_day");
+        let bad = Config { token_max_lifetime: Duration::from_secs(60), ..good.clone() };
+        assert_eq!(bad.validate().expect_err("renewed for longer than it lasts").field, "token_renew_interval");
         for class in ["STANDARD", "GLACIER", "", "COLD STORE"] {
             let storage_classes = [(class.to_owned(), Replication::One)].into();
             let bad = Config { storage_classes, ..good.clone() };

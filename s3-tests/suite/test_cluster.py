@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 import threading
 
 import pytest
@@ -172,6 +173,7 @@ class Identities:
     """
 
     def __init__(self, cluster, patience=0):
+        self.cluster = cluster
         self.one, self.two = cluster.s3_urls()
         self.keys = cluster.keys
         self.iam = boto(self.one, self.keys, service="iam", read_timeout=10)
@@ -189,9 +191,13 @@ class Identities:
         self.users = boto(self.two, self.pair, **words)
         self.sessions = boto(self.two, (session["AccessKeyId"], session["SecretAccessKey"]), token=session["SessionToken"], **words)
 
+        made = cluster.admin("token", "get")["Credentials"]
+        self.token = made["AccessKeyId"]
+        self.tokens = boto(self.two, (self.token, made["SecretAccessKey"]), token=made["SessionToken"], **words)
+
     def use(self):
         """So that the other gateway has seen, and kept, all that it keeps."""
-        for client in (self.users, self.sessions):
+        for client in (self.users, self.sessions, self.tokens):
             client.put_object(Bucket=self.bucket, Key="k", Body=b"x")
             client.get_object(Bucket=self.bucket, Key="k")["Body"].read()
 
@@ -262,7 +268,19 @@ def end_role(they, between=lambda: None):
     they.all_fail(they.sessions, "InvalidAccessKeyId")
 
 
-@pytest.mark.parametrize("revoke", [disable_key, delete_key, change_policy, take_policy_from_role, end_role], ids=lambda revoke: revoke.__name__)
+def cancel_token(they, between=lambda: None):
+    def is_cancelled():
+        try:
+            they.cluster.admin("token", "cancel", they.token)
+        except subprocess.CalledProcessError as error:
+            return "NoSuchEntity" in error.stderr
+        return True
+    wait_until(is_cancelled, 60, "somebody leads")
+    between()
+    they.all_fail(they.tokens, "InvalidAccessKeyId")
+
+
+@pytest.mark.parametrize("revoke", [disable_key, delete_key, change_policy, take_policy_from_role, end_role, cancel_token], ids=lambda revoke: revoke.__name__)
 def test_what_one_gateway_takes_away_fails_at_the_others_very_next_request(cluster, revoke):
     they = Identities(cluster)
     they.use()
@@ -293,7 +311,7 @@ def test_a_bucket_policy_counts_in_the_next_request_on_every_gateway(cluster):
         they.users.get_object(Bucket=they.bucket, Key="k")
 
 
-@pytest.mark.parametrize("revoke", [disable_key, change_policy, end_role], ids=lambda revoke: revoke.__name__)
+@pytest.mark.parametrize("revoke", [disable_key, change_policy, end_role, cancel_token], ids=lambda revoke: revoke.__name__)
 def test_it_fails_too_when_the_leader_has_just_been_killed(cluster, revoke):
     """It is taken away as soon as there is somebody who does; nobody answers by what was before it."""
     they = Identities(cluster, patience=10)

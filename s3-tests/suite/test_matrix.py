@@ -4,6 +4,7 @@ All identities walk with the header; the owner walks with every kind. Nothing th
 """
 
 import itertools
+import json
 from dataclasses import dataclass, replace
 
 import pytest
@@ -19,7 +20,7 @@ from test_forms import form, request_of
 from test_model import BUILT, BUILT_SUBRESOURCES, ELSEWHERE, MODEL, split
 
 STREAMING = {"streaming": STREAMING_SIGNED, "streaming with trailer": STREAMING_SIGNED_TRAILER, "unsigned streaming": STREAMING_UNSIGNED_TRAILER}
-KINDS = ["header", "unsigned payload", "presigned", "temporary", "temporary presigned", *STREAMING]
+KINDS = ["header", "unsigned payload", "presigned", "temporary", "temporary presigned", "delegation token", *STREAMING]
 SIGNERS = ["other", "user", "owner", "root"]
 
 
@@ -46,7 +47,7 @@ CELLS = [
     *(Cell("header", identity, signature) for identity, signature in itertools.product(SIGNERS, ("good", "bad"))),
     *(Cell(kind, "owner", signature) for kind, signature in itertools.product(KINDS[1:], ("good", "bad"))),
     *(Cell(kind, "owner", "unsigned header") for kind in KINDS),
-    *(Cell(kind, "owner", "wrong token") for kind in ("temporary", "temporary presigned")),
+    *(Cell(kind, "owner", "wrong token") for kind in ("temporary", "temporary presigned", "delegation token")),
 ]
 
 
@@ -68,9 +69,12 @@ def identities(server):
     iam.create_user(UserName=name)
     pair = iam.create_access_key(UserName=name)["AccessKey"]
     session = boto(server.endpoint, keys_of(ALICE), service="sts").get_session_token()["Credentials"]
+    asked = Signer(*keys_of(ALICE)).sign(Request("POST", "/delegation-token"), server.admin)
+    token = json.loads(exchange(server.admin, asked).body)["Credentials"]
     return {
         "other": (*keys_of(BOB), None), "user": (pair["AccessKeyId"], pair["SecretAccessKey"], None), "owner": (*keys_of(ALICE), None),
         "root": (*ROOT_KEYS, None), "temporary": (session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"]),
+        "delegation": (token["AccessKeyId"], token["SecretAccessKey"], token["SessionToken"]),
     }
 
 
@@ -115,7 +119,7 @@ class Stage:
 
 
 def credentials(identities, cell):
-    access_key, secret_key, token = identities["temporary" if cell.kind.startswith("temporary") else cell.identity]
+    access_key, secret_key, token = identities[kind if (kind := cell.kind.split(" ")[0]) in ("temporary", "delegation") else cell.identity]
     if cell.signature == "bad":
         secret_key = secret_key[:-1] + ("x" if secret_key[-1] != "x" else "y")
     if cell.signature == "wrong token":
@@ -270,4 +274,4 @@ def test_every_operation_has_a_row():
 def test_the_matrix_has_as_many_cells_as_is_said_of_it():
     """The number that is quoted. More operations or identities make it larger; nothing makes it smaller unnoticed."""
     of_forms, of_preflights = len(FORM_CELLS) + len(CELLS) - 1, len(CELLS)
-    assert len(ROWS) * len(CELLS) + len(ABOUT_KEYS) * len(STRANGERS) + of_forms + of_preflights >= 3_806
+    assert len(ROWS) * len(CELLS) + len(ABOUT_KEYS) * len(STRANGERS) + of_forms + of_preflights >= 4_258

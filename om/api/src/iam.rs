@@ -12,6 +12,9 @@ pub enum IamService {
     Iam,
     #[n(1)]
     Sts,
+    /// Delegation tokens, which AWS does not have.
+    #[n(2)]
+    Delegation,
 }
 
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]

@@ -4,8 +4,8 @@ use tables::{ReadTables, StorageFault};
 
 use crate::commands::{self, UserAccount};
 use crate::namespace;
-use crate::rows::{self, AccessKeyId, SEAL_CHECK, SealCheck, UserId};
-use crate::tables::{META, USERS};
+use crate::rows::{self, AccessKeyId, CredentialRow, SEAL_CHECK, SealCheck, UserId, access_key_prefix};
+use crate::tables::{DELEGATION_TOKENS, META, USERS};
 
 /// The proof that secrets are sealed with the key that this member has.
 pub fn seal_check(tables: &dyn ReadTables) -> Result<Option<SealCheck>, StorageFault> {
@@ -30,4 +30,17 @@ pub fn account(tables: &dyn ReadTables, id: &UserId) -> Result<Option<UserAccoun
 
 pub fn access_keys(tables: &dyn ReadTables, user: &UserId) -> Result<Vec<AccessKeyId>, StorageFault> {
     commands::access_keys(tables, user)
+}
+
+/// An account's delegation tokens, in the order in which they were issued.
+pub fn delegation_tokens(tables: &dyn ReadTables, account: &UserId) -> Result<Vec<(AccessKeyId, CredentialRow)>, StorageFault> {
+    let (keys, _) = rows::keys_under(tables, DELEGATION_TOKENS, &access_key_prefix(account), usize::MAX)?;
+    let mut found = Vec::with_capacity(keys.len());
+    for key in keys {
+        let Some(access_key) = rows::get::<AccessKeyId>(tables, DELEGATION_TOKENS, &key)? else { continue };
+        if let Some(row) = namespace::credential(tables, &access_key)? {
+            found.push((access_key, row));
+        }
+    }
+    Ok(found)
 }

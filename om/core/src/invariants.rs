@@ -10,9 +10,9 @@ use types::sealed::stored_length;
 use types::{BlockId, BucketId, LogIndex};
 
 use crate::rows::{
-    AccessKeyRow, BucketConfigRow, BucketRow, CompletedRow, KeyRow, PartRow, Piece, ReclaimRow, Sequence, SessionRow, UserId,
-    UserRow, VersionRow, access_key_of_user, be64, block_key, completed_time_key, decode_version_key, email_key, iam_access_key,
-    name_key, named, user_bucket_key,
+    AccessKeyId, AccessKeyRow, BucketConfigRow, BucketRow, CompletedRow, CredentialRow, KeyRow, PartRow, Piece, ReclaimRow,
+    Sequence, SessionRow, UserId, UserRow, VersionRow, access_key_of_user, be64, block_key, completed_time_key,
+    decode_version_key, delegation_key, email_key, expiry_key, iam_access_key, name_key, named, user_bucket_key,
 };
 use crate::sealed::stored_size;
 use crate::tables;
@@ -32,6 +32,7 @@ pub fn violations(tables: &dyn ReadTables) -> Result<Vec<String>, StorageFault> 
     parts_have_their_upload(tables, &mut found)?;
     completions_and_their_times_agree(tables, &mut found)?;
     identities_and_their_indexes_agree(tables, &mut found)?;
+    credentials_and_their_indexes_agree(tables, &mut found)?;
     Ok(found)
 }
 
@@ -347,7 +348,7 @@ fn identities_and_their_indexes_agree(tables: &dyn ReadTables, found: &mut Vec<S
         if !users.contains(&row.user) {
             found.push(format!("an access key belongs to {:?}, who does not exist", row.user));
         }
-        let name = crate::rows::AccessKeyId(String::from_utf8_lossy(key).into_owned());
+        let name = AccessKeyId(String::from_utf8_lossy(key).into_owned());
         expected.insert(match &row.holder {
             None => (false, access_key_of_user(&row.user, &name)),
             Some(holder) => (true, iam_access_key(&row.user, holder, &name)),
@@ -370,6 +371,38 @@ fn identities_and_their_indexes_agree(tables: &dyn ReadTables, found: &mut Vec<S
     })?;
     if there != expected {
         found.push("access keys and their users do not agree".to_owned());
+    }
+    Ok(())
+}
+
+fn credentials_and_their_indexes_agree(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    let (mut ends, mut tokens) = (BTreeSet::new(), BTreeMap::new());
+    each_row(tables, tables::SESSIONS, |key, row: CredentialRow| {
+        let name = AccessKeyId(String::from_utf8_lossy(key).into_owned());
+        ends.insert(expiry_key(row.expires, &name));
+        if let Some(delegation) = &row.delegation {
+            if row.expires > delegation.ends {
+                found.push(format!("the delegation token {name:?} outlives its last day"));
+            }
+            tokens.insert(delegation_key(&row.account, delegation.sequence), name);
+        }
+        Ok(())
+    })?;
+    let mut there = BTreeSet::new();
+    each(tables, tables::SESSIONS_BY_EXPIRY, |key, _| {
+        there.insert(key.to_vec());
+        Ok(())
+    })?;
+    if there != ends {
+        found.push("temporary credentials and their ends do not agree".to_owned());
+    }
+    let mut there = BTreeMap::new();
+    each_row(tables, tables::DELEGATION_TOKENS, |key, name: AccessKeyId| {
+        there.insert(key.to_vec(), name);
+        Ok(())
+    })?;
+    if there != tokens {
+        found.push("delegation tokens and their lists do not agree".to_owned());
     }
     Ok(())
 }

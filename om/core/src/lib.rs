@@ -42,6 +42,7 @@ pub use commands::{
     SetBucketConfigRejected, SetBucketLock, SetBucketLockRejected, SetSealCheck, SetVersioning, SetVersioningRejected,
     UnfitLogTarget, UpdateVersion, UpdateVersionRejected, UserAccount, VersionChange, VersioningStatus,
 };
+pub use commands::{CancelToken, MOST_DELEGATION_TOKENS, RenewToken};
 pub use commands::{ChangeIam, EndCredentials, OpenCredential, RecordKeyUses, SetAccountBlock, SetAccountBlockRejected};
 pub use commands::{
     ChangeKmsKey, ChangeKmsKeyRejected, CopyEncryption, CopyScheme, CreateKmsKey, CreateKmsKeyRejected, KmsKeyChange,

@@ -61,7 +61,7 @@ tables! {
     ROLES = 21 "roles";
     /// `account \0 name in lower case` → [`ManagedPolicyRow`](crate::rows::ManagedPolicyRow).
     POLICIES = 22 "policies";
-    /// `sequence be64`. Reserved.
+    /// `account \0 sequence be64` → access key, of the credentials that are delegation tokens.
     DELEGATION_TOKENS = 23 "delegation tokens";
     /// `access key of a temporary credential` → [`CredentialRow`](crate::rows::CredentialRow).
     SESSIONS = 24 "sessions";

@@ -132,6 +132,8 @@ pub(super) enum Kind {
     Iam,
     Move,
     SetAccountBlock,
+    RenewToken,
+    CancelToken,
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {

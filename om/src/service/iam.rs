@@ -49,6 +49,7 @@ impl OmService {
         match request.service {
             api::IamService::Iam => self.iam_call(cx, request).await,
             api::IamService::Sts => self.sts_call(cx, request).await,
+            api::IamService::Delegation => self.delegation_call(cx, request).await,
         }
     }
 
@@ -183,7 +184,7 @@ impl OmService {
 }
 
 /// What answers could not show: XML has no form for it.
-fn check_characters(parameters: &[(String, String)]) -> Result<(), Stop<Rejected>> {
+pub(super) fn check_characters(parameters: &[(String, String)]) -> Result<(), Stop<Rejected>> {
     let is_legal =
         |char: char| matches!(char, '\t' | '\n' | '\r') || (!char.is_control() && !matches!(char, '\u{fffe}' | '\u{ffff}'));
     let wrong = parameters.iter().find(|(name, value)| !name.chars().chain(value.chars()).all(is_legal));

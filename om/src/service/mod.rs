@@ -10,6 +10,7 @@ mod bucket_configs;
 mod buckets;
 mod calls;
 mod copies;
+mod delegation;
 mod deletes;
 mod encryption;
 mod entry;

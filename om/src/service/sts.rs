@@ -7,11 +7,11 @@ use om_core::OpenCredential;
 use om_core::authorise::{Denied, Identity, Sts, may_assume};
 use om_core::iam::{self, Kind as Named, Query, account_by_id, arn, split_arn};
 use om_core::policy::{Policy, PolicyKind};
-use om_core::rows::{AccessKeyId, CredentialHolder, CredentialRow, RoleRow, TokenDigest, UserRow};
+use om_core::rows::{AccessKeyId, CredentialHolder, CredentialRow, Delegation, Renewer, RoleRow, TokenDigest, UserId, UserRow};
 use rpc::{CallContext, CallError};
 use sha2::{Digest, Sha256};
 use tables::ReadTables;
-use types::{IamErrorCode, IamValue, Timestamp};
+use types::{IamErrorCode, IamValue, LogIndex, Millis};
 use zeroize::Zeroizing;
 
 use super::OmService;
@@ -31,14 +31,24 @@ const MOST_POLICY_TEXT: usize = 2_048;
 pub(super) struct Session {
     pub(super) account: UserRow,
     pub(super) holder: CredentialHolder,
-    pub(super) seconds: u32,
+    pub(super) lasts: Millis,
     pub(super) policies: Vec<String>,
     pub(super) tags: Vec<(String, String)>,
     pub(super) claims: Vec<(String, Vec<String>)>,
     pub(super) provider: Option<String>,
     pub(super) parent: Option<AccessKeyId>,
+    /// Of a delegation token.
+    pub(super) delegated: Option<Delegated>,
     /// What the answer tells besides the credential.
     pub(super) told: IamValue,
+}
+
+/// What makes a session a delegation token.
+pub(super) struct Delegated {
+    pub(super) renewer: Option<Renewer>,
+    pub(super) real_user: Option<UserId>,
+    /// However often it is renewed.
+    pub(super) lasts: Millis,
 }
 
 pub(super) fn token_digest(token: &str) -> TokenDigest {
@@ -73,7 +83,7 @@ impl OmService {
         }
     }
 
-    async fn open_credential(&self, cx: &CallContext, session: Session) -> Result<IamValue, CallError<Rejected>> {
+    pub(super) async fn open_credential(&self, cx: &CallContext, session: Session) -> Result<IamValue, CallError<Rejected>> {
         self.settle_seal(cx).await?;
         let access_key = AccessKeyId(new_id(&*self.entropy, "ASIA"));
         let secret = new_secret(&*self.entropy);
@@ -82,7 +92,14 @@ impl OmService {
         self.entropy.fill(&mut random[..]);
         let token = STANDARD.encode(&random[..]);
         let now = self.clock.now();
-        let expires = Timestamp(now.0.saturating_add(u64::from(session.seconds) * 1000));
+        let expires = now + session.lasts;
+        let delegation = session.delegated.map(|delegated| Delegation {
+            // The entry itself says which it is.
+            sequence: LogIndex(0),
+            renewer: delegated.renewer,
+            real_user: delegated.real_user,
+            ends: now + delegated.lasts,
+        });
         let row = CredentialRow {
             account: session.account.id,
             holder: session.holder,
@@ -96,6 +113,7 @@ impl OmService {
             claims: session.claims,
             provider: session.provider,
             parent: session.parent,
+            delegation,
         };
         // Under no request's id: the token is kept nowhere, so that a retry has to open another session.
         let command = OpenCredential { access_key: pair.access_key, row };
@@ -117,25 +135,10 @@ impl OmService {
     fn session_token(&self, tables: &dyn ReadTables, request: &api::IamCall) -> Result<Session, Stop<Rejected>> {
         let identity = self.identity::<Rejected>(tables, &request.by)?;
         let query = Query(&request.parameters);
-        let parent = match &request.by {
-            api::Requester::Signed { access_key, .. } => Some(access_key.clone().into_core()),
-            api::Requester::Anonymous { .. } | api::Requester::System | api::Requester::LogDelivery { .. } => None,
-        };
-        let (account, holder) = match &identity {
-            Identity::User(account) => (account.clone(), CredentialHolder::Root),
-            Identity::Member(member) if member.is_temporary() => {
-                return Err(refuse(IamErrorCode::AccessDenied, "Cannot call GetSessionToken with session credentials"));
-            }
-            Identity::Member(member) => {
-                let user = member.user_name().map(|name| iam::user(tables, &member.account.id, name)).transpose()?.flatten();
-                let holder = match user {
-                    Some(row) => CredentialHolder::User { name: row.name, id: row.id },
-                    None => CredentialHolder::Root,
-                };
-                (member.account.clone(), holder)
-            }
-            Identity::Anonymous | Identity::System | Identity::LogDelivery(_) => return Err(denied(Denied::AccessDenied)),
-        };
+        if matches!(&identity, Identity::Member(member) if member.is_temporary()) {
+            return Err(refuse(IamErrorCode::AccessDenied, "Cannot call GetSessionToken with session credentials"));
+        }
+        let (account, holder) = holder_of(tables, &identity)?.ok_or_else(|| denied(Denied::AccessDenied))?;
         // Of an account's root no longer than AWS lets its own be.
         let (usual, longest) = match holder {
             CredentialHolder::Root => (3_600, 3_600),
@@ -145,18 +148,22 @@ impl OmService {
         Ok(Session {
             account,
             holder,
-            seconds,
+            lasts: in_seconds(seconds),
             policies: Vec::new(),
             tags: Vec::new(),
             claims: Vec::new(),
             provider: None,
-            parent,
+            parent: signing_key_of(&request.by),
+            delegated: None,
             told: IamValue::empty(),
         })
     }
 
     fn assumed(&self, tables: &dyn ReadTables, request: &api::IamCall) -> Result<Session, Stop<Rejected>> {
         let identity = self.identity::<Rejected>(tables, &request.by)?;
+        if matches!(&identity, Identity::Member(member) if member.is_delegated()) {
+            return Err(refuse(IamErrorCode::AccessDenied, "a delegation token takes no role"));
+        }
         let asked = Asked::read(tables, Query(&request.parameters))?;
         let facts = facts(&request.by, self.clock.now());
         let allowed =
@@ -228,8 +235,41 @@ impl Asked {
         let room: usize = policies.iter().map(String::len).sum();
         let told = IamValue::field("AssumedRoleUser", user).with("PackedPolicySize", (room * 100).div_ceil(MOST_POLICY_TEXT * 2));
         let holder = CredentialHolder::Role { name: self.role.name, id: self.role.id, session: self.name };
-        Ok(Session { account: self.account, holder, seconds, policies, tags: self.tags, claims, provider, parent: None, told })
+        let (account, tags) = (self.account, self.tags);
+        let lasts = in_seconds(seconds);
+        Ok(Session { account, holder, lasts, policies, tags, claims, provider, parent: None, delegated: None, told })
     }
+}
+
+/// Somebody of an account as what acts for them is written down; nobody of those who are of none.
+pub(super) fn holder_of(
+    tables: &dyn ReadTables,
+    identity: &Identity,
+) -> Result<Option<(UserRow, CredentialHolder)>, Stop<Rejected>> {
+    Ok(match identity {
+        Identity::User(account) => Some((account.clone(), CredentialHolder::Root)),
+        Identity::Member(member) => {
+            let user = member.user_name().map(|name| iam::user(tables, &member.account.id, name)).transpose()?.flatten();
+            let holder = match user {
+                Some(row) => CredentialHolder::User { name: row.name, id: row.id },
+                None => CredentialHolder::Root,
+            };
+            Some((member.account.clone(), holder))
+        }
+        Identity::Anonymous | Identity::System | Identity::LogDelivery(_) => None,
+    })
+}
+
+/// What lasts as long as the key that asked for it has this for its parent.
+pub(super) fn signing_key_of(by: &api::Requester) -> Option<AccessKeyId> {
+    match by {
+        api::Requester::Signed { access_key, .. } => Some(access_key.clone().into_core()),
+        api::Requester::Anonymous { .. } | api::Requester::System | api::Requester::LogDelivery { .. } => None,
+    }
+}
+
+fn in_seconds(seconds: u32) -> Millis {
+    Millis(u64::from(seconds) * 1000)
 }
 
 fn duration(query: Query<'_>, usual: u32, longest: u32) -> Result<u32, Stop<Rejected>> {

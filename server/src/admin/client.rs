@@ -14,7 +14,9 @@ use tokio::net::TcpStream;
 
 use super::iam;
 use super::show;
-use crate::cli::{AccountCommand, AdminArgs, AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand};
+use crate::cli::{
+    AccountCommand, AdminArgs, AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand, TokenCommand,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
@@ -108,6 +110,7 @@ fn request(command: &AdminCommand, account: Option<&str>) -> Result<Request, Adm
             secret("PUT", user, Answer::Fields(&["user", "access_key", "secret_key"]))
         }
         AdminCommand::Secret(SecretCommand::Revoke { user }) => secret("DELETE", user, Answer::Nothing),
+        AdminCommand::Token(command) => token(command, account),
         AdminCommand::Account(AccountCommand::List) => get("/admin/v1/users", Answer::Rows),
         AdminCommand::Explain { request_id } => {
             let id = percent_encoding::utf8_percent_encode(request_id, percent_encoding::NON_ALPHANUMERIC);
@@ -131,6 +134,28 @@ fn request(command: &AdminCommand, account: Option<&str>) -> Result<Request, Adm
         AdminCommand::Kms(KmsCommand::Enable { name }) => kms_key("POST", name, "&change=enable"),
         AdminCommand::Kms(KmsCommand::Disable { name }) => kms_key("POST", name, "&change=disable"),
     })
+}
+
+fn token(command: &TokenCommand, account: Option<&str>) -> Request {
+    let (method, answer) = match command {
+        TokenCommand::Get { .. } => ("POST", Answer::Fields(&["Credentials", "Token"])),
+        TokenCommand::Renew { .. } => ("PUT", Answer::Fields(&["Expiration"])),
+        TokenCommand::Cancel { .. } => ("DELETE", Answer::Nothing),
+        TokenCommand::List => ("GET", Answer::Fields(&["Tokens"])),
+    };
+    let (id, renewer, max_lifetime) = match command {
+        TokenCommand::Get { renewer, max_lifetime } => (None, renewer.clone(), max_lifetime.map(|seconds| seconds.to_string())),
+        TokenCommand::Renew { id } | TokenCommand::Cancel { id } => (Some(id.clone()), None, None),
+        TokenCommand::List => (None, None, None),
+    };
+    let fields = [("id", id), ("renewer", renewer), ("max-lifetime", max_lifetime), ("account", account.map(str::to_owned))];
+    let mut path = "/delegation-token".to_owned();
+    for (name, value) in fields {
+        let Some(value) = value else { continue };
+        let value = percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
+        path.push_str(&format!("{}{name}={value}", if path.contains('?') { '&' } else { '?' }));
+    }
+    Request { method, path, answer }
 }
 
 pub(crate) async fn run(args: &AdminArgs) -> Result<String, AdminError> {

@@ -31,6 +31,7 @@ mod iam;
 mod kms;
 mod listener;
 mod members;
+mod tokens;
 
 pub(crate) use members::MembersOf;
 
@@ -104,6 +105,7 @@ fn router(has_operations: bool) -> Router<Arc<Admin>> {
     router
         .route("/secret", any(own_secret))
         .route("/secret/{user}", any(secret_of))
+        .route("/delegation-token", any(tokens::tokens))
         .route("/admin/v1/status", get(status))
         .route("/admin/v1/om/roles", get(om_roles))
         .route("/admin/v1/om/transfer", any(om_transfer))

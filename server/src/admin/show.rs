@@ -5,7 +5,9 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::iam;
-use crate::cli::{AccountCommand, AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand};
+use crate::cli::{
+    AccountCommand, AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand, TokenCommand,
+};
 
 pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
     match command {
@@ -42,6 +44,7 @@ pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
         | AdminCommand::Role(_)
         | AdminCommand::Policy(_)
         | AdminCommand::Key(_) => iam::for_people(answer),
+        AdminCommand::Token(command) => token(command, answer),
         AdminCommand::Explain { .. } => format!(
             "time    {}\ncaller  {}\nbucket  {}\n{}",
             text(&answer["time"]),
@@ -50,6 +53,27 @@ pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
             text(&answer["why"])
         ),
         AdminCommand::Notifications { .. } => notifications(answer),
+    }
+}
+
+fn token(command: &TokenCommand, answer: &Value) -> String {
+    let (credentials, token) = (&answer["Credentials"], &answer["Token"]);
+    match command {
+        TokenCommand::Get { .. } => format!(
+            "access key     {}\nsecret key     {}\nsession token  {}\nlasts until    {}, renewed until {}\n\
+             The secret and the session token are not shown again.",
+            text(&credentials["AccessKeyId"]),
+            text(&credentials["SecretAccessKey"]),
+            text(&credentials["SessionToken"]),
+            text(&token["Expiration"]),
+            text(&token["MaxDate"]),
+        ),
+        TokenCommand::Renew { .. } => format!("the token lasts until {}", text(&answer["Expiration"])),
+        TokenCommand::Cancel { .. } => "the token was cancelled".to_owned(),
+        TokenCommand::List => table(
+            &answer["Tokens"],
+            &["AccessKeyId", "SequenceNumber", "Owner", "Renewer", "RealUser", "IssueDate", "Expiration", "MaxDate"],
+        ),
     }
 }
 

@@ -165,6 +165,9 @@ pub(crate) enum AdminCommand {
     /// Access keys of the account and of its users
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Delegation tokens: credentials for a job that acts for you
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Why a request was refused, by the id that its answer carries
     Explain { request_id: String },
     /// The keys behind SSE-KMS
@@ -237,6 +240,25 @@ pub(crate) enum SecretCommand {
         /// Whose; your own if absent
         user: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Gets a token and shows it this once
+    Get {
+        /// Who may renew it: a user's name, an account's number, or an ARN
+        #[arg(long, value_name = "NAME")]
+        renewer: Option<String>,
+        /// How long it may be renewed; as long as the cluster lets it if absent
+        #[arg(long, value_name = "SECONDS")]
+        max_lifetime: Option<u32>,
+    },
+    /// Lets a token last on, as its renewer
+    Renew { id: String },
+    /// Ends a token: the next request signed with it fails
+    Cancel { id: String },
+    /// Your tokens; of an account's root, those of the account
+    List,
 }
 
 #[derive(Debug, Subcommand)]

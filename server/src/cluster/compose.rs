@@ -113,6 +113,8 @@ pub(crate) fn om_config(config: &Config, replication: Replication, seal: [u8; 32
         move_small_objects: config.om.move_small_objects,
         lifecycle_day: config.om.lifecycle_day.map(|day| day.0),
         accounts_as_users: config.om.accounts_as_users,
+        token_renew_interval: config.om.token_renew_interval.0,
+        token_max_lifetime: config.om.token_max_lifetime.0,
         ..om::Config::new(om::MasterKey::new(seal), replication)
     })
 }

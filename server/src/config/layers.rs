@@ -43,6 +43,8 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "om.move_small_objects",
     "om.lifecycle_day",
     "om.accounts_as_users",
+    "om.token_renew_interval",
+    "om.token_max_lifetime",
     "scm.container_size",
     "scm.heartbeat",
     "scm.stale_after",

@@ -145,6 +145,10 @@ pub(crate) struct OmSection {
     pub(crate) lifecycle_day: Option<Span>,
     /// Administrators govern accounts by IAM's calls about policies of users, naming an account in a user's place, as in Ceph.
     pub(crate) accounts_as_users: bool,
+    /// How long a delegation token lasts from one renewal to the next.
+    pub(crate) token_renew_interval: Span,
+    /// How long it may be renewed.
+    pub(crate) token_max_lifetime: Span,
 }
 
 impl Default for OmSection {
@@ -158,6 +162,8 @@ impl Default for OmSection {
             move_small_objects: false,
             lifecycle_day: None,
             accounts_as_users: false,
+            token_renew_interval: Span(std::time::Duration::from_secs(24 * 3600)),
+            token_max_lifetime: Span(std::time::Duration::from_secs(7 * 24 * 3600)),
         }
     }
 }

@@ -54,6 +54,9 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
         Identity::Anonymous | Identity::LogDelivery(_) => return Err(Denied::AccessDenied),
         Identity::User(user) => user,
         Identity::Member(member) => {
+            if !may_by_kind(member, action) {
+                return Err(Denied::AccessDenied);
+            }
             let (name, resource) = action.named();
             allow(weigh(identity, member, name, &resource, facts))?;
             &member.account
@@ -68,6 +71,16 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
             AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket => false,
         };
     if is_allowed { Ok(()) } else { Err(Denied::AccessDenied) }
+}
+
+/// What ends by itself gives nobody a secret that does not; and a delegation token is for buckets alone.
+fn may_by_kind(member: &Member, action: AdminAction<'_>) -> bool {
+    match action {
+        AdminAction::ListBuckets | AdminAction::CreateBucket(_) => true,
+        // As with IAM: a role's session may, where its policies say so.
+        AdminAction::CreateSecret | AdminAction::RevokeSecret => !member.is_temporary() || member.has_role(),
+        AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket => !member.is_delegated(),
+    }
 }
 
 /// An action of IAM's in the requester's own account: its root may, and whom its policies let.

@@ -74,6 +74,8 @@ pub struct Session {
     pub(crate) claims: Vec<(String, Vec<String>)>,
     pub(crate) provider: Option<String>,
     pub(crate) created: Timestamp,
+    /// A delegation token: it reads and writes for its owner, and gets nobody anything that outlasts it.
+    pub(crate) is_delegated: bool,
 }
 
 impl Member {
@@ -104,6 +106,11 @@ impl Member {
 
     pub fn is_temporary(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// It signs with a delegation token.
+    pub fn is_delegated(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_delegated)
     }
 
     /// Tags that come along into a session of a role that this one takes.
@@ -190,6 +197,26 @@ impl Identity {
             Self::Member(member) => member.is_root(),
             Self::Anonymous | Self::System | Self::LogDelivery(_) => false,
         }
+    }
+
+    /// Signs with a key of their own, which lasts until it is revoked.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::User(_) => true,
+            Self::Member(member) => !member.is_temporary(),
+            Self::Anonymous | Self::System | Self::LogDelivery(_) => false,
+        }
+    }
+
+    /// Whether somebody of an account is meant by what was written down of them.
+    pub fn is(&self, account: &UserId, holder: &CredentialHolder) -> bool {
+        let of_account = self.user_id() == Some(account);
+        of_account
+            && match (holder, self) {
+                (CredentialHolder::Root, _) => self.is_root(),
+                (CredentialHolder::User { id, .. }, Self::Member(member)) => member.unique_id == id.0,
+                (CredentialHolder::User { .. } | CredentialHolder::Role { .. }, _) => false,
+            }
     }
 
     /// For the audit of whoever serves the bytes.
@@ -290,9 +317,7 @@ fn of_credential(
         return Ok(Err(Denied::ExpiredToken));
     }
     let Some(account) = namespace::user(tables, &row.account)? else { return Ok(Err(Denied::NoSuchAccessKey)) };
-    if let Some(parent) = &row.parent
-        && !namespace::access_key(tables, parent)?.is_some_and(|key| key.is_active() && key.user == row.account)
-    {
+    if !has_parent(tables, &row)? {
         return Ok(Err(Denied::NoSuchAccessKey));
     }
     let session = Some(Session {
@@ -301,6 +326,7 @@ fn of_credential(
         claims: row.claims,
         provider: row.provider,
         created: row.created,
+        is_delegated: row.delegation.is_some(),
     });
     let found = match &row.holder {
         CredentialHolder::Root => Some(root(tables, account, session, known)?),
@@ -320,6 +346,19 @@ fn of_credential(
         }
     };
     Ok(found.ok_or(Denied::NoSuchAccessKey))
+}
+
+/// The key that a credential was asked for with still signs, and whoever got it for somebody else still administers the cluster.
+fn has_parent(tables: &dyn ReadTables, row: &CredentialRow) -> Result<bool, StorageFault> {
+    let Some(parent) = &row.parent else { return Ok(true) };
+    let Some(key) = namespace::access_key(tables, parent)?.filter(AccessKeyRow::is_active) else { return Ok(false) };
+    match row.delegation.as_ref().and_then(|delegation| delegation.real_user.as_ref()) {
+        None => Ok(key.user == row.account),
+        Some(real_user) => {
+            let administers = namespace::user(tables, real_user)?.is_some_and(|user| user.is_admin);
+            Ok(administers && key.user == *real_user && key.holder.is_none())
+        }
+    }
 }
 
 /// The buckets and their logs as they are now: a log that was taken away is delivered no more.

@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 use tables::WriteTables;
 use types::{IamError, IamErrorCode, LogIndex, Timestamp};
 
-use super::{Never, Outcome};
+use super::{Never, Outcome, delegation};
 use crate::namespace;
 use crate::rows::{self, AccessKeyId, CredentialRow, KeyUseRow, expiry_key};
 use crate::tables::{ACCESS_KEYS, KEY_USES, SESSIONS, SESSIONS_BY_EXPIRY};
@@ -19,12 +19,15 @@ pub struct OpenCredential {
 }
 
 impl OpenCredential {
-    pub(super) fn apply(self, _: LogIndex, tables: &mut dyn WriteTables) -> Outcome<AccessKeyId, IamError> {
-        let Self { access_key, row } = self;
+    pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<AccessKeyId, IamError> {
+        let Self { access_key, mut row } = self;
         let is_known =
             namespace::access_key(tables, &access_key)?.is_some() || namespace::credential(tables, &access_key)?.is_some();
         if is_known {
             return Ok(Err(IamError::new(IamErrorCode::EntityAlreadyExists, "the access key exists")));
+        }
+        if let Err(error) = delegation::issue(log, tables, &access_key, &mut row)? {
+            return Ok(Err(error));
         }
         rows::put(tables, SESSIONS, access_key.0.as_bytes(), &row);
         tables.put(SESSIONS_BY_EXPIRY, &expiry_key(row.expires, &access_key), Vec::new());
@@ -49,6 +52,9 @@ impl EndCredentials {
         for key in keys {
             if rows::be64(SESSIONS_BY_EXPIRY, &key, 0)? > self.until.0 {
                 break;
+            }
+            if let Some(row) = rows::get::<CredentialRow>(tables, SESSIONS, &key[8..])? {
+                delegation::forget(tables, &row);
             }
             tables.delete(SESSIONS, &key[8..]);
             tables.delete(SESSIONS_BY_EXPIRY, &key);
@@ -97,6 +103,7 @@ mod tests {
             claims: Vec::new(),
             provider: None,
             parent: None,
+            delegation: None,
         };
         OpenCredential { access_key: AccessKeyId(access_key.into()), row }
     }

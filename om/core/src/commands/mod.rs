@@ -18,6 +18,7 @@ mod create_kms_key;
 mod create_secret;
 mod create_upload;
 mod credentials;
+mod delegation;
 mod delete_bucket;
 mod delete_key;
 mod delete_keys;
@@ -58,6 +59,7 @@ pub use create_kms_key::{CreateKmsKey, CreateKmsKeyRejected};
 pub use create_secret::{CreateSecret, CreateSecretRejected};
 pub use create_upload::{CreateUpload, CreateUploadRejected};
 pub use credentials::{EndCredentials, OpenCredential, RecordKeyUses};
+pub use delegation::{CancelToken, MOST_DELEGATION_TOKENS, RenewToken};
 pub use delete_bucket::{DeleteBucket, DeleteBucketRejected};
 pub use delete_key::{DeleteKey, DeleteKeyRejected, DeletedKey, KeyDeletion};
 pub use delete_keys::{DeleteKeys, DeleteKeysRejected};
@@ -208,6 +210,8 @@ commands! {
     65 EndCredentials -> u32, rejects Never;
     66 RecordKeyUses -> (), rejects Never;
     67 SetAccountBlock -> (), rejects SetAccountBlockRejected;
+    73 RenewToken -> types::Timestamp, rejects types::IamError;
+    74 CancelToken -> (), rejects types::IamError;
 
     80 CreateKmsKey -> crate::rows::KmsKeyRow, rejects CreateKmsKeyRejected;
     81 ChangeKmsKey -> crate::rows::KmsKeyRow, rejects ChangeKmsKeyRejected;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use minicbor::{Decode, Encode};
-use types::Timestamp;
+use types::{LogIndex, Timestamp};
 
 use super::{AccessKeyId, IamId, Tags, UserId};
 
@@ -37,9 +37,35 @@ pub enum CredentialHolder {
     },
 }
 
+/// What makes a credential a delegation token: until its last day it is renewed by whom it names.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Delegation {
+    /// The entry that issued it.
+    #[n(0)]
+    pub sequence: LogIndex,
+    #[n(1)]
+    pub renewer: Option<Renewer>,
+    /// The administrator who got it for its owner, if not the owner.
+    #[n(2)]
+    pub real_user: Option<UserId>,
+    /// It is never renewed beyond this.
+    #[n(3)]
+    pub ends: Timestamp,
+}
+
+/// Who may renew a token, as long as the name means the same.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Renewer {
+    #[n(0)]
+    pub account: UserId,
+    #[n(1)]
+    pub holder: CredentialHolder,
+}
+
 /// ```text
 /// SESSIONS            access key                   → CredentialRow
 /// SESSIONS_BY_EXPIRY  expiry be64 · access key     → nothing
+/// DELEGATION_TOKENS   account \0 sequence be64     → access key
 /// ```
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct CredentialRow {
@@ -75,6 +101,8 @@ pub struct CredentialRow {
     /// The access key that asked for it, if it lasts no longer than that.
     #[n(11)]
     pub parent: Option<AccessKeyId>,
+    #[n(12)]
+    pub delegation: Option<Delegation>,
 }
 
 impl fmt::Debug for CredentialRow {
@@ -85,4 +113,8 @@ impl fmt::Debug for CredentialRow {
 
 pub(crate) fn expiry_key(expires: Timestamp, access_key: &AccessKeyId) -> Vec<u8> {
     [&expires.0.to_be_bytes()[..], access_key.0.as_bytes()].concat()
+}
+
+pub(crate) fn delegation_key(account: &UserId, sequence: LogIndex) -> Vec<u8> {
+    [account.0.as_bytes(), b"\0", &sequence.0.to_be_bytes()[..]].concat()
 }

@@ -18,7 +18,7 @@ mod version;
 
 pub use bucket::{BucketLayout, BucketRow, Versioning, VolumeRow};
 pub use bucket_config::BucketConfigRow;
-pub use credential::{CredentialHolder, CredentialRow, TokenDigest};
+pub use credential::{CredentialHolder, CredentialRow, Delegation, Renewer, TokenDigest};
 pub use encryption::{
     Encryption, KeyCheck, KmsKeyId, KmsKeyRow, KmsKeyState, KmsKeyVersion, KmsSealed, Scheme, SealedKey, SessionEncryption,
 };
@@ -37,7 +37,7 @@ pub use version::{DeleteMarker, VersionHead, VersionRow};
 
 pub(crate) use bucket::{bucket_key, name_key, user_bucket_key, user_bucket_prefix};
 pub(crate) use bucket_config::config_key;
-pub(crate) use credential::expiry_key;
+pub(crate) use credential::{delegation_key, expiry_key};
 pub(crate) use event::{decode_event_key, event_key, events_of};
 pub(crate) use iam::{iam_access_key, iam_access_key_prefix, in_account, named};
 pub(crate) use identity::{access_key_of_user, access_key_prefix, email_key};

@@ -87,13 +87,23 @@ fn credential() -> CredentialRow {
         claims: vec![("idp:sub".into(), vec!["ada".into()])],
         provider: Some("arn:idp".into()),
         parent: Some(AccessKeyId("AK".into())),
+        delegation: None,
     }
+}
+
+fn token() -> CredentialRow {
+    let renewer = Renewer { account: user(), holder: CredentialHolder::User { name: "c".into(), id: IamId("AIDA1".into()) } };
+    let delegation = Delegation { sequence: LogIndex(9), renewer: Some(renewer), real_user: Some(user()), ends: NOW };
+    CredentialRow { delegation: Some(delegation), ..credential() }
 }
 
 pub(super) fn commands() -> Vec<Command> {
     let change = |change| ChangeIam { account: user(), change, now: NOW }.into();
     let mut commands: Vec<Command> = changes().into_iter().map(change).collect();
     commands.push(OpenCredential { access_key: AccessKeyId("ASIA".into()), row: credential() }.into());
+    commands.push(OpenCredential { access_key: AccessKeyId("ASIA".into()), row: token() }.into());
+    commands.push(RenewToken { access_key: AccessKeyId("ASIA".into()), now: NOW, expires: NOW }.into());
+    commands.push(CancelToken { access_key: AccessKeyId("ASIA".into()) }.into());
     commands.push(EndCredentials { until: NOW, most: 7 }.into());
     commands.push(SetAccountBlock { account: user(), block: Some(PublicAccessBlock::default()) }.into());
     commands.push(SetAccountBlock { account: user(), block: None }.into());
@@ -172,6 +182,7 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("oidc-provider", ::tables::encode(&provider)),
         ("iam-account", ::tables::encode(&AccountRow { changed: Some(LogIndex(9)), holding: holding() })),
         ("credential", ::tables::encode(&credential())),
+        ("credential", ::tables::encode(&token())),
         ("credential-holder", ::tables::encode(&CredentialHolder::Root)),
         ("credential-holder", ::tables::encode(&CredentialHolder::User { name: "c".into(), id: IamId("AIDA1".into()) })),
         ("key-use", ::tables::encode(&KeyUseRow { last: NOW })),

@@ -52,30 +52,36 @@ pub(super) async fn asked(
     request: Request,
 ) -> Reply {
     Failure::unless_post(&request)?;
-    let context =
-        RequestContext { source: Some(from.ip()), request: Trace::of(&request).map(Trace::id), ..RequestContext::default() };
-    let by = admin.signer(&request).await?.with_context(context);
+    let by = requester(&admin, &request, from).await?;
     let at = parameters.iter().position(|(name, _)| name == "Action");
     let action = at.map(|at| parameters.swap_remove(at).1).ok_or_else(Failure::method)?;
-    let mut result = ask(&admin, &request, &by, &action, &parameters).await?;
+    let mut result = ask(&admin, &request, &by, IamService::Iam, &action, &parameters).await?;
     // All pages: whoever reads them has no use for markers.
     while let Some(marker) = next_page(&result) {
         parameters.retain(|(name, _)| name != "Marker");
         parameters.push(("Marker".to_owned(), marker));
-        let more = ask(&admin, &request, &by, &action, &parameters).await?;
+        let more = ask(&admin, &request, &by, IamService::Iam, &action, &parameters).await?;
         append(&mut result, more);
     }
     Ok(Json(json!({ "action": action, "result": show(&result) })))
 }
 
-async fn ask(
+/// Who signed the request, with what is known of it.
+pub(super) async fn requester(admin: &Admin, request: &Request, from: SocketAddr) -> Result<Requester, Failure> {
+    let context =
+        RequestContext { source: Some(from.ip()), request: Trace::of(request).map(Trace::id), ..RequestContext::default() };
+    Ok(admin.signer(request).await?.with_context(context))
+}
+
+pub(super) async fn ask(
     admin: &Admin,
     request: &Request,
     by: &Requester,
+    service: IamService,
     action: &str,
     parameters: &[(String, String)],
 ) -> Result<IamValue, Failure> {
-    let call = IamCall { by: by.clone(), service: IamService::Iam, action: action.to_owned(), parameters: parameters.to_vec() };
+    let call = IamCall { by: by.clone(), service, action: action.to_owned(), parameters: parameters.to_vec() };
     admin.operations()?.om.iam(admin.context(request), call).await.map_err(|error| match error {
         CallError::Rejected(IamRejected::Denied(denied)) => Failure::call(CallError::Rejected(denied)),
         CallError::Rejected(IamRejected::Error(error)) => Failure::iam(&error),
@@ -106,7 +112,7 @@ fn append(answer: &mut IamValue, more: IamValue) {
     }
 }
 
-fn show(value: &IamValue) -> Value {
+pub(super) fn show(value: &IamValue) -> Value {
     match value {
         IamValue::Text(text) | IamValue::Secret(text) => Value::String(text.clone()),
         IamValue::Fields(fields) => fields.iter().map(|(name, value)| (name.clone(), show(value))).collect(),

@@ -129,6 +129,10 @@ fn operation(method: &Method, path: &str) -> Option<&'static str> {
     Some(match (method.as_str(), path) {
         ("PUT" | "POST", _) if is_secret => "AdminCreateSecret",
         ("DELETE", _) if is_secret => "AdminRevokeSecret",
+        ("POST", "/delegation-token") => "AdminGetDelegationToken",
+        ("PUT", "/delegation-token") => "AdminRenewDelegationToken",
+        ("DELETE", "/delegation-token") => "AdminCancelDelegationToken",
+        ("GET", "/delegation-token") => "AdminListDelegationTokens",
         ("GET", "/admin/v1/status") => "AdminStatus",
         ("GET", "/admin/v1/om/roles") => "AdminOmRoles",
         ("POST", "/admin/v1/om/transfer") => "AdminOmTransfer",
