@@ -274,4 +274,4 @@ def test_every_operation_has_a_row():
 def test_the_matrix_has_as_many_cells_as_is_said_of_it():
     """The number that is quoted. More operations or identities make it larger; nothing makes it smaller unnoticed."""
     of_forms, of_preflights = len(FORM_CELLS) + len(CELLS) - 1, len(CELLS)
-    assert len(ROWS) * len(CELLS) + len(ABOUT_KEYS) * len(STRANGERS) + of_forms + of_preflights >= 4_258
+    assert len(ROWS) * len(CELLS) + len(ABOUT_KEYS) * len(STRANGERS) + of_forms + of_preflights >= 4_369

@@ -76,7 +76,10 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
 /// What ends by itself gives nobody a secret that does not; and a delegation token is for buckets alone.
 fn may_by_kind(member: &Member, action: AdminAction<'_>) -> bool {
     match action {
-        AdminAction::ListBuckets | AdminAction::CreateBucket(_) => true,
+        AdminAction::ListBuckets
+        | AdminAction::CreateBucket(_)
+        | AdminAction::GetAccountBlock
+        | AdminAction::PutAccountBlock => true,
         // As with IAM: a role's session may, where its policies say so.
         AdminAction::CreateSecret | AdminAction::RevokeSecret => !member.is_temporary() || member.has_role(),
         AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket => !member.is_delegated(),
