@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use datanode_api::ClientConfig;
 use gateway_core::auth::Accepts;
+use gateway_core::proxies::TrustedProxies;
 
 use crate::access_log::AccessLogConfig;
 
@@ -17,6 +18,8 @@ pub struct Config {
     pub domains: Vec<String>,
     /// The same for websites. There, a host under none of them is a bucket by its whole name.
     pub website_domains: Vec<String>,
+    /// Whose word on where a request comes from is taken.
+    pub trusted_proxies: TrustedProxies,
     /// Connections beyond this wait unaccepted.
     pub max_connections: usize,
     /// A request's head must have arrived by then; an idle connection is closed after as long.
@@ -47,6 +50,7 @@ impl Default for Config {
             accepts: Accepts::V4,
             domains: Vec::new(),
             website_domains: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
             max_connections: 10_000,
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),

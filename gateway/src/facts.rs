@@ -1,11 +1,10 @@
 //! What the OM is told of a request besides what it asks for: the facts that policies may look at. What they mean is not decided
 //! here.
 
-use std::net::IpAddr;
-
 use gateway_core::copy_source::CopySource;
 use gateway_core::dates::{parse_http_date, parse_iso_basic};
 use gateway_core::form::Form;
+use gateway_core::proxies::Client;
 use gateway_core::tagging::TagSet;
 use gateway_core::{RequestHead, S3Error, acl};
 use om_api::{AuthType, RequestContext};
@@ -50,12 +49,17 @@ impl Signing {
 /// Of a request's head. An ACL that is none is an error here, since whatever the request is, it asked for one.
 pub(crate) fn of(
     head: &RequestHead,
-    source: IpAddr,
+    client: Client,
     region: &str,
     signing: Option<Signing>,
     now: Timestamp,
 ) -> Result<RequestContext, S3Error> {
-    let context = RequestContext { source: Some(source), region: Some(region.to_owned()), ..asked(head)? };
+    let context = RequestContext {
+        source: Some(client.address),
+        is_secure: client.is_secure,
+        region: Some(region.to_owned()),
+        ..asked(head)?
+    };
     Ok(signed(context, signing, now))
 }
 
@@ -106,7 +110,6 @@ fn asked(head: &RequestHead) -> Result<RequestContext, S3Error> {
         expected_source_owner: header("x-amz-source-expected-bucket-owner"),
         acl: acl::parse_headers(head)?,
         pays: pays(head),
-        // Nobody speaks TLS to the gateway yet.
         ..RequestContext::default()
     })
 }
@@ -129,6 +132,7 @@ mod tests {
     use super::*;
     use gateway_core::request::Addressing;
     use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+    use std::net::IpAddr;
     use types::{AclRequest, CannedAcl, Millis};
 
     fn facts(target: &str, headers: &[(&str, &str)], is_signed: bool) -> RequestContext {
@@ -141,7 +145,7 @@ mod tests {
         let head = RequestHead::parse(Method::GET, &uri, map, &Addressing::default()).expect("well formed");
         let now = parse_iso_basic("20261105T123010Z").expect("a date");
         let signing = is_signed.then(|| Signing::of(&head)).flatten();
-        of(&head, IpAddr::from([203, 0, 113, 7]), "eu-1", signing, now).expect("legal")
+        of(&head, Client::direct(IpAddr::from([203, 0, 113, 7])), "eu-1", signing, now).expect("legal")
     }
 
     fn value<'f>(pairs: &'f [(String, String)], name: &str) -> Option<&'f str> {

@@ -2,13 +2,13 @@
 //!
 //! Both listeners serve it: S3's, where clients have one endpoint for everything, and the administrators'.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use gateway_core::iam::{self, Call, Service};
+use gateway_core::proxies::Client;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -83,11 +83,11 @@ impl IamEndpoint {
     }
 
     /// Answers one call, its body read whole.
-    pub async fn answer(&self, head: &Parts, body: &[u8], ids: IamIds, source: IpAddr) -> (Response<Bytes>, IamRecord) {
+    pub async fn answer(&self, head: &Parts, body: &[u8], ids: IamIds, client: Client) -> (Response<Bytes>, IamRecord) {
         let mut record = IamRecord::default();
         let mut service = Service::Iam;
         let id = ids.request.to_string();
-        let (status, xml) = match self.call(head, body, ids, source, &mut service, &mut record).await {
+        let (status, xml) = match self.call(head, body, ids, client, &mut service, &mut record).await {
             Ok((action, value)) => (200, iam::answer(service, &action, &value, &id)),
             Err(Failure::Iam(error)) => {
                 record.error = Some(error.code.as_str());
@@ -113,7 +113,7 @@ impl IamEndpoint {
         head: &Parts,
         body: &[u8],
         ids: IamIds,
-        source: IpAddr,
+        client: Client,
         service: &mut Service,
         record: &mut IamRecord,
     ) -> Result<(String, IamValue), Failure> {
@@ -144,7 +144,7 @@ impl IamEndpoint {
             return Err(Failure::Wire(S3Error::with_message(S3ErrorCode::AccessDenied, message)));
         }
         note(record, &who);
-        let value = self.ask(&who, *service, &call, ids, source, head).await?;
+        let value = self.ask(&who, *service, &call, ids, client, head).await?;
         Ok((call.action, value))
     }
 
@@ -154,14 +154,15 @@ impl IamEndpoint {
         service: Service,
         call: &Call,
         ids: IamIds,
-        source: IpAddr,
+        client: Client,
         head: &Parts,
     ) -> Result<IamValue, Failure> {
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let headers = ["user-agent", "referer"].into_iter().filter_map(|name| Some((name.to_owned(), text(name)?)));
         let is_signed = !who.is_anonymous();
         let context = RequestContext {
-            source: Some(source),
+            source: Some(client.address),
+            is_secure: client.is_secure,
             auth_type: is_signed.then_some(AuthType::Header),
             signature_version: is_signed.then(|| "AWS4-HMAC-SHA256".to_owned()),
             headers: headers.collect(),

@@ -1,10 +1,10 @@
-//! Users, keys and buckets that exist after a start: the root administrator, and what the configuration names. Idempotent.
+//! Users, identities, keys and buckets that exist after a start: the root administrator, and what the configuration names. Idempotent.
 
 use std::time::Duration;
 
 use om_api::{
-    AccessKeyId, CreateBucket, CreateBucketRejected, CreateKmsKey, DisplayUser, EnsureUser, KeyPair, KmsKeyId, KmsRejected,
-    ListUsers, Om, Requester, SecretKey, UserId,
+    AccessKeyId, CreateBucket, CreateBucketRejected, CreateKmsKey, DisplayUser, EnsureIdentities, EnsureUser, KeyPair, KmsKeyId,
+    KmsRejected, ListUsers, Om, Requester, SecretKey, UserId,
 };
 use rpc::{CallContext, CallError};
 use runtime::Entropy;
@@ -21,6 +21,8 @@ const SECRET_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 pub(crate) enum BootstrapError {
     #[error("user {id:?}: {why}")]
     User { id: UserId, why: String },
+    #[error("iam, of account {account:?}: {why}")]
+    Identities { account: UserId, why: String },
     #[error("bucket {bucket:?}: its owner {owner:?} is not a user")]
     Owner { bucket: BucketName, owner: UserId },
     #[error("bucket {bucket:?}: {why}")]
@@ -43,6 +45,9 @@ pub(crate) async fn ensure(om: &dyn Om, wanted: &Wanted, entropy: &dyn Entropy) 
     ensure_root(om, wanted.root.clone(), entropy).await?;
     for user in &wanted.users {
         ensure_user(om, user.clone(), entropy).await?;
+    }
+    for identities in &wanted.identities {
+        ensure_identities(om, identities.clone(), entropy).await?;
     }
     for key in &wanted.kms_keys {
         ensure_kms_key(om, key, entropy).await?;
@@ -94,6 +99,18 @@ async fn ensure_user(om: &dyn Om, user: EnsureUser, entropy: &dyn Entropy) -> Re
     let id = user.user.id.clone();
     let ensured = om.ensure_user(context(entropy), user).await;
     ensured.map(|_| ()).map_err(|error| BootstrapError::User { id, why: told(error) })
+}
+
+async fn ensure_identities(om: &dyn Om, identities: EnsureIdentities, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
+    let account = identities.account.clone();
+    match om.ensure_identities(context(entropy), identities).await {
+        Ok(0) => Ok(()),
+        Ok(changes) => {
+            info!(%account, changes, "made the account's identities as the configuration says");
+            Ok(())
+        }
+        Err(error) => Err(BootstrapError::Identities { account, why: told(error) }),
+    }
 }
 
 async fn ensure_bucket(om: &dyn Om, bucket: &BucketName, owner: &UserId, entropy: &dyn Entropy) -> Result<(), BootstrapError> {

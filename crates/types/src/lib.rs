@@ -11,6 +11,7 @@ mod iam;
 mod ids;
 mod lock;
 mod names;
+mod network;
 mod raft;
 pub mod sealed;
 mod time;
@@ -25,6 +26,7 @@ pub use ids::{
 };
 pub use lock::{BucketLock, Bypass, DefaultRetention, ObjectLock, Retention, RetentionMode, RetentionPeriod};
 pub use names::{BucketName, InvalidName, ObjectKey, VolumeName};
+pub use network::Network;
 pub use raft::{RaftMember, RaftRole, RaftStatus};
 pub use sealed::{Salt, SealedStream};
 pub use time::{Millis, Timestamp};

@@ -29,6 +29,7 @@ pub mod listing;
 pub mod lock;
 pub mod metadata;
 pub mod payload;
+pub mod proxies;
 pub mod range;
 pub mod request;
 pub mod tagging;

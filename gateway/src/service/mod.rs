@@ -7,7 +7,7 @@ pub(crate) mod cors;
 mod payer;
 mod refusal;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use gateway_core::encoding::from_latin1;
 use gateway_core::encryption;
 use gateway_core::error::Answering;
 use gateway_core::metadata::refuse_unbuilt_headers;
+use gateway_core::proxies::Client;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
@@ -68,10 +69,12 @@ pub(crate) async fn handle(
     let began = Instant::now();
     let ids = CallIds::new(shared.entropy.u128());
     let request_id = ids.request().to_string();
+    let client = shared.config.trusted_proxies.client(remote.ip(), request.headers());
     let record = AuditRecord {
         time: gateway_core::dates::format_iso8601(shared.clock.now()),
         request_id: request_id.clone(),
-        remote: remote.to_string(),
+        // The port is the connection's, which a proxy has made.
+        remote: if client.address == remote.ip() { remote.to_string() } else { client.address.to_string() },
         method: request.method().as_str().to_owned(),
         user_agent: request.headers().get(header::USER_AGENT).map(|value| from_latin1(value.as_bytes()).into_owned()),
         ..AuditRecord::default()
@@ -81,7 +84,7 @@ pub(crate) async fn handle(
     let resource = request.uri().path().to_owned();
     let span = info_span!("request", id = %request_id);
     let answer =
-        AssertUnwindSafe(respond(door, &shared, ids, request, remote.ip(), &mut records).instrument(span)).catch_unwind().await;
+        AssertUnwindSafe(respond(door, &shared, ids, request, client, &mut records).instrument(span)).catch_unwind().await;
     let outcome = answer.unwrap_or_else(|_| {
         error!(request_id, "a request panicked");
         metrics::counter!("gateway_panics_total").increment(1);
@@ -133,7 +136,7 @@ async fn respond(
     shared: &Arc<Shared>,
     ids: CallIds,
     request: http::Request<Incoming>,
-    source: IpAddr,
+    client: Client,
     records: &mut Records,
 ) -> Outcome {
     let (head, body) = request.into_parts();
@@ -146,15 +149,15 @@ async fn respond(
     }
     if door == Door::S3 && is_iam_call(&head.method, head.uri.path(), &head.headers) {
         let body = RequestBody::new(body, shared.config.idle_timeout, expects_continue);
-        return respond_iam(shared, &ids, head, body, source, records).await;
+        return respond_iam(shared, &ids, head, body, client, records).await;
     }
     let from = CrossOrigin::of(&head.method, &head.headers).filter(|_| head.method != Method::OPTIONS);
     let call_ids = ids.clone();
     let drain = if matches!(head.method, Method::PUT | Method::POST) { DRAIN_UPLOAD } else { DRAIN };
     let mut body = RequestBody::new(body, shared.config.idle_timeout, expects_continue);
     let admitted = match door {
-        Door::S3 => admit(shared, &ids, head, source, records).await,
-        Door::Website => admit_visitor(shared, head, source, records).map(|(request, who)| (None, request, who)),
+        Door::S3 => admit(shared, &ids, head, client, records).await,
+        Door::Website => admit_visitor(shared, head, client, records).map(|(request, who)| (None, request, who)),
     };
     let result = match admitted {
         Err(error) => Err(error.into()),
@@ -200,7 +203,7 @@ async fn respond_iam(
     ids: &CallIds,
     head: http::request::Parts,
     mut body: RequestBody,
-    source: IpAddr,
+    client: Client,
     records: &mut Records,
 ) -> Outcome {
     let mut read = Vec::new();
@@ -216,7 +219,7 @@ async fn respond_iam(
         Some(error) => Err(Refused::from(error)),
         None => {
             let ids = IamIds { request: ids.request(), first_call: ids.next(), second_call: ids.next() };
-            let (answer, record) = shared.iam.answer(&head, &read, ids, source).await;
+            let (answer, record) = shared.iam.answer(&head, &read, ids, client).await;
             let audit = &mut records.audit;
             audit.operation = record.action.map(Into::into);
             audit.user = record.user.map(|user| user.0);
@@ -252,7 +255,7 @@ async fn admit(
     shared: &Shared,
     ids: &CallIds,
     head: http::request::Parts,
-    source: IpAddr,
+    client: Client,
     records: &mut Records,
 ) -> Result<(Option<S3Operation>, S3Request, Authentication), S3Error> {
     check_size(&head.headers)?;
@@ -260,7 +263,7 @@ async fn admit(
     let record = &mut records.audit;
     record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
     record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
-    records.access = Entry::of(&shared.access_logs, &head, source, shared.clock.now(), records.began);
+    records.access = Entry::of(&shared.access_logs, &head, client.address, shared.clock.now(), records.began);
     let who = if head.method == Method::OPTIONS {
         Authentication::of_nobody()
     } else {
@@ -275,7 +278,7 @@ async fn admit(
     if let Some(entry) = &mut records.access {
         entry.set_operation(&head, operation);
     }
-    let mut facts = facts::of(&head, source, &shared.config.region, signing, shared.clock.now())?;
+    let mut facts = facts::of(&head, client, &shared.config.region, signing, shared.clock.now())?;
     facts.request = Some(ids.request());
     facts.is_logged = records.access.as_ref().is_some_and(|entry| entry.asks_for_acl());
     if let Some(entry) = &mut records.access {
@@ -298,7 +301,7 @@ fn check_size(headers: &HeaderMap) -> Result<(), S3Error> {
 fn admit_visitor(
     shared: &Shared,
     head: http::request::Parts,
-    source: IpAddr,
+    client: Client,
     records: &mut Records,
 ) -> Result<(S3Request, Authentication), S3Error> {
     check_size(&head.headers)?;
@@ -307,7 +310,7 @@ fn admit_visitor(
     record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
     record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
     record.operation = Some("Website".into());
-    let facts = facts::of(&head, source, &shared.config.region, None, shared.clock.now())?;
+    let facts = facts::of(&head, client, &shared.config.region, None, shared.clock.now())?;
     let nobody = Authentication::of_nobody();
     let who = Authentication { by: nobody.by.with_context(facts), ..nobody };
     let request = S3Request { head, payload: who.payload, is_anonymous: true };

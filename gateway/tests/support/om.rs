@@ -640,6 +640,10 @@ impl Om for MemoryOm {
         Ok(())
     }
 
+    async fn ensure_identities(&self, _: CallContext, _: EnsureIdentities) -> Result<u32, CallError<EnsureIdentitiesRejected>> {
+        Ok(0)
+    }
+
     async fn get_acl(&self, _: CallContext, _: GetAcl) -> Result<ShownAcl, CallError<AclRejected>> {
         Err(CallError::unavailable("no ACLs here"))
     }

@@ -20,6 +20,7 @@ mod keys;
 mod listing;
 mod moves;
 mod uploads;
+mod wanted;
 
 pub use accounts::{GetAccountBlock, SetAccountBlock};
 pub use acls::{AclOf, AclRejected, AclSet, GetAcl, SetAcl, ShownAcl, ShownGrant, ShownGrantee};
@@ -64,6 +65,7 @@ pub use uploads::{
     CopyPart, CopyPartRejected, CreateUpload, CreateUploadRejected, ListParts, ListUploads, OpenPart, OpenPartRejected,
     PartCommitted, PartPage, PartSummary, UploadCreated, UploadInfo, UploadPage, UploadRejected, UploadSummary,
 };
+pub use wanted::{EnsureIdentities, EnsureIdentitiesRejected, NamedPolicy, WantedGroup, WantedHolding, WantedRole, WantedUser};
 
 use rpc::Never;
 use types::RaftStatus;
@@ -143,6 +145,8 @@ rpc::service! {
         /// Whether the requester is an administrator: what every other administrative listener asks first.
         64 authorise_admin(Requester) -> (), rejects Denied, from [Gateway, Admin];
         63 ensure_user(EnsureUser) -> UserInfo, rejects EnsureUserRejected, from [Admin];
+        /// The same for identities of an account; tells how many changes it took.
+        69 ensure_identities(EnsureIdentities) -> u32, rejects EnsureIdentitiesRejected, from [Admin];
 
         /// How far all buckets of an account may be public.
         67 get_account_block(GetAccountBlock) -> Option<bucket_config::PublicAccessBlock>, rejects Denied, from [Gateway];

@@ -33,7 +33,7 @@ asks! {
         CopyKey, ListKeys, CreateUpload, OpenPart, CommitPart, CopyPart, ListParts, CompleteUpload, AbortUpload, ListUploads,
         CreateSecret, RevokeSecret, ListUsers, SetVersioning, SetBucketLock, ListVersions, UpdateVersion, RenameKey, AppendKey, GetBucketConfig,
         SetBucketConfig, CreateKmsKey, ListKmsKeys, ChangeKmsKey, GetAcl, SetAcl, GetUndelivered, IamCall, Explain, GetAccountBlock, SetAccountBlock;
-    nobody: (), api::LocateMove, api::FinishMove, api::SigningKeyRequest, api::SignatureV2, api::AbandonKey, api::GetBucketConduct, api::GetLoggedBuckets, api::EnsureUser, api::TransferLeadership
+    nobody: (), api::LocateMove, api::FinishMove, api::SigningKeyRequest, api::SignatureV2, api::AbandonKey, api::GetBucketConduct, api::GetLoggedBuckets, api::EnsureUser, api::EnsureIdentities, api::TransferLeadership
 }
 
 impl Asks for api::Requester {

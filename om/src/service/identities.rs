@@ -282,7 +282,7 @@ impl OmService {
     }
 
     /// Whether the row keeps this very secret.
-    fn holds(&self, pair: &api::KeyPair, row: &AccessKeyRow) -> bool {
+    pub(super) fn holds(&self, pair: &api::KeyPair, row: &AccessKeyRow) -> bool {
         let opened = self.seal.open(&pair.access_key.clone().into_core(), row.secret_version, &row.sealed);
         opened.is_ok_and(|secret| *secret == pair.secret_key.0)
     }

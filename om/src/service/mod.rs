@@ -26,6 +26,7 @@ mod renames;
 mod sts;
 mod uploads;
 mod versions;
+mod wanted;
 mod writes;
 
 use std::fmt;
@@ -246,6 +247,7 @@ methods! {
     undelivered(api::GetUndelivered) -> api::Undelivered, rejects api::Denied;
     change_kms_key(api::ChangeKmsKey) -> api::KmsKeyInfo, rejects api::KmsRejected;
     authorise_admin(api::Requester) -> (), rejects api::Denied;
+    ensure_identities(api::EnsureIdentities) -> u32, rejects api::EnsureIdentitiesRejected;
     ensure_user(api::EnsureUser) -> api::UserInfo, rejects api::EnsureUserRejected;
     overview(()) -> api::OmOverview, rejects Never;
     roles(()) -> RaftStatus, rejects Never;

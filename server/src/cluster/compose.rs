@@ -137,7 +137,12 @@ fn destination(name: &str, section: &NotificationSection) -> Result<om::Destinat
 }
 
 pub(crate) fn gateway_config(config: &Config) -> Result<gateway::Config, gateway::InvalidConfig> {
+    let trusted_proxies = gateway::TrustedProxies::parse(&config.gateway.trusted_proxies).ok_or(gateway::InvalidConfig {
+        field: "trusted_proxies",
+        why: "must be addresses or networks such as 10.0.0.0/8, and not everybody",
+    })?;
     let settings = gateway::Config {
+        trusted_proxies,
         region: config.gateway.region.clone(),
         accepts: if config.gateway.sigv2 { gateway::Accepts::V4AndV2 } else { gateway::Accepts::V4 },
         domains: config.gateway.domains.clone(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, Reading, Wanted};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
@@ -65,19 +65,21 @@ const FROM_ENVIRONMENT: &[&str] = &[
 const OTHER_VARIABLES: &[&str] = &["TRIOXIDE_CONFIG", "TRIOXIDE_ENDPOINT"];
 
 pub(super) fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Config, LoadError> {
+    let mut secrets = BTreeSet::new();
     let mut table = match file {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
             let parsed: Table = text.parse().map_err(|error| invalid(path.display().to_string(), &error))?;
             // The file by itself first, so that its mistakes are reported as its own.
-            Config::deserialize(parsed.clone()).map_err(|error| invalid(path.display().to_string(), &error))?;
+            let alone = Config::deserialize(parsed.clone()).map_err(|error| invalid(path.display().to_string(), &error))?;
+            secrets = alone.secret_variables();
             parsed
         }
         None => Table::new(),
     };
     let mut from_environment = BTreeSet::new();
     for (variable, text) in environment.filter(|(name, _)| name.starts_with("TRIOXIDE_")) {
-        if OTHER_VARIABLES.contains(&variable.as_str()) {
+        if OTHER_VARIABLES.contains(&variable.as_str()) || secrets.contains(&variable) {
             continue;
         }
         let key = FROM_ENVIRONMENT.iter().find(|key| variable_of(key) == variable).ok_or_else(|| unknown(&variable))?;
@@ -89,7 +91,8 @@ pub(super) fn load(file: Option<&Path>, environment: impl Iterator<Item = (Strin
     let mut config = Config::deserialize(table).map_err(|error| invalid(whence.clone(), &error))?;
     config.from_environment = from_environment;
     // Before anything is opened: a start that fails half-way leaves things behind.
-    config.wanted().map_err(|error| LoadError::Invalid { whence: whence.clone(), problem: error.to_string() })?;
+    Wanted::of(&config, Reading::Later)
+        .map_err(|error| LoadError::Invalid { whence: whence.clone(), problem: error.to_string() })?;
     crate::cluster::compose::gateway_config(&config)
         .map_err(|error| LoadError::Invalid { whence, problem: format!("gateway.{error}") })?;
     Ok(config)
@@ -242,8 +245,61 @@ mod tests {
             ("[[bucket]]\nname = \"Bad_Name\"".into(), "\"Bad_Name\": not a valid bucket name"),
             ("[[bucket]]\nname = \"one\"\n[[bucket]]\nname = \"one\"\nowner = \"ada\"".into(), "different owners"),
             ("[gateway]\nregion = \"a b\"".into(), "gateway.region"),
+            ("[gateway]\ntrusted_proxies = [\"0.0.0.0/0\"]".into(), "gateway.trusted_proxies"),
         ] {
             let error = load_text(&text, &[]).expect_err("refused").to_string();
+            assert!(error.contains(told), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn identities_are_of_an_account_and_checked_as_far_as_can_be_without_their_files() {
+        let text = r#"
+            [[iam.policy]]
+            name = "reads"
+            document = '{"Version": "2012-10-17", "Statement": []}'
+            [[iam.group]]
+            account = "ada"
+            name = "staff"
+            policies = ["reads"]
+            inline = { own = "nowhere.json" }
+            [[iam.user]]
+            account = "ada"
+            name = "carol"
+            groups = ["staff"]
+            access_key = "CAROLKEY"
+            secret_key_env = "TRIOXIDE_CAROL_SECRET"
+            [[iam.role]]
+            name = "backup"
+            trust = "trust.json"
+            max_session = "2h"
+        "#;
+        let config = load_text(text, &[("TRIOXIDE_CAROL_SECRET", "long-enough")]).expect("good");
+        let wanted = Wanted::of(&config, Reading::Later).expect("no file is read");
+        let accounts: Vec<&str> = wanted.identities.iter().map(|of| of.account.0.as_str()).collect();
+        assert_eq!(accounts, ["ada", "root"]);
+        assert_eq!(wanted.identities[0].users[0].groups, ["staff"]);
+        assert_eq!(wanted.identities[1].roles[0].max_session, Some(7200));
+        let told = Wanted::of(&config, Reading::Now).expect_err("there is no such file").to_string();
+        assert!(told.starts_with("iam.group \"staff\": inline.own: reading nowhere.json"), "{told}");
+        for (text, told) in [
+            ("[[iam.user]]\nname = \"c\"\naccess_key = \"CKEY\"", "iam.user \"c\": access_key and secret_key go together"),
+            (
+                "[[iam.user]]\nname = \"c\"\naccess_key = \"CKEY\"\nsecret_key = \"short\"",
+                "iam.user \"c\": not a usable secret key",
+            ),
+            (
+                "[[iam.user]]\nname = \"c\"\naccess_key = \"CKEY\"\nsecret_key = \"long-enough\"\nsecret_key_env = \"X\"",
+                "one of secret_key, secret_key_file and secret_key_env",
+            ),
+            ("[[iam.group]]\nname = \"g\"\n[[iam.group]]\nname = \"G\"", "iam.group \"G\": it stands twice"),
+            ("[[iam.user]]\nname = \"c\"\npolicys = []", "did you mean `policies`?"),
+            (
+                "[[user]]\nid = \"ada\"\naccess_key = \"KEY1\"\nsecret_key = \"long-enough\"\n[[iam.user]]\nname = \"c\"\naccess_key = \"KEY1\"\nsecret_key = \"long-enough\"",
+                "same access key",
+            ),
+        ] {
+            let error = load_text(text, &[]).expect_err("refused").to_string();
             assert!(error.contains(told), "{text}: {error}");
         }
     }

@@ -4,6 +4,7 @@
 //! nearest right name: a misspelt setting must not silently leave its default in force. Only this module reads the
 //! environment.
 
+mod identities;
 mod layers;
 mod units;
 mod wanted;
@@ -15,9 +16,10 @@ use std::path::{Path, PathBuf};
 use raft_node::CompactionPolicy;
 use serde::Deserialize;
 
+pub(crate) use identities::IamSection;
 pub(crate) use layers::LoadError;
 pub(crate) use units::{Size, Span};
-pub(crate) use wanted::{ROOT, Wanted, WantedError};
+pub(crate) use wanted::{ROOT, Reading, Wanted, WantedError};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -49,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) user: Vec<User>,
     /// Buckets that exist after the start.
     pub(crate) bucket: Vec<Bucket>,
+    /// Identities of accounts that exist after the start.
+    pub(crate) iam: IamSection,
     /// The settings that the environment gave, so that a mistake is told by the name it was made under.
     #[serde(skip)]
     from_environment: BTreeSet<&'static str>,
@@ -78,6 +82,8 @@ pub(crate) struct GatewaySection {
     pub(crate) website_addr: Option<SocketAddr>,
     /// Names under which websites are: `bucket.DOMAIN`. Any other host there is a bucket by its whole name.
     pub(crate) website_domains: Vec<String>,
+    /// Proxies in front, as addresses or networks: what they say of where a request comes from is believed.
+    pub(crate) trusted_proxies: Vec<String>,
     /// Takes Signature Version 2 beside Version 4, for clients that know nothing else.
     pub(crate) sigv2: bool,
     pub(crate) max_connections: usize,
@@ -105,6 +111,7 @@ impl Default for GatewaySection {
             region: "us-east-1".to_owned(),
             website_addr: None,
             website_domains: Vec::new(),
+            trusted_proxies: Vec::new(),
             sigv2: false,
             max_connections: 10_000,
             idle_timeout: Span(std::time::Duration::from_secs(60)),
@@ -321,6 +328,12 @@ pub(crate) struct User {
     pub(crate) access_key: Option<String>,
     #[serde(default)]
     pub(crate) secret_key: Option<String>,
+    /// Holds the secret, readable by this process alone.
+    #[serde(default)]
+    pub(crate) secret_key_file: Option<PathBuf>,
+    /// Names the variable of the environment that holds it.
+    #[serde(default)]
+    pub(crate) secret_key_env: Option<String>,
     #[serde(default)]
     pub(crate) admin: bool,
 }
@@ -346,9 +359,9 @@ impl Config {
         layers::load(file, std::env::vars())
     }
 
-    /// Users and buckets that exist after the start. Loading has made sure that there are no mistakes in it.
+    /// Users, identities and buckets that exist after the start. Loading has found the mistakes in it that need no other file to be seen.
     pub(crate) fn wanted(&self) -> Result<Wanted, WantedError> {
-        Wanted::of(self)
+        Wanted::of(self, Reading::Now)
     }
 
     /// Two settings that go together, as the person knows them who gave the first: variables, if the environment gave it.
@@ -389,6 +402,7 @@ impl Config {
         hide(&mut self.join_token);
         hide(&mut self.root.secret_key);
         self.user.iter_mut().for_each(|user| hide(&mut user.secret_key));
+        self.iam.user.iter_mut().for_each(|user| hide(&mut user.secret_key));
         self
     }
 }

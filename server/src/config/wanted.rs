@@ -1,11 +1,13 @@
 //! The users, pairs and buckets that a configuration names, checked as far as can be without asking anybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use om_api::{AccessKeyId, DisplayUser, EnsureUser, KeyPair, KmsKeyId, SecretKey, UserId};
+use om_api::{AccessKeyId, DisplayUser, EnsureIdentities, EnsureUser, KeyPair, KmsKeyId, SecretKey, UserId};
 use types::BucketName;
 
-use super::{Config, User};
+use super::{Config, User, identities};
+use crate::files;
 
 /// The administrator of a fresh cluster.
 pub(crate) const ROOT: &str = "root";
@@ -18,6 +20,75 @@ pub(crate) struct Wanted {
     /// Each with its owner.
     pub(crate) buckets: Vec<(BucketName, UserId)>,
     pub(crate) kms_keys: Vec<KmsKeyId>,
+    /// Of each account that has some.
+    pub(crate) identities: Vec<EnsureIdentities>,
+}
+
+/// Whether the files and variables are read that a configuration names. Every process checks the whole of it; what stands in them only
+/// whoever makes it so needs to know, and perhaps only their machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Now,
+    Later,
+}
+
+impl Reading {
+    /// A policy that stands here, or in a file.
+    pub(super) fn text(self, what: &str, given: &str) -> Result<String, WantedError> {
+        if given.trim_start().starts_with('{') || self == Self::Later {
+            return Ok(given.to_owned());
+        }
+        std::fs::read_to_string(given).map_err(|error| WantedError::given(what, format!("reading {given}: {error}")))
+    }
+
+    fn secret_file(self, what: &str, path: &Path) -> Result<String, WantedError> {
+        if self == Self::Later {
+            return Ok(UNREAD.to_owned());
+        }
+        let failed = |why: String| WantedError::given(what, format!("secret_key_file: reading {}: {why}", path.display()));
+        let bytes = files::read_secret(path).map_err(|error| failed(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| failed("it is no text".to_owned()))?;
+        Ok(text.trim().to_owned())
+    }
+
+    fn variable(self, what: &str, name: &str) -> Result<String, WantedError> {
+        if self == Self::Later {
+            return Ok(UNREAD.to_owned());
+        }
+        std::env::var(name).map_err(|_| WantedError::given(what, format!("secret_key_env: there is no variable {name}")))
+    }
+}
+
+/// Stands for what is not read yet.
+const UNREAD: &str = "not-read-yet";
+
+/// A secret where a person has put it: one of these places.
+#[derive(Clone, Copy)]
+pub(super) struct Secret<'c> {
+    pub(super) text: &'c Option<String>,
+    pub(super) file: &'c Option<PathBuf>,
+    pub(super) variable: &'c Option<String>,
+}
+
+impl Secret<'_> {
+    pub(super) fn pair(self, what: &str, access_key: &Option<String>, reading: Reading) -> Result<Option<KeyPair>, WantedError> {
+        let secret = match (self.text, self.file, self.variable) {
+            (Some(text), None, None) => Some(text.clone()),
+            (None, Some(path), None) => Some(reading.secret_file(what, path)?),
+            (None, None, Some(name)) => Some(reading.variable(what, name)?),
+            (None, None, None) => None,
+            _ => return Err(WantedError::given(what, "one of secret_key, secret_key_file and secret_key_env".to_owned())),
+        };
+        let pair = match (access_key, secret) {
+            (Some(access_key), Some(secret)) => pair(access_key, &secret),
+            (None, None) => return Ok(None),
+            _ => {
+                return Err(WantedError::given(what, "access_key and secret_key go together: one of them is missing".to_owned()));
+            }
+        };
+        pair.check().map_err(|why| WantedError::given(what, why.to_string()))?;
+        Ok(Some(pair))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,8 +97,8 @@ pub(crate) enum WantedError {
     HalfARootPair { has: String, lacks: String },
     #[error("the administrator's pair: {0}")]
     RootPair(String),
-    #[error("user {0:?}: access_key and secret_key go together: one of them is missing")]
-    HalfAPair(String),
+    #[error("{what}: {why}")]
+    Given { what: String, why: String },
     #[error("user {id:?}: {why}")]
     User { id: String, why: String },
     #[error("user {0:?} stands twice")]
@@ -44,15 +115,29 @@ pub(crate) enum WantedError {
     KmsKey(String),
 }
 
+impl WantedError {
+    fn given(what: &str, why: String) -> Self {
+        Self::Given { what: what.to_owned(), why }
+    }
+}
+
+impl Config {
+    /// Variables of the environment that hold secrets: they are no settings, whatever they are called.
+    pub(super) fn secret_variables(&self) -> BTreeSet<String> {
+        let accounts = self.user.iter().filter_map(|user| user.secret_key_env.clone());
+        accounts.chain(self.iam.user.iter().filter_map(|user| user.secret_key_env.clone())).collect()
+    }
+}
+
 impl Wanted {
-    pub(super) fn of(config: &Config) -> Result<Self, WantedError> {
+    pub(super) fn of(config: &Config, reading: Reading) -> Result<Self, WantedError> {
         let root = root_pair(config)?;
         let mut keys: BTreeMap<AccessKeyId, &str> = BTreeMap::new();
         let mut emails: BTreeMap<String, &str> = BTreeMap::new();
         keys.extend(root.iter().map(|pair| (pair.access_key.clone(), ROOT)));
         let mut users: Vec<EnsureUser> = Vec::with_capacity(config.user.len());
         for user in &config.user {
-            let wanted = ensured(user)?;
+            let wanted = ensured(user, reading)?;
             if user.id == ROOT {
                 return Err(WantedError::Root(user.id.clone()));
             }
@@ -72,7 +157,16 @@ impl Wanted {
             }
             users.push(wanted);
         }
-        Ok(Self { root, users, buckets: buckets(config)?, kms_keys: kms_keys(config)? })
+        let identities = identities::wanted(&config.iam, reading)?;
+        for (account, user) in identities.iter().flat_map(|of| of.users.iter().map(move |user| (&of.account, user))) {
+            if let Some(pair) = &user.pair
+                && let Some(one) = keys.insert(pair.access_key.clone(), &user.name)
+            {
+                let other = format!("{} of {account}", user.name);
+                return Err(WantedError::Shared { one: one.to_owned(), other, what: "access key" });
+            }
+        }
+        Ok(Self { root, users, buckets: buckets(config)?, kms_keys: kms_keys(config)?, identities })
     }
 }
 
@@ -93,12 +187,9 @@ fn root_pair(config: &Config) -> Result<Option<KeyPair>, WantedError> {
     Ok(Some(pair))
 }
 
-fn ensured(user: &User) -> Result<EnsureUser, WantedError> {
-    let pair = match (&user.access_key, &user.secret_key) {
-        (Some(access_key), Some(secret_key)) => Some(pair(access_key, secret_key)),
-        (None, None) => None,
-        _ => return Err(WantedError::HalfAPair(user.id.clone())),
-    };
+fn ensured(user: &User, reading: Reading) -> Result<EnsureUser, WantedError> {
+    let secret = Secret { text: &user.secret_key, file: &user.secret_key_file, variable: &user.secret_key_env };
+    let pair = secret.pair(&format!("user {:?}", user.id), &user.access_key, reading)?;
     let display_name = user.display_name.clone().unwrap_or_else(|| user.id.clone());
     let wanted = EnsureUser {
         user: DisplayUser { id: UserId(user.id.clone()), display_name },

@@ -75,7 +75,7 @@ pub struct Caller<'a> {
     pub means_account: bool,
 }
 
-const MOST_SECONDS: u32 = 43_200;
+pub(super) const MOST_SECONDS: u32 = 43_200;
 /// Bytes of policies that somebody may well hold.
 const LARGEST_HELD: usize = 16 << 10;
 /// Of a simulation, in bytes held against bytes: about a tenth of a second.

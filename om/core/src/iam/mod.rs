@@ -20,6 +20,7 @@ mod simulate;
 #[cfg(test)]
 mod tests;
 mod view;
+mod wanted;
 
 pub use call::{Call, Caller, Own, Simulation, Subject, Work, read};
 pub use change::{ChangeIam, Holder, IamChange, NewEntity, Renaming, Tagged};
@@ -31,6 +32,7 @@ pub use query::Query;
 pub use show::date;
 pub use simulate::simulate;
 pub use view::{Page, PolicyScope, View};
+pub use wanted::{NoPlan, Planned, Wanted, WantedGroup, WantedHolding, WantedRole, WantedUser, plan};
 
 use change::provider_url;
 use tables::{ReadTables, StorageFault};

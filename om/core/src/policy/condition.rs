@@ -9,12 +9,12 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use types::Network;
 
 use super::context::{Context, Fact, Found};
 use super::dates;
 use super::json::Json;
 use super::key::{Key, KeyName};
-use super::network::Network;
 use super::resource::ArnPattern;
 use super::template::{Pattern, Template};
 use super::{MalformedPolicy, PolicyKind};

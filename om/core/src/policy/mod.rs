@@ -17,7 +17,6 @@ mod decide;
 mod glob;
 mod json;
 mod key;
-mod network;
 mod parse;
 mod permission;
 mod principal;

@@ -69,6 +69,7 @@ fn changes() -> Vec<IamChange> {
         IamChange::CreateProvider { url: "idp".into(), clients: vec!["c".into()], thumbprints: vec!["t".into()] },
         IamChange::DeleteProvider(arn()),
         IamChange::SetClient { arn: arn(), client: "c".into(), is_there: true },
+        IamChange::EnsureKey { user: name(), pair: pair() },
         IamChange::SetThumbprints { arn: arn(), thumbprints: vec!["t".into()] },
     ]
 }

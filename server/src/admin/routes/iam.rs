@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Query, State};
 use axum::http::Request as HttpRequest;
 use axum::response::{IntoResponse, Response};
-use gateway::{IamIds, MOST_IAM_BYTES, is_iam_call};
+use gateway::{Client, IamIds, MOST_IAM_BYTES, is_iam_call};
 use http_body_util::{BodyExt, Limited};
 use om_api::{Explain, IamCall, IamRejected, IamService, RequestContext, Requester};
 use rpc::CallError;
@@ -38,7 +38,7 @@ pub(super) async fn wire(
         first_call: admin.context(&head).request_id,
         second_call: admin.context(&head).request_id,
     };
-    let (answer, record) = operations.iam.answer(&head, &body.to_bytes(), ids, from.ip()).await;
+    let (answer, record) = operations.iam.answer(&head, &body.to_bytes(), ids, Client::direct(from.ip())).await;
     let mut answer = answer.map(Body::from);
     answer.extensions_mut().insert(Arc::new(record));
     answer

@@ -5,7 +5,7 @@ mod keys;
 mod policies;
 mod providers;
 
-pub(super) use policies::find_version;
+pub(super) use policies::{MOST_VERSIONS, find_version};
 pub(super) use providers::provider_url;
 
 use minicbor::{Decode, Encode};
@@ -230,6 +230,14 @@ pub enum IamChange {
         #[n(1)]
         thumbprints: Vec<String>,
     },
+    /// As a configuration gives it: it takes the place of the one that it gave the user before, and does not bring back what was revoked.
+    #[n(30)]
+    EnsureKey {
+        #[n(0)]
+        user: String,
+        #[n(1)]
+        pair: SealedPair,
+    },
 }
 
 /// A change within one account.
@@ -312,6 +320,7 @@ impl Ground<'_> {
             IamChange::CreateKey { user, pair } => self.create_key(user, pair),
             IamChange::SetKeyStatus { user, key, is_active } => self.set_key_status(user.as_deref(), &key, is_active),
             IamChange::DeleteKey { user, key } => self.delete_key(user.as_deref(), &key),
+            IamChange::EnsureKey { user, pair } => self.ensure_key(&user, pair),
             IamChange::CreateProvider { url, clients, thumbprints } => self.create_provider(url, clients, thumbprints),
             IamChange::DeleteProvider(arn) => self.delete_provider(&arn),
             IamChange::SetClient { arn, client, is_there } => self.set_client(&arn, client, is_there),

@@ -9,7 +9,7 @@ use crate::iam::view::uses_of;
 use crate::rows::{self, InlinePolicy, ManagedPolicyRow, PolicyVersion, named};
 use crate::tables::POLICIES;
 
-const MOST_VERSIONS: usize = 5;
+pub(in crate::iam) const MOST_VERSIONS: usize = 5;
 const MOST_ATTACHED: usize = 20;
 
 /// Bytes of all inline policies of one holder together, without white space.

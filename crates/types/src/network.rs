@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Network {
+pub struct Network {
     address: u128,
     is_v4: bool,
     /// How many leading bits of an address of its family count.
@@ -11,7 +11,7 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (address, bits) = match text.split_once('/') {
             None => (text, None),
             Some((address, bits)) => (address, Some(bits)),
@@ -26,13 +26,18 @@ impl Network {
         (bits <= width).then(|| Self { address: number & mask(bits, width), is_v4, bits })
     }
 
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         let (number, is_v4, width) = number_of(address.to_canonical());
         is_v4 == self.is_v4 && number & mask(self.bits, width) == self.address
     }
 
+    /// Every address of its family.
+    pub fn is_everything(&self) -> bool {
+        self.bits == 0
+    }
+
     /// So many addresses that to name it names nobody in particular. The bounds are those by which S3 tells public policies.
-    pub(super) fn is_very_broad(&self) -> bool {
+    pub fn is_very_broad(&self) -> bool {
         self.bits < if self.is_v4 { 8 } else { 32 }
     }
 }

@@ -1,0 +1,134 @@
+//! Whom a request comes from, where proxies stand in front.
+//!
+//! What a header says of it counts only from proxies that the configuration trusts: anybody can send one.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use types::Network;
+
+use crate::encoding::from_latin1;
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    pub address: IpAddr,
+    /// It came over TLS, as far as proxies do.
+    pub is_secure: bool,
+}
+
+impl Client {
+    /// As the connection tells it.
+    pub fn direct(peer: IpAddr) -> Self {
+        Self { address: peer, is_secure: false }
+    }
+}
+
+/// The networks of proxies whose word is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrustedProxies(Vec<Network>);
+
+impl TrustedProxies {
+    /// None: one of these is no network, or it is everybody.
+    pub fn parse(networks: &[String]) -> Option<Self> {
+        let parse = |text: &String| Network::parse(text).filter(|network| !network.is_everything());
+        networks.iter().map(parse).collect::<Option<_>>().map(Self)
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
+    }
+
+    /// Each proxy adds whom it was asked by at the end of `X-Forwarded-For`: from there back, the first that is no proxy of ours is the
+    /// client. What stands before it is its own word.
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
+        if !self.trusts(peer) {
+            return Client::direct(peer);
+        }
+        let mut address = peer;
+        for entry in values(headers, "x-forwarded-for").iter().rev() {
+            let Some(before) = address_of(entry) else { break };
+            address = before;
+            if !self.trusts(before) {
+                break;
+            }
+        }
+        let protocols = values(headers, "x-forwarded-proto");
+        // Where one is not TLS, some part of the way was in the clear, or somebody made one up.
+        let is_secure = !protocols.is_empty() && protocols.iter().all(|protocol| protocol.eq_ignore_ascii_case("https"));
+        Client { address, is_secure }
+    }
+}
+
+/// All that a list says, in the order of its lines.
+fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
+    let lines = headers.get_all(name).iter().map(|value| from_latin1(value.as_bytes()).into_owned());
+    lines.flat_map(|line| line.split(',').map(|value| value.trim().to_owned()).collect::<Vec<_>>()).collect()
+}
+
+/// Some proxies write the port as well.
+fn address_of(entry: &str) -> Option<IpAddr> {
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(address, _)| address);
+    let without_port = || entry.rsplit_once(':').filter(|(address, _)| !address.contains(':')).map(|(address, _)| address);
+    let address: IpAddr = bare.unwrap_or(entry).parse().ok().or_else(|| without_port()?.parse().ok())?;
+    Some(address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    fn client(peer: &str, headers: &[(&'static str, &'static str)]) -> (String, bool) {
+        let trusted = TrustedProxies::parse(&["10.0.0.0/8".into(), "fd00::/8".into()]).expect("networks");
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let Client { address, is_secure } = trusted.client(peer.parse().expect("an address"), &map);
+        (address.to_string(), is_secure)
+    }
+
+    #[test]
+    fn the_last_that_is_no_proxy_of_ours_is_the_client() {
+        let forwarded = |peer, list| client(peer, &[("x-forwarded-for", list)]).0;
+        for (peer, list, found) in [
+            ("10.0.0.1", "203.0.113.7", "203.0.113.7"),
+            ("10.0.0.1", "198.51.100.1, 203.0.113.7", "203.0.113.7"),
+            ("10.0.0.1", "198.51.100.1, 203.0.113.7, 10.0.0.2", "203.0.113.7"),
+            ("10.0.0.1", "10.0.0.3,10.0.0.2", "10.0.0.3"),
+            ("10.0.0.1", "203.0.113.7:4711", "203.0.113.7"),
+            ("10.0.0.1", "[2001:db8::7]:4711", "2001:db8::7"),
+            ("10.0.0.1", "2001:db8::7", "2001:db8::7"),
+            ("fd00::1", "203.0.113.7", "203.0.113.7"),
+            ("::ffff:10.0.0.1", "203.0.113.7", "203.0.113.7"),
+            // Made up by a client, in front of what our proxy says.
+            ("10.0.0.1", "unknown, 10.9.9.9, 203.0.113.7", "203.0.113.7"),
+            ("10.0.0.1", "unknown, 10.0.0.2", "10.0.0.2"),
+            ("10.0.0.1", "", "10.0.0.1"),
+            // By somebody who is no proxy of ours.
+            ("203.0.113.9", "10.0.0.1", "203.0.113.9"),
+        ] {
+            assert_eq!(forwarded(peer, list), found, "{peer}: {list}");
+        }
+        let lines = [("x-forwarded-for", "198.51.100.1"), ("x-forwarded-for", "203.0.113.7")];
+        assert_eq!(client("10.0.0.1", &lines).0, "203.0.113.7");
+        assert_eq!(client("10.0.0.1", &[]).0, "10.0.0.1");
+    }
+
+    #[test]
+    fn tls_is_what_every_proxy_says_it_is() {
+        let is_secure = |peer, protocol| client(peer, &[("x-forwarded-proto", protocol)]).1;
+        assert!(is_secure("10.0.0.1", "https") && is_secure("10.0.0.1", "HTTPS, https"));
+        assert!(!is_secure("10.0.0.1", "http") && !is_secure("10.0.0.1", "https, http") && !is_secure("10.0.0.1", ""));
+        assert!(!is_secure("203.0.113.9", "https") && !client("10.0.0.1", &[]).1);
+    }
+
+    #[test]
+    fn everybody_is_no_network_to_trust() {
+        for wrong in ["0.0.0.0/0", "::/0", "10.0.0.0/33", "proxy.example", ""] {
+            assert_eq!(TrustedProxies::parse(&["10.0.0.1".into(), wrong.into()]), None, "{wrong}");
+        }
+        assert_eq!(TrustedProxies::parse(&[]), Some(TrustedProxies::default()));
+    }
+}

@@ -1,0 +1,134 @@
+"""Identities that `trioxide.toml` names: there after the start, changed with the file, and nothing else touched."""
+
+import json
+import pathlib
+import re
+
+import pytest
+
+from conftest import keys_of
+from harness.clients import boto
+from harness.server import ALICE, wait_until
+from support import refused
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs/identity.md"
+CAROL = ("CAROLACCESSKEY000001", "carols-secret-1")
+
+
+def policy(action, resource="*"):
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]})
+
+
+def secret(path, text):
+    path.write_text(text + "\n")
+    path.chmod(0o600)
+
+
+@pytest.fixture
+def documented(new_server):
+    """A server with the example of the documentation."""
+    example = re.search(r"## In the configuration.*?```toml\n(.*?)```", DOCS.read_text(), re.DOTALL).group(1)
+    server = new_server(config=example, users=(), env={"CAROL_SECRET": CAROL[1]})
+    secret(server.config.parent / "ada.secret", "adas-secret-1")
+    (server.config.parent / "uploads.json").write_text(policy("s3:PutObject", "arn:aws:s3:::photos/*"))
+    server.start().wait_ready()
+    return server
+
+
+def test_the_documented_example_is_as_it_is_said(documented):
+    ada = ("ADAACCESSKEY00000001", "adas-secret-1")
+    s3, iam = boto(documented.endpoint, ada), boto(documented.endpoint, ada, service="iam")
+    s3.create_bucket(Bucket="photos")
+    s3.create_bucket(Bucket="other")
+    carols = boto(documented.endpoint, CAROL)
+    carols.put_object(Bucket="photos", Key="k", Body=b"x")
+    assert carols.get_object(Bucket="photos", Key="k")["Body"].read() == b"x"
+    for call in (lambda: carols.put_object(Bucket="other", Key="k"), lambda: carols.delete_object(Bucket="photos", Key="k")):
+        with refused("AccessDenied", 403):
+            call()
+    assert [user["UserName"] for user in iam.get_group(GroupName="staff")["Users"]] == ["carol"]
+    role = iam.get_role(RoleName="backup")["Role"]
+    assert role["MaxSessionDuration"] == 7200
+    assert boto(documented.endpoint, CAROL, service="sts").get_caller_identity()["Arn"].endswith(":user/carol")
+
+
+CONFIG = """
+[[iam.policy]]
+account = "{account}"
+name = "one"
+document = '{document}'
+
+[[iam.group]]
+account = "{account}"
+name = "staff"
+policies = ["one"]
+
+[[iam.user]]
+account = "{account}"
+name = "carol"
+groups = ["staff"]
+access_key = "{key}"
+secret_key = "{secret}"
+"""
+
+
+def config(document=policy("s3:ListAllMyBuckets"), key=CAROL[0], secret=CAROL[1]):
+    return CONFIG.format(account=ALICE.id, document=document, key=key, secret=secret)
+
+
+def restart(server, text):
+    assert server.stop() == 0
+    server.config.write_text(text + "\n" + ALICE.toml())
+    server.start().wait_ready()
+
+
+def test_a_start_follows_the_file_and_leaves_alone_what_it_does_not_name(new_server):
+    server = new_server(config=config(), users=(ALICE,))
+    server.start().wait_ready()
+    iam = boto(server.endpoint, keys_of(ALICE), service="iam")
+    boto(server.endpoint, CAROL).list_buckets()
+    arn = iam.list_policies(Scope="Local")["Policies"][0]["Arn"]
+    # By hand, beside it.
+    iam.create_user(UserName="dora")
+    iam.attach_user_policy(UserName="carol", PolicyArn="arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
+    own = iam.create_access_key(UserName="carol")["AccessKey"]["AccessKeyId"]
+
+    restart(server, config())
+    assert len(iam.list_policy_versions(PolicyArn=arn)["Versions"]) == 1, "a start that finds all as it is to be changes nothing"
+
+    restart(server, config(document=policy("s3:CreateBucket"), key="CAROLACCESSKEY000002"))
+    shown = iam.get_policy_version(PolicyArn=arn, VersionId="v2")["PolicyVersion"]
+    assert shown["IsDefaultVersion"] and shown["Document"]["Statement"][0]["Action"] == "s3:CreateBucket"
+    keys = {key["AccessKeyId"] for key in iam.list_access_keys(UserName="carol")["AccessKeyMetadata"]}
+    assert keys == {own, "CAROLACCESSKEY000002"}
+    boto(server.endpoint, ("CAROLACCESSKEY000002", CAROL[1])).create_bucket(Bucket="made")
+    with refused("InvalidAccessKeyId", 403):
+        boto(server.endpoint, CAROL).list_buckets()
+
+    # The file names nothing any more; a pair that was revoked does not come back with it.
+    iam.delete_access_key(UserName="carol", AccessKeyId="CAROLACCESSKEY000002")
+    restart(server, "")
+    assert {user["UserName"] for user in iam.list_users()["Users"]} == {"carol", "dora"}
+    attached = iam.list_attached_user_policies(UserName="carol")["AttachedPolicies"]
+    assert [policy["PolicyName"] for policy in attached] == ["AmazonS3ReadOnlyAccess"]
+    restart(server, config(key="CAROLACCESSKEY000002"))
+    assert [key["AccessKeyId"] for key in iam.list_access_keys(UserName="carol")["AccessKeyMetadata"]] == [own]
+
+
+@pytest.mark.parametrize("text, told", [
+    ('[[iam.user]]\nname = "carol"\npolicies = ["nothing"]', 'user "carol": there is no policy "nothing"'),
+    ('[[iam.policy]]\nname = "one"\ndocument = "{}"', 'policy "one": document'),
+    ('[[iam.user]]\nname = "carol"\ngroups = ["nobody"]', 'user "carol": The group with name nobody cannot be found'),
+    ('[[iam.group]]\naccount = "nobody"\nname = "staff"', 'account nobody: there is no such account'),
+    ('[[iam.role]]\nname = "r"\ntrust = "nowhere.json"', 'iam.role "r": trust: reading nowhere.json'),
+    ('[[iam.user]]\nname = "c"\naccess_key = "CKEY"\nsecret_key_file = "open.secret"', 'iam.user "c": secret_key_file: reading open.secret'),
+    ('[[iam.user]]\nname = "c"\naccess_key = "CKEY"\nsecret_key_env = "NO_SUCH"', 'iam.user "c": secret_key_env: there is no variable NO_SUCH'),
+])
+def test_what_cannot_be_is_told_by_its_name_and_stops_the_start(new_server, text, told):
+    server = new_server(config=text, users=())
+    (server.config.parent / "open.secret").write_text("readable-by-all")
+    (server.config.parent / "open.secret").chmod(0o644)
+    server.start()
+    wait_until(lambda: not server.alive(), 60, "the start is given up")
+    assert server.stop() != 0
+    assert told in server.log.read_text(), server.log_tail(10)
