@@ -328,6 +328,25 @@ def test_what_waits_for_too_long_is_put_aside(new_server, tmp_path):
     assert state(server, "audit")["waiting"] == 0
 
 
+def test_what_lifecycle_rules_do_is_told(new_server, tmp_path):
+    receiver = Receiver().start()
+    classes = '[om]\nlifecycle_day = "1s"\n[storage_classes]\nCOLD = "default"\n'
+    server = new_server(config=classes + settings(tmp_path, receiver)).start().wait_ready()
+    alice = boto(server.endpoint, keys_of(ALICE))
+    bucket = new_name("told")
+    alice.create_bucket(Bucket=bucket)
+    tell(alice, bucket, queue(["s3:LifecycleTransition", "s3:LifecycleExpiration:*"]))
+    put = alice.put_object(Bucket=bucket, Key="k", Body=b"x" * 200_000)
+    rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Transitions": [{"Days": 1, "StorageClass": "COLD"}], "Expiration": {"Days": 3}}
+    alice.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+    assert receiver.await_seen([("LifecycleTransition", "k"), ("LifecycleExpiration:Delete", "k")], timeout=60)[0][0] == "LifecycleTransition"
+    moved = receiver.records()[0]
+    assert moved["lifecycleEventData"] == {"transitionEventData": {"destinationStorageClass": "COLD"}}
+    assert (moved["s3"]["object"]["size"], moved["s3"]["object"]["eTag"]) == (200_000, put["ETag"].strip('"'))
+    assert moved["userIdentity"] == {"principalId": "s3.amazonaws.com"} and moved["requestParameters"] == {"sourceIPAddress": "s3.amazonaws.com"}
+    receiver.stop()
+
+
 def test_a_redirection_is_not_followed(new_server, tmp_path):
     receiver = Receiver().start()
     receiver.answers = {"k": 302}

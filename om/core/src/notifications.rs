@@ -24,16 +24,18 @@ pub(crate) struct Event<'a> {
     pub(crate) etag: Option<ETag>,
     pub(crate) version: Option<VersionId>,
     pub(crate) at: Timestamp,
+    /// Of a move to another storage class.
+    pub(crate) class: Option<&'a str>,
 }
 
 impl<'a> Event<'a> {
     pub(crate) fn of(kind: EventKind, key: &'a ObjectKey, at: Timestamp) -> Self {
-        Self { kind, key, size: None, etag: None, version: None, at }
+        Self { kind, key, size: None, etag: None, version: None, at, class: None }
     }
 
     /// An object that is there now.
     pub(crate) fn created(kind: EventKind, key: &'a ObjectKey, made: &KeyCommitted) -> Self {
-        Self { kind, key, size: Some(made.size), etag: Some(made.etag), version: made.version, at: made.modified }
+        Self { kind, key, size: Some(made.size), etag: Some(made.etag), version: made.version, at: made.modified, class: None }
     }
 }
 
@@ -66,6 +68,7 @@ pub(crate) fn note(
             region: bucket.location.clone(),
             origin: origin.cloned(),
             since: None,
+            class: event.class.map(str::to_owned),
         };
         rows::put(tables, EVENTS, &event_key(destination, sequence), &row);
     }
@@ -96,6 +99,7 @@ pub(crate) fn test(
             region: bucket.location.clone(),
             origin: None,
             since: None,
+            class: None,
         };
         rows::put(tables, EVENTS, &event_key(destination, sequence), &row);
     }

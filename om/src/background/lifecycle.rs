@@ -174,7 +174,7 @@ impl Lifecycle {
             }
         }
         if !by_name.is_empty() {
-            report.moved = propose(&self.log, MoveVersions { bucket, rules, moves: by_name }).await?;
+            report.moved = propose(&self.log, MoveVersions { bucket, rules, moves: by_name, now: Some(now) }).await?;
         }
         Ok(())
     }

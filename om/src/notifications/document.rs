@@ -26,16 +26,19 @@ pub(crate) fn document(sequence: Sequence, event: &EventRow) -> Value {
         (Some(origin), _) => origin.user.as_ref().map_or("Anonymous".to_owned(), |user| format!("AWS:{}", user.0)),
         (None, _) => "s3.amazonaws.com".to_owned(),
     };
-    let source = origin.and_then(|origin| origin.source).map(|source| source.to_string());
+    let source = match origin {
+        Some(origin) => origin.source.map(|source| source.to_string()).unwrap_or_default(),
+        None => "s3.amazonaws.com".to_owned(),
+    };
     let request = origin.map(|origin| origin.request.to_string());
-    json!({ "Records": [{
+    let mut record = json!({
         "eventVersion": version_of(event.kind),
         "eventSource": "aws:s3",
         "awsRegion": region,
         "eventTime": iso8601(event.at),
         "eventName": event.kind.name().trim_start_matches("s3:"),
         "userIdentity": { "principalId": principal },
-        "requestParameters": { "sourceIPAddress": source.unwrap_or_default() },
+        "requestParameters": { "sourceIPAddress": source },
         "responseElements": { "x-amz-request-id": request.unwrap_or_default() },
         "s3": {
             "s3SchemaVersion": "1.0",
@@ -47,7 +50,11 @@ pub(crate) fn document(sequence: Sequence, event: &EventRow) -> Value {
             },
             "object": object,
         },
-    }] })
+    });
+    if let Some(class) = &event.class {
+        record["lifecycleEventData"] = json!({ "transitionEventData": { "destinationStorageClass": class } });
+    }
+    json!({ "Records": [record] })
 }
 
 fn test(event: &EventRow) -> Value {
@@ -69,7 +76,12 @@ fn version_of(kind: EventKind) -> &'static str {
         | EventKind::CompleteUpload
         | EventKind::Delete
         | EventKind::DeleteMarker => "2.1",
-        EventKind::PutTags | EventKind::DeleteTags | EventKind::PutAcl | EventKind::Expired | EventKind::ExpiryMarker => "2.3",
+        EventKind::PutTags
+        | EventKind::DeleteTags
+        | EventKind::PutAcl
+        | EventKind::Expired
+        | EventKind::ExpiryMarker
+        | EventKind::Moved => "2.3",
     }
 }
 
@@ -143,6 +155,7 @@ mod tests {
             region: None,
             origin: Some(origin),
             since: None,
+            class: None,
         };
         let shown = document(Sequence(0x1234), &event);
         let record = &shown["Records"][0];
@@ -160,6 +173,11 @@ mod tests {
         let record = &document(Sequence(1), &by_rule)["Records"][0];
         assert_eq!((&record["eventName"], &record["eventVersion"]), (&json!("LifecycleExpiration:Delete"), &json!("2.3")));
         assert_eq!(record["userIdentity"]["principalId"], "s3.amazonaws.com");
+        let moved = EventRow { kind: EventKind::Moved, class: Some("COLD".into()), ..by_rule };
+        let record = &document(Sequence(1), &moved)["Records"][0];
+        assert_eq!((&record["eventName"], &record["eventVersion"]), (&json!("LifecycleTransition"), &json!("2.3")));
+        assert_eq!(record["lifecycleEventData"]["transitionEventData"]["destinationStorageClass"], "COLD");
+        assert_eq!(record["requestParameters"]["sourceIPAddress"], "s3.amazonaws.com");
         let test = document(Sequence(1), &EventRow { kind: EventKind::Test, key: None, ..event });
         assert_eq!((&test["Event"], &test["Bucket"]), (&json!("s3:TestEvent"), &json!("photos")));
     }

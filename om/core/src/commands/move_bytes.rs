@@ -9,7 +9,7 @@ use super::move_versions::VersionMove;
 use super::shared::{CommittedBlock, sort_blocks, take_session};
 use crate::blocks::Freed;
 use crate::namespace;
-use crate::rows::{Session, SessionRow};
+use crate::rows::{Sequence, Session, SessionRow};
 
 /// Puts blocks that hold the same stored bytes in the place of a version's own, which lose their reference, and names its new class:
 /// all of it or nothing. The object stays the one it is, so that reads under way go on, and so does everything said about it.
@@ -51,7 +51,7 @@ impl MoveBytes {
         };
         let now = self.now;
         let mut freed = Freed::default();
-        let outcome = self.swap(tables, &session, &mut freed)?;
+        let outcome = self.swap(log, tables, &session, &mut freed)?;
         if outcome.is_err() {
             freed.drop_handed_out(session.blocks);
         }
@@ -62,6 +62,7 @@ impl MoveBytes {
     /// Changes nothing if it rejects.
     fn swap(
         self,
+        log: LogIndex,
         tables: &mut dyn WriteTables,
         session: &SessionRow,
         freed: &mut Freed,
@@ -87,7 +88,7 @@ impl MoveBytes {
         freed.drop_pieces(tables, &row.body.pieces)?;
         freed.drop_handed_out(sorted.unused);
         row.body.pieces = sorted.pieces;
-        self.planned.put(tables, bucket.id, row);
+        self.planned.put(tables, &bucket, row, Some((self.now, Sequence::new(log, 0))))?;
         Ok(Ok(()))
     }
 }

@@ -2,11 +2,12 @@
 
 use minicbor::{Decode, Encode};
 use tables::{ReadTables, StorageFault, WriteTables};
-use types::{BucketId, LogIndex, ObjectKey, Replication};
+use types::{BucketId, LogIndex, ObjectKey, Replication, Timestamp};
 
 use super::{Never, Outcome};
 use crate::namespace;
-use crate::rows::{self, KeyRow, Sequence, VersionRow, key_key, version_key};
+use crate::notifications::{Event, note};
+use crate::rows::{self, BucketRow, EventKind, KeyRow, Sequence, VersionRow, key_key, version_key};
 use crate::tables::{KEYS, VERSIONS};
 
 /// One version on its way to another class: what was planned, and what the rules saw of it.
@@ -48,6 +49,9 @@ pub struct MoveVersions {
     pub rules: LogIndex,
     #[n(2)]
     pub moves: Vec<VersionMove>,
+    /// What events say; none of an entry that is older than they are.
+    #[n(3)]
+    pub now: Option<Timestamp>,
 }
 
 impl VersionMove {
@@ -66,29 +70,41 @@ impl VersionMove {
         Ok(row.filter(|row| self.tags.as_ref().is_none_or(|tags| *tags == row.body.attributes.tags)))
     }
 
-    /// Writes back what [`Self::find`] found.
-    pub(super) fn put(self, tables: &mut dyn WriteTables, bucket: BucketId, mut row: KeyRow) {
+    /// Writes back what [`Self::find`] found, and tells of it as what happened at `event`.
+    pub(super) fn put(
+        self,
+        tables: &mut dyn WriteTables,
+        bucket: &BucketRow,
+        mut row: KeyRow,
+        event: Option<(Timestamp, Sequence)>,
+    ) -> Result<(), StorageFault> {
+        if let Some((at, sequence)) = event {
+            let (size, etag, version) = (Some(row.head.size), Some(row.head.etag), row.head.shown_version());
+            let moved = Event { size, etag, version, class: Some(&self.class), ..Event::of(EventKind::Moved, &self.key, at) };
+            note(tables, bucket, moved, sequence, None)?;
+        }
         row.head.storage_class = Some(self.class);
         row.body.replication = Some(self.replication);
         match self.place {
-            VersionPlace::Current => rows::put(tables, KEYS, &key_key(bucket, &self.key), &row),
+            VersionPlace::Current => rows::put(tables, KEYS, &key_key(bucket.id, &self.key), &row),
             VersionPlace::Noncurrent => {
-                rows::put(tables, VERSIONS, &version_key(bucket, &self.key, self.sequence), &VersionRow::Object(row));
+                rows::put(tables, VERSIONS, &version_key(bucket.id, &self.key, self.sequence), &VersionRow::Object(row));
             }
         }
+        Ok(())
     }
 }
 
 impl MoveVersions {
-    pub(super) fn apply(self, _: LogIndex, tables: &mut dyn WriteTables) -> Outcome<u32, Never> {
+    pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<u32, Never> {
         let bucket = namespace::bucket(tables, self.bucket)?;
         let Some(bucket) = bucket.filter(|bucket| bucket.lifecycle == Some(self.rules)) else { return Ok(Ok(0)) };
         let mut moved = 0;
-        for planned in self.moves {
+        for (ordinal, planned) in (0..).zip(self.moves) {
             let Some(row) = planned.find(tables, bucket.id)? else { continue };
             let stays = row.body.pieces.is_empty() || row.body.replication.unwrap_or(bucket.replication) == planned.replication;
             if stays {
-                planned.put(tables, bucket.id, row);
+                planned.put(tables, &bucket, row, self.now.map(|now| (now, Sequence::new(log, ordinal))))?;
                 moved += 1;
             }
         }
@@ -110,7 +126,7 @@ mod tests {
 
     fn apply(om: &mut Namespace, bucket: BucketId, planned: VersionMove) -> u32 {
         let rules = namespace::bucket(&om.tables, bucket).expect("memory").and_then(|row| row.lifecycle).expect("rules");
-        let moved = om.apply(MoveVersions { bucket, rules, moves: vec![planned] }).expect("never rejected");
+        let moved = om.apply(MoveVersions { bucket, rules, moves: vec![planned], now: Some(om.now()) }).expect("never rejected");
         om.check();
         moved
     }
@@ -165,7 +181,7 @@ mod tests {
             .expect("it is there");
         assert_eq!(apply(&mut om, bucket, untagged), 0);
         let good = planned(&om, bucket, Replication::One);
-        assert_eq!(om.apply(MoveVersions { bucket, rules: LogIndex(1), moves: vec![good] }), Ok(0));
+        assert_eq!(om.apply(MoveVersions { bucket, rules: LogIndex(1), moves: vec![good], now: None }), Ok(0));
         assert_eq!(class(&om, bucket), None);
     }
 

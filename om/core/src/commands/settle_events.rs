@@ -87,13 +87,14 @@ impl ReviveEvents {
 mod tests {
     use super::*;
     use crate::rows::{EventKind, Origin};
-    use crate::testing::{Namespace, key};
+    use crate::testing::{Namespace, key, lifecycle_rule};
     use crate::{
-        ConfigChange, DeleteKeys, KeyDeletion, SetBucketConfig, UpdateVersion, VersionChange, VersioningStatus, notifications,
+        ConfigChange, DeleteKeys, KeyDeletion, MoveVersions, SetBucketConfig, UpdateVersion, VersionChange, VersionMove,
+        VersionPlace, VersioningStatus, notifications,
     };
     use bucket_config::NotificationConfiguration;
     use bucket_config::notification::{NotificationTarget, TargetKind};
-    use types::{BucketId, RequestId};
+    use types::{BucketId, Replication, RequestId};
 
     fn tell(om: &mut Namespace, bucket: BucketId, targets: &[(&str, &str, Option<&str>)]) {
         let target = |(destination, event, prefix): &(&str, &str, Option<&str>)| NotificationTarget {
@@ -147,6 +148,33 @@ mod tests {
             2,
             "nobody is told of what happens afterwards, and everybody of what happened before"
         );
+        om.check();
+    }
+
+    #[test]
+    fn a_move_to_another_class_is_told_with_the_class() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.set_lifecycle(bucket, [lifecycle_rule("")]);
+        tell(&mut om, bucket, &[("moved", "s3:LifecycleTransition", None)]);
+        om.write(bucket, "cat", [(1, 10)]);
+        om.write(bucket, "dog", [(2, 10)]);
+        let planned = |name: &str| VersionMove {
+            key: key(name),
+            sequence: om.current(bucket, name).expect("it is there").head.sequence,
+            place: VersionPlace::Current,
+            class: "COLD".into(),
+            replication: Replication::One,
+            tags: None,
+        };
+        let rules = crate::namespace::bucket(&om.tables, bucket).expect("memory").and_then(|row| row.lifecycle).expect("rules");
+        let stale = VersionMove { sequence: Sequence(1), ..planned("cat") };
+        let moves = vec![planned("cat"), stale, planned("dog")];
+        assert_eq!(om.apply(MoveVersions { bucket, rules, moves, now: Some(Timestamp(9)) }), Ok(2));
+        let [_, (_, row), (_, other)] =
+            notifications::waiting(&om.tables, "moved", 9).expect("memory").try_into().expect("a test and two more");
+        assert_eq!((row.kind, row.at, row.size, row.class.as_deref()), (EventKind::Moved, Timestamp(9), Some(10), Some("COLD")));
+        assert_eq!(other.key, Some(key("dog")));
         om.check();
     }
 

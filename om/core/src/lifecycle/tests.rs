@@ -343,7 +343,7 @@ fn what_is_due_to_another_class_is_found_until_it_is_there() {
     let rules = namespace::bucket(&om.tables, bucket).expect("memory").and_then(|row| row.lifecycle).expect("rules");
     let due = planned(&om, bucket, after_days(2), WIDE).into_iter().flat_map(|step| step.moves);
     let moves_now = due.map(|due| due.to(types::Replication::One)).collect();
-    assert_eq!(om.apply(MoveVersions { bucket, rules, moves: moves_now }), Ok(2));
+    assert_eq!(om.apply(MoveVersions { bucket, rules, moves: moves_now, now: Some(om.now()) }), Ok(2));
     assert_eq!(moves(&om, bucket, after_days(9)), []);
     om.check();
 }

@@ -55,6 +55,8 @@ pub enum EventKind {
     Expired,
     #[n(11)]
     ExpiryMarker,
+    #[n(12)]
+    Moved,
 }
 
 impl EventKind {
@@ -73,6 +75,7 @@ impl EventKind {
             Self::PutAcl => "s3:ObjectAcl:Put",
             Self::Expired => "s3:LifecycleExpiration:Delete",
             Self::ExpiryMarker => "s3:LifecycleExpiration:DeleteMarkerCreated",
+            Self::Moved => "s3:LifecycleTransition",
         }
     }
 }
@@ -111,6 +114,9 @@ pub struct EventRow {
     /// Since when it waits to be delivered, if not since it happened.
     #[n(11)]
     pub since: Option<Timestamp>,
+    /// The storage class to which it was moved.
+    #[n(12)]
+    pub class: Option<String>,
 }
 
 impl EventRow {

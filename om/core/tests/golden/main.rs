@@ -328,7 +328,7 @@ fn commands() -> Vec<Command> {
         ExpireVersions { bucket: BucketId(7), rules: LogIndex(9), ends: version_ends(), now: NOW }.into(),
         open_session(None, vec![block()], Some(storage())),
         open_session(Some(SessionEncryption::Append { object: ObjectId(9), salt: Salt([6; 16]) }), Vec::new(), None),
-        MoveVersions { bucket: BucketId(7), rules: LogIndex(9), moves: version_moves() }.into(),
+        MoveVersions { bucket: BucketId(7), rules: LogIndex(9), moves: version_moves(), now: None }.into(),
         MoveBytes {
             session: session(),
             rules: LogIndex(9),
@@ -376,6 +376,7 @@ fn commands() -> Vec<Command> {
         DeleteKey { bucket: BucketId(7), deletion: deletion(), now: NOW, owner: None, origin: Some(origin()) }.into(),
         SettleEvents { destination: "hook".into(), delivered: vec![Sequence(1)], dead: vec![undeliverable()], now: NOW }.into(),
         ReviveEvents { destination: "hook".into(), most: 10, now: NOW }.into(),
+        MoveVersions { bucket: BucketId(7), rules: LogIndex(9), moves: version_moves(), now: Some(NOW) }.into(),
     ]
 }
 
@@ -528,6 +529,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("upload", ::tables::encode(&cold_upload)),
         ("event", ::tables::encode(&event())),
         ("dead event", ::tables::encode(&DeadEventRow { event: event(), why: "410".into(), died: NOW })),
+        ("event", ::tables::encode(&EventRow { kind: EventKind::Moved, class: Some("COLD".into()), ..event() })),
     ]
 }
 

@@ -104,6 +104,7 @@ pub(super) fn event() -> EventRow {
         region: Some("eu".into()),
         origin: Some(origin()),
         since: Some(NOW),
+        class: None,
     }
 }
 
