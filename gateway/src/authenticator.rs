@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use gateway_core::auth::{
-    self, Accepts, AuthRequest, AuthSource, PayloadMode, Scope, SignedRequest, SignedV2, SigningKey, Verified,
-};
+use gateway_core::auth::{self, Accepts, AuthRequest, AuthSource, PayloadMode, Scope, SignedV2, SigningKey, Verified};
 use gateway_core::form::{Form, FormSignature};
 use gateway_core::iam::Service;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
@@ -38,6 +36,9 @@ const REFRESH_EVERY: Millis = Millis(1000);
 const REGIONS_OF_IAM: [&str; 3] = ["", "us-east-1", "aws-global"];
 /// Up to some kilobytes each.
 const KEPT_MISMATCHES: usize = 256;
+/// The fields of an error that tell what should have been signed, and what people call that.
+const CANONICAL_REQUEST: (&str, &str) = ("CanonicalRequest", "canonical request");
+const STRING_TO_SIGN: (&str, &str) = ("StringToSign", "string to sign");
 
 /// What is known of whoever asks.
 #[derive(Debug, Clone)]
@@ -158,18 +159,12 @@ impl Authenticator {
         let is_s3 = signed.scope.service == auth::SERVICE;
         let named = signed.scope.region.as_str();
         let region = if !is_s3 && REGIONS_OF_IAM.contains(&named) { named } else { &self.region };
-        signed.check(head, now, region)?;
+        let checked = signed.check(head, now, region);
+        checked.inspect_err(|error| self.note_mismatch(error, CANONICAL_REQUEST, request))?;
         let token = signed.session_token.as_deref();
         let asked = Asked { access_key: &signed.access_key, scope: &signed.scope, token, now, request };
-        let (key, verified) = match self.verify(asked, |key| signed.verify(head, key)).await {
-            Err(error) => {
-                if error.code() == S3ErrorCode::SignatureDoesNotMatch {
-                    self.note_mismatch(head, &signed, request);
-                }
-                return Err(error);
-            }
-            Ok(verified) => verified,
-        };
+        let verified = self.verify(asked, |key| signed.verify(head, key)).await;
+        let (key, verified) = verified.inspect_err(|error| self.note_mismatch(error, CANONICAL_REQUEST, request))?;
         let access_key = AccessKeyId(signed.access_key.clone());
         Ok(Authentication {
             by: Requester::signed(access_key, key.secret_version),
@@ -180,17 +175,19 @@ impl Authenticator {
     }
 
     /// Keeps what was verified here, to be held against what the client signed: a proxy that changes a host, a port or a path
-    /// shows in it.
-    fn note_mismatch(&self, head: &RequestHead, signed: &SignedRequest, request: RequestId) {
-        let canonical = auth::canonical_request(head, signed);
-        let shown: Vec<String> = canonical.lines().map(auth::hide_secrets).collect();
+    /// shows in it. The client is answered the same, which hides what only its signer may know.
+    fn note_mismatch(&self, error: &S3Error, (shown_by, name): (&str, &str), request: RequestId) {
+        if error.code() != S3ErrorCode::SignatureDoesNotMatch {
+            return;
+        }
+        let field = |wanted| error.fields().iter().find(|(name, _)| *name == wanted).map(|(_, text)| text.as_str());
+        let shown = field(shown_by).unwrap_or("(hidden: a session's token is part of it)");
         let why = format!(
             "the signature does not match. If the client is not wrong about its secret, then something between it and here has \
-             changed the request; this is the canonical request as it came:\n{}",
-            shown.join("\n")
+             changed the request; this is the {name} as it came:\n{shown}"
         );
-        let explanation = Explanation { at: self.clock.now(), caller: signed.access_key.clone(), bucket: None, why };
-        self.mismatches.note(base_of(request), explanation);
+        let caller = field("AWSAccessKeyId").unwrap_or_default().to_owned();
+        self.mismatches.note(base_of(request), Explanation { at: self.clock.now(), caller, bucket: None, why });
     }
 
     /// Why a signature was refused here, if it was lately.
@@ -201,11 +198,15 @@ impl Authenticator {
     async fn judge_v2(&self, head: &RequestHead, signed: &SignedV2, request: RequestId) -> Result<Authentication, S3Error> {
         signed.check(self.clock.now())?;
         let texts = signed.strings_to_sign(head)?;
-        let signature = signed.signature.ok_or_else(|| signed.mismatch(head))?;
-        let (by, user) = self
-            .signer_v2(&signed.access_key, texts, &signature, signed.session_token.as_deref(), request)
-            .await?
-            .ok_or_else(|| signed.mismatch(head))?;
+        let mismatch = || {
+            let error = signed.mismatch(head);
+            self.note_mismatch(&error, STRING_TO_SIGN, request);
+            error
+        };
+        let signature = signed.signature.ok_or_else(mismatch)?;
+        let token = signed.session_token.as_deref();
+        let signer = self.signer_v2(&signed.access_key, texts, &signature, token, request).await?;
+        let (by, user) = signer.ok_or_else(mismatch)?;
         Ok(Authentication { by, user: Some(user), payload: signed.payload, verified: None })
     }
 
@@ -240,6 +241,11 @@ impl Authenticator {
 
     /// Who signed a form's policy. What the policy says is not looked at here.
     pub(crate) async fn authenticate_form(&self, form: &Form, request: RequestId) -> Result<Authentication, S3Error> {
+        let judged = self.judge_form(form, request).await;
+        judged.inspect_err(|error| self.note_mismatch(error, STRING_TO_SIGN, request))
+    }
+
+    async fn judge_form(&self, form: &Form, request: RequestId) -> Result<Authentication, S3Error> {
         let (by, user) = match FormSignature::parse(form, self.accepts)? {
             FormSignature::Anonymous => (Requester::anonymous(), None),
             FormSignature::V4(signed) => {

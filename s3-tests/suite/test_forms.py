@@ -237,6 +237,16 @@ def server_v2(tmp_path_factory):
     assert server.stop() == 0, server.log_tail(15)
 
 
+def explained(server, error):
+    return json.loads(server.admin_command("explain", error.findtext("RequestId")).stdout)["why"]
+
+
+def test_an_administrator_learns_what_policy_came_with_a_signature_that_does_not_match(server, post, presigned):
+    fields = presigned("in/k")
+    root = assert_error(post({**fields, "x-amz-signature": "0" * 64}), 403, "SignatureDoesNotMatch")
+    assert fields["policy"] in explained(server, root) and ALICE.secret_key not in explained(server, root)
+
+
 def test_a_form_by_version_2_where_it_is_taken(server_v2, server, bucket):
     s3 = boto(server_v2.endpoint, keys_of(ALICE), signature_version="s3")
     s3.create_bucket(Bucket=bucket)
@@ -244,7 +254,12 @@ def test_a_form_by_version_2_where_it_is_taken(server_v2, server, bucket):
     assert "AWSAccessKeyId" in fields
     assert exchange(server_v2.endpoint, request_of(bucket, form(fields))).status == 204
     assert body_of(s3, bucket, "k") == b"body"
-    assert_error(exchange(server_v2.endpoint, request_of(bucket, form({**fields, "signature": fields["signature"][::-1]}))), 403, "SignatureDoesNotMatch")
+    bent = {**fields, "signature": fields["signature"][::-1]}
+    root = assert_error(exchange(server_v2.endpoint, request_of(bucket, form(bent))), 403, "SignatureDoesNotMatch")
+    assert fields["policy"] in explained(server_v2, root)
+    tokened = base64.b64encode(json.dumps({**policy_of(fields), "x-amz-security-token": "a canary"}).encode()).decode()
+    root = assert_error(exchange(server_v2.endpoint, request_of(bucket, form({**fields, "policy": tokened}))), 403, "SignatureDoesNotMatch")
+    assert root.findtext("StringToSign") is None and tokened not in explained(server_v2, root)
     assert_error(exchange(server.endpoint, request_of(bucket, form(fields))), 400, "InvalidRequest")
 
 

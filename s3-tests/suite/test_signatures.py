@@ -1,6 +1,7 @@
 """SigV4 in the Authorization header: what is accepted, and every way of getting it wrong."""
 
 import datetime
+import hashlib
 
 import pytest
 
@@ -42,7 +43,9 @@ def test_an_http_date_serves_where_there_is_no_amz_date(server, signer, put):
 
 def test_a_wrong_secret_and_an_unknown_key_are_told_apart_as_s3_does(server, signer, put, bucket):
     wrong = signer.but(secret_key=signer.secret_key[:-1] + "x").sign(put, server.endpoint)
-    assert_error(exchange(server.endpoint, wrong), 403, "SignatureDoesNotMatch")
+    root = assert_error(exchange(server.endpoint, wrong), 403, "SignatureDoesNotMatch")
+    canonical = root.findtext("CanonicalRequest")
+    assert canonical.startswith("PUT\n") and hashlib.sha256(canonical.encode()).hexdigest() == root.findtext("StringToSign").rsplit("\n", 1)[1]
     unknown = signer.but(access_key="AKIDNOBODY0000000000").sign(Request("GET", path_of(bucket)), server.endpoint)
     assert_error(exchange(server.endpoint, unknown), 403, "InvalidAccessKeyId")
 

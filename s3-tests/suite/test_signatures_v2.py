@@ -1,5 +1,6 @@
 """SigV2, where a configuration takes it: what boto3 signs by it, what s3cmd does, and every way of bending it."""
 
+import json
 import subprocess
 import time
 from urllib.parse import urlsplit
@@ -97,6 +98,8 @@ def test_what_is_wrong_with_a_signature_is_told_as_s3_does(server, signer, s3, b
     wrong = SignerV2(ALICE.access_key, ALICE.secret_key[:-1] + "x").sign(request(), server.endpoint)
     root = assert_error(exchange(server.endpoint, wrong), 403, "SignatureDoesNotMatch")
     assert root.findtext("StringToSign") == signer.text(wrong)
+    explained = json.loads(server.admin_command("explain", root.findtext("RequestId")).stdout)
+    assert explained["caller"] == ALICE.access_key and signer.text(wrong) in explained["why"]
     nobody = SignerV2("AKIDNOBODY0000000000", ALICE.secret_key).sign(request(), server.endpoint)
     assert_error(exchange(server.endpoint, nobody), 403, "InvalidAccessKeyId")
     late = signer.sign(request(), server.endpoint, moment=time.time() - 16 * 60)

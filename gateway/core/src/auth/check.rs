@@ -3,7 +3,7 @@
 use types::{Millis, Timestamp};
 
 use super::canonical::{canonical_request, canonical_variants, string_to_sign};
-use super::{AuthSource, MAX_SKEW_MS, SignedRequest, SigningKey, Verified};
+use super::{AuthSource, MAX_SKEW_MS, SignedRequest, SigningKey, Verified, hide_secrets};
 use crate::dates::{format_iso_basic, format_iso8601, format_scope_date};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::RequestHead;
@@ -111,11 +111,14 @@ impl SignedRequest {
         Err(self.mismatch(head))
     }
 
-    /// With the text that we signed, so that the author of a client can find the difference. It holds a hash of the request
-    /// and nothing that signs.
+    /// With the text that we signed, so that the author of a client can find the difference. It holds nothing that signs, and
+    /// not what only the signer may know.
     fn mismatch(&self, head: &RequestHead) -> S3Error {
+        let canonical = canonical_request(head, self);
+        let shown: Vec<String> = canonical.lines().map(hide_secrets).collect();
         S3Error::new(S3ErrorCode::SignatureDoesNotMatch)
             .field("AWSAccessKeyId", self.access_key.as_str())
-            .field("StringToSign", string_to_sign(self, canonical_request(head, self)))
+            .field("StringToSign", string_to_sign(self, &canonical))
+            .field("CanonicalRequest", shown.join("\n"))
     }
 }
