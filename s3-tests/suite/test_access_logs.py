@@ -1,9 +1,13 @@
 """Server access logs: which requests are told of, in which words, and into which objects; what becomes of records that cannot go
 where they should."""
 
+import base64
 import concurrent.futures
+import contextlib
 import json
 import re
+import urllib.error
+import urllib.parse
 import urllib.request
 
 import pytest
@@ -11,7 +15,7 @@ import pytest
 from cluster import Cluster
 from conftest import keys_of, new_name
 from harness.clients import boto
-from harness.server import ALICE, BOB, Server, binary, wait_until
+from harness.server import ALICE, BOB, Server, binary, free_port, wait_until
 from support import body_of, keys_in, refused
 
 ROLL = '[gateway]\naccess_log_roll = "500ms"\n'
@@ -56,10 +60,10 @@ def log_to(client, source, target, prefix="log/", **more):
         "LoggingEnabled": {"TargetBucket": target, "TargetPrefix": prefix, **more}})
 
 
-def logged_bucket(client, **more):
+def logged_bucket(client, owner=ALICE, **more):
     source = new_name("source")
     client.create_bucket(Bucket=source)
-    target = target_for(client, source)
+    target = target_for(client, source, owners=(owner.id,))
     log_to(client, source, target, **more)
     return source, target
 
@@ -82,6 +86,13 @@ def await_records(client, target, wanted, prefix="", timeout=20):
         names = [record["operation"] for record in found]
         return found if all(names.count(name) >= wanted.count(name) for name in wanted) else None
     return wait_until(are_there, timeout, f"records of {wanted}")
+
+
+def lost(server, why):
+    """How many records will be in no log."""
+    text = urllib.request.urlopen(server.admin + "/metrics").read().decode()
+    start = f'gateway_access_log_records_lost_total{{reason="{why}"}} '
+    return next((int(float(line.removeprefix(start))) for line in text.splitlines() if line.startswith(start)), 0)
 
 
 def of(found, operation):
@@ -195,11 +206,107 @@ def test_what_the_target_refuses_is_lost_and_nobody_else_s_records_with_it(alice
     alice.put_object(Bucket=mine, Key="of-alice", Body=b"x")
     found = await_records(alice, target, ["REST.PUT.OBJECT"])
     assert {record["bucket"] for record in found} == {mine}
+    wait_until(lambda: lost(logging, "refused"), 20, "the loss is counted")
 
-    def refused_records():
-        text = urllib.request.urlopen(logging.admin + "/metrics").read().decode()
-        return [line for line in text.splitlines() if line.startswith('gateway_access_log_records_lost_total{reason="refused"}')]
-    wait_until(refused_records, 20, "the loss is counted")
+
+def test_a_target_that_a_stranger_makes_anew_is_told_nothing(alice, logging):
+    source, target = new_name("source"), new_name("logs")
+    bob = boto(logging.endpoint, keys_of(BOB))
+    for name in (source, target):
+        alice.create_bucket(Bucket=name)
+    alice.put_bucket_ownership_controls(Bucket=target, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]})
+    alice.put_bucket_acl(Bucket=target, ACL="log-delivery-write")
+    log_to(alice, source, target)
+    alice.delete_bucket(Bucket=target)
+    bob.create_bucket(Bucket=target)
+    let_in(bob, target, source)
+    alice.put_object(Bucket=source, Key="private", Body=b"x")
+    wait_until(lambda: lost(logging, "refused") >= 1, 30, "the record is refused")
+    assert keys_in(bob.list_objects_v2(Bucket=target)) == []
+    # Once the owner means that bucket, they are delivered there.
+    log_to(alice, source, target)
+    alice.head_object(Bucket=source, Key="private")
+    await_records(bob, target, ["REST.HEAD.OBJECT"])
+
+
+def test_nobody_else_writes_their_logs_into_a_bucket_that_takes_its_owners(alice, logging):
+    bob = boto(logging.endpoint, keys_of(BOB))
+    source, target = new_name("source"), new_name("logs")
+    bob.create_bucket(Bucket=source)
+    alice.create_bucket(Bucket=target)
+    statement = {"Effect": "Allow", "Principal": {"Service": "logging.s3.amazonaws.com"}, "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{target}/*"}
+    alice.put_bucket_policy(Bucket=target, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    with refused("AccessDenied", 403):
+        log_to(bob, source, target)
+    let_in(alice, target, source, owners=(BOB.id,))
+    log_to(bob, source, target)
+
+
+def test_only_a_copy_is_told_of_at_its_source(alice, logging):
+    source, target = logged_bucket(alice)
+    alice.put_object(Bucket=source, Key="k", Body=b"x")
+    for path in ("/", f"/{new_name()}"):
+        asked = urllib.request.Request(logging.endpoint + path, headers={"x-amz-copy-source": f"{source}/made-up"})
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(asked)
+    alice.copy_object(Bucket=source, Key="copy", CopySource={"Bucket": source, "Key": "k"})
+    found = await_records(alice, target, ["REST.PUT.OBJECT", "REST.COPY.OBJECT", "REST.COPY.OBJECT_GET"])
+    assert [record["key"] for record in of(found, "REST.COPY.OBJECT_GET")] == ["k"]
+
+
+def test_a_log_holds_no_keys_and_no_signatures(alice, logging):
+    source, target = logged_bucket(alice)
+    secret = base64.b64encode(b"SSECKEY-CANARY-0123456789abcdef!").decode()
+    signer = boto(logging.endpoint, keys_of(ALICE), signature_version="s3v4")
+    put = signer.generate_presigned_url("put_object", {"Bucket": source, "Key": "k"})
+    signature = re.search("X-Amz-Signature=([0-9a-f]+)", put).group(1)
+    query = urllib.parse.urlencode({"x-amz-server-side-encryption-customer-key": secret})
+    escaped = put.replace("X-Amz-Signature", "X-Amz-%53ignature")
+    for url in (f"{put}&{query}", escaped):
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(urllib.request.Request(url, data=b"x", method="PUT", headers={"Referer": f"https://h/?{put.split('?')[1]}"}))
+    await_records(alice, target, ["REST.PUT.OBJECT"] * 2)
+    for key in keys_in(alice.list_objects_v2(Bucket=target)):
+        text = body_of(alice, target, key).decode()
+        assert signature not in text and "SSECKEY" not in text and secret not in text and urllib.parse.quote(secret) not in text
+        assert "REDACTED" in text
+
+
+def test_records_of_a_target_that_cannot_take_them_keep_nobody_elses_out(new_server):
+    server = new_server(config=ROLL).start().wait_ready()
+    alice, bob = (boto(server.endpoint, keys_of(user)) for user in (ALICE, BOB))
+    source, target = logged_bucket(alice)
+    bobs, bobs_logs = logged_bucket(bob, BOB)
+    bob.put_bucket_encryption(Bucket=bobs_logs, ServerSideEncryptionConfiguration={"Rules": [
+        {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "no-such-key"}}]})
+    for _ in range(3):
+        bob.delete_objects(Bucket=bobs, Delete={"Objects": [{"Key": f"k{n}"} for n in range(1000)]})
+        alice.put_object(Bucket=source, Key="k", Body=b"x")
+    await_records(alice, target, ["REST.PUT.OBJECT"] * 3)
+    wait_until(lambda: lost(server, "refused") >= 3000, 60, "the others are lost, and told to be")
+
+
+def test_visits_of_a_website_are_told_of(new_server):
+    port = free_port()
+    server = new_server(config=f'{ROLL}website_addr = "127.0.0.1:{port}"\n').start().wait_ready()
+    alice = boto(server.endpoint, keys_of(ALICE))
+    source, target = logged_bucket(alice)
+    alice.put_bucket_website(Bucket=source, WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}})
+    visit = urllib.request.Request(f"http://127.0.0.1:{port}/page", headers={"Host": source, "x-amz-copy-source": f"{source}/made-up"})
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(visit)
+    [told] = [record for record in await_records(alice, target, ["WEBSITE.GET.OBJECT"]) if record["key"] != "-"]
+    assert (told["operation"], told["key"], told["status"], told["requester"]) == ("WEBSITE.GET.OBJECT", "page", "403", "-")
+
+
+def test_a_log_that_changes_its_names_keeps_the_day_of_its_records(new_server):
+    server = new_server(config='[gateway]\naccess_log_roll = "3s"\n').start().wait_ready()
+    alice = boto(server.endpoint, keys_of(ALICE))
+    source, target = logged_bucket(alice)
+    alice.put_object(Bucket=source, Key="k", Body=b"x")
+    log_to(alice, source, target, TargetObjectKeyFormat={"PartitionedPrefix": {"PartitionDateSource": "EventTime"}})
+    await_records(alice, target, ["REST.PUT.OBJECT"])
+    assert not [key for key in keys_in(alice.list_objects_v2(Bucket=target)) if "1970" in key]
 
 
 def test_a_log_that_moves_takes_along_what_waits_and_one_that_ends_tells_nothing_more(alice):

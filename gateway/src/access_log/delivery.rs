@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bucket_config::logging::LogKeyFormat;
+use bucket_config::logging::{LogKeyFormat, PartitionDate};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -17,7 +17,7 @@ use om_api::LoggedBucket;
 use rpc::CallContext;
 use tokio::time::Instant;
 use tracing::{debug, warn};
-use types::{BucketName, ObjectKey, Timestamp};
+use types::{BucketId, BucketName, ObjectKey, Timestamp};
 
 use super::waiting::Lines;
 use super::{AccessLogs, Of, lost};
@@ -28,6 +28,8 @@ use crate::ops::{LogObject, NotWritten, write_log_object};
 const AT_ONCE: usize = 8;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// An hour's. Whatever keeps a record so long keeps it for good, and its room is another's.
+const MOST_ATTEMPTS: u32 = 64;
 /// What is left when the process ends gets so long.
 const LAST_ATTEMPTS: Duration = Duration::from_secs(5);
 /// Between those.
@@ -48,13 +50,17 @@ struct Parcel {
 struct Place {
     target: BucketName,
     prefix: String,
-    /// Alone, where the name tells whose records they are.
-    alone: Option<Of>,
+    /// Alone, where the name tells whose records they are, or of which day.
+    alone: Option<(BucketId, Option<u64>)>,
 }
 
 impl Place {
     fn of(logged: &LoggedBucket, of: Of) -> Self {
-        let alone = (logged.logging.key_format != LogKeyFormat::Simple).then_some(of);
+        let alone = match logged.logging.key_format {
+            LogKeyFormat::Simple => None,
+            LogKeyFormat::Partitioned(PartitionDate::DeliveryTime) => Some((of.bucket, None)),
+            LogKeyFormat::Partitioned(PartitionDate::EventTime) => Some((of.bucket, Some(of.day))),
+        };
         Self { target: logged.logging.target.clone(), prefix: logged.logging.prefix.clone(), alone }
     }
 }
@@ -182,6 +188,7 @@ impl Deliverer {
 
     /// What may be sent by then.
     async fn send(&mut self, by: Instant) {
+        self.follow_logs(by);
         let (now, later) = std::mem::take(&mut self.unsent).into_iter().partition(|parcel| parcel.not_before <= by);
         let now: Vec<Parcel> = now;
         self.unsent = later;
@@ -193,6 +200,9 @@ impl Deliverer {
             match outcome {
                 Outcome::Delivered => {}
                 Outcome::Refused(parcel) => refused.push(parcel),
+                Outcome::Failed(parcel) if parcel.attempts >= MOST_ATTEMPTS => {
+                    parcel.of.iter().for_each(|lines| self.give_up(lines, "never delivered"));
+                }
                 Outcome::Failed(mut parcel) => {
                     parcel.not_before = Instant::now() + pause(parcel.attempts);
                     parcel.attempts += 1;
@@ -205,6 +215,22 @@ impl Deliverer {
             self.refresh().await;
             refused.into_iter().for_each(|parcel| self.send_apart(parcel));
         }
+    }
+
+    /// What could not be delivered goes where its log goes by now.
+    fn follow_logs(&mut self, by: Instant) {
+        let has_moved = |parcel: &Parcel| {
+            parcel.of.iter().any(|lines| {
+                let place = self.logs.known.by_id(lines.of.bucket).map(|logged| Place::of(&logged, lines.of));
+                place.as_ref() != Some(&parcel.place)
+            })
+        };
+        let (moved, rest) = std::mem::take(&mut self.unsent)
+            .into_iter()
+            .partition(|parcel| parcel.attempts > 0 && parcel.not_before <= by && has_moved(parcel));
+        self.unsent = rest;
+        let moved: Vec<Parcel> = moved;
+        moved.into_iter().for_each(|parcel| self.send_apart(parcel));
     }
 
     /// One bucket's records must not be lost because the target does not take another's beside them.
@@ -221,7 +247,7 @@ impl Deliverer {
 
     fn give_up(&self, lines: &Lines, why: &'static str) {
         lost(lines.records, why);
-        self.logs.waiting.lock().forget(lines.text.len());
+        self.logs.waiting.lock().forget(lines);
     }
 }
 
@@ -234,7 +260,6 @@ impl AccessLogs {
 
 async fn deliver(shared: &Arc<Shared>, parcel: Parcel) -> Outcome {
     let text: Vec<u8> = parcel.of.iter().flat_map(|lines| lines.text.iter().copied()).collect();
-    let length = text.len();
     let object = LogObject {
         target: parcel.place.target.clone(),
         key: parcel.key.clone(),
@@ -244,7 +269,8 @@ async fn deliver(shared: &Arc<Shared>, parcel: Parcel) -> Outcome {
     match write_log_object(shared, object).await {
         Ok(()) => {
             metrics::counter!("gateway_access_log_objects_total").increment(1);
-            shared.access_logs.waiting.lock().forget(length);
+            let mut waiting = shared.access_logs.waiting.lock();
+            parcel.of.iter().for_each(|lines| waiting.forget(lines));
             Outcome::Delivered
         }
         Err(NotWritten::Refused) => Outcome::Refused(parcel),

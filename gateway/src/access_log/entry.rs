@@ -4,14 +4,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bucket_config::logging::{LogKeyFormat, PartitionDate};
 use gateway_core::RequestHead;
 use gateway_core::access_log::{
-    AuthenticationType, COPIED_OBJECT, COPIED_PART, Record, SignatureVersion, deletion_name, operation_name, request_line,
+    AuthenticationType, COPIED_OBJECT, COPIED_PART, Record, SignatureVersion, deletion_name, operation_name, referer,
+    request_line, website_name,
 };
 use gateway_core::copy_source::CopySource;
 use gateway_core::dispatch::S3Operation;
 use gateway_core::encoding::{Slash, percent_encode};
+use http::Version;
 use om_api::{AuthType, LoggedBucket, RequestContext, UserId};
 use types::{Millis, ObjectKey, Timestamp};
 
@@ -56,6 +57,7 @@ impl Entry {
     pub(crate) fn of(
         logs: &Arc<AccessLogs>,
         head: &RequestHead,
+        version: Version,
         remote: IpAddr,
         at: Timestamp,
         began: Instant,
@@ -75,8 +77,13 @@ impl Entry {
             remote: Some(remote),
             operation: operation_name(head, None, logs.config.names),
             key: head.target.key.as_ref().map(shown_key),
-            request_line: Some(request_line(head.method.as_str(), head.target.raw_path(), head.target.raw_query())),
-            referer: text("referer").map(|text| text.into_owned()),
+            request_line: Some(request_line(
+                head.method.as_str(),
+                head.target.raw_path(),
+                head.target.raw_query(),
+                &format!("{version:?}"),
+            )),
+            referer: text("referer").map(|text| referer(&text)),
             user_agent: text("user-agent").map(|text| text.into_owned()),
             version: head.query().get("versionId").map(str::to_owned),
             host: text("host").map(|text| text.into_owned()),
@@ -93,7 +100,17 @@ impl Entry {
 
     pub(crate) fn set_operation(&mut self, head: &RequestHead, operation: S3Operation) {
         self.operation = Some(operation);
+        // To any other the header means nothing.
+        if !matches!(operation, S3Operation::CopyObject | S3Operation::UploadPartCopy) {
+            self.source = None;
+        }
         self.record.operation = operation_name(head, Some(operation), self.logs.config.names);
+    }
+
+    /// It is a visit to a website.
+    pub(crate) fn set_visit(&mut self, head: &RequestHead) {
+        self.source = None;
+        self.record.operation = website_name(head);
     }
 
     /// Whoever's signature was right.
@@ -156,12 +173,12 @@ impl Entry {
                 logs.take(logged, &own);
             }
         }
-        if let Some((logged, source)) = source {
-            let is_part = operation == Some(S3Operation::UploadPartCopy);
+        if let Some(((logged, source), operation)) = source.zip(operation) {
+            let is_part = operation == S3Operation::UploadPartCopy;
             let operation = if is_part { COPIED_PART } else { COPIED_OBJECT }.to_owned();
             let version = source.version.map(|version| version.to_string());
             let key = Some(shown_key(&source.key));
-            let record = Record { operation, key, version, bytes_sent: 0, object_size: None, needed_acl: false, ..record };
+            let record = Record { operation, key, version, bytes_sent: 0, needed_acl: false, ..record };
             logs.take(&logged, &of_bucket(&record, &logged));
         }
     }
@@ -169,9 +186,7 @@ impl Entry {
 
 impl AccessLogs {
     fn take(&self, logged: &LoggedBucket, record: &Record) {
-        let is_by_day = logged.logging.key_format == LogKeyFormat::Partitioned(PartitionDate::EventTime);
-        let day = if is_by_day { record.time.0 - record.time.0 % DAY } else { 0 };
-        self.record(logged, day, &record.to_line());
+        self.record(logged, record.time.0 - record.time.0 % DAY, &record.to_line());
     }
 }
 

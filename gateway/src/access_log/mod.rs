@@ -28,13 +28,16 @@ use waiting::Waiting;
 pub(crate) use delivery::deliver_until;
 pub(crate) use entry::{Deletion, Entry, Told};
 
+/// One bucket has at most this part of the memory.
+const SHARE_OF_ONE: usize = 8;
+
 #[derive(Debug, Clone)]
 pub struct AccessLogConfig {
     /// A record waits no longer than this for others to go with it.
     pub roll_after: Duration,
     /// So many bytes of records do not wait for more.
     pub roll_bytes: usize,
-    /// Bytes of records that may wait, or be on their way. Beyond it they are lost.
+    /// Bytes of records that may wait, or be on their way. Beyond it they are lost, and beyond a part of it those of one bucket.
     pub memory: usize,
     /// How soon a change that another gateway was told of is known here.
     pub refresh_every: Duration,
@@ -75,7 +78,9 @@ impl AccessLogs {
     fn record(&self, logged: &LoggedBucket, day: u64, line: &str) {
         metrics::counter!("gateway_access_log_records_total").increment(1);
         let mut waiting = self.waiting.lock();
-        if waiting.bytes() + line.len() > self.config.memory {
+        let is_full = waiting.bytes() + line.len() > self.config.memory;
+        // A target that takes nothing costs its own bucket its records, and no other's.
+        if is_full || waiting.bytes_of(logged.id) + line.len() > self.config.memory / SHARE_OF_ONE {
             drop(waiting);
             return lost(1, "no room");
         }
@@ -94,10 +99,35 @@ fn lost(records: u64, why: &'static str) {
     metrics::counter!("gateway_access_log_records_lost_total", "reason" => why).increment(records);
 }
 
-/// Records of one bucket; where the log's names tell the day, of one day.
+/// Records of one bucket and day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Of {
     bucket: BucketId,
-    /// The first millisecond of the day, or nothing where it does not matter.
+    /// Its first millisecond.
     day: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bucket_config::LoggingConfiguration;
+    use bucket_config::logging::LogKeyFormat;
+    use om_api::UserId;
+
+    fn logged(id: u64) -> LoggedBucket {
+        let name = BucketName::parse("photos").expect("legal");
+        let logging = LoggingConfiguration { target: name.clone(), prefix: String::new(), key_format: LogKeyFormat::Simple };
+        LoggedBucket { id: BucketId(id), name, owner: UserId("ada".into()), location: None, logging }
+    }
+
+    #[test]
+    fn one_bucket_s_records_leave_room_for_another_s() {
+        let logs = AccessLogs::new(AccessLogConfig { memory: 800, ..AccessLogConfig::default() });
+        for _ in 0..20 {
+            logs.record(&logged(1), 0, "ten bytes\n");
+        }
+        logs.record(&logged(2), 0, "ten bytes\n");
+        let waiting = logs.waiting.lock();
+        assert_eq!((waiting.bytes_of(BucketId(1)), waiting.bytes_of(BucketId(2))), (100, 10));
+    }
 }

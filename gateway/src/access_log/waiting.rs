@@ -20,6 +20,7 @@ pub(super) struct Waiting {
     lines: BTreeMap<Of, (Lines, Instant)>,
     /// Together with what was taken out and is on its way.
     bytes: usize,
+    bytes_of: BTreeMap<BucketId, usize>,
 }
 
 impl Waiting {
@@ -31,6 +32,10 @@ impl Waiting {
         self.bytes
     }
 
+    pub(super) fn bytes_of(&self, bucket: BucketId) -> usize {
+        self.bytes_of.get(&bucket).copied().unwrap_or_default()
+    }
+
     /// How many bytes wait with it now. `due` counts if it is the first.
     pub(super) fn add(&mut self, bucket: BucketId, day: u64, line: &str, due: Instant) -> usize {
         let of = Of { bucket, day };
@@ -38,6 +43,7 @@ impl Waiting {
         lines.text.extend_from_slice(line.as_bytes());
         lines.records += 1;
         self.bytes += line.len();
+        *self.bytes_of.entry(bucket).or_default() += line.len();
         lines.text.len()
     }
 
@@ -60,8 +66,15 @@ impl Waiting {
         self.lines.remove(&of).map(|(lines, _)| lines)
     }
 
-    pub(super) fn forget(&mut self, bytes: usize) {
+    pub(super) fn forget(&mut self, lines: &Lines) {
+        let bytes = lines.text.len();
         self.bytes = self.bytes.saturating_sub(bytes);
+        let left = self.bytes_of(lines.of.bucket).saturating_sub(bytes);
+        if left == 0 {
+            self.bytes_of.remove(&lines.of.bucket);
+        } else {
+            self.bytes_of.insert(lines.of.bucket, left);
+        }
     }
 }
 
@@ -86,7 +99,8 @@ mod tests {
         let lines = waiting.take(of(1)).expect("waiting");
         assert_eq!((lines.text.as_slice(), lines.records), (&b"one\ntwo\n"[..], 2));
         assert_eq!((waiting.bytes(), waiting.next_due()), (14, Some(after(20))));
-        waiting.forget(8);
-        assert_eq!((waiting.bytes(), waiting.all()), (6, vec![of(2)]));
+        assert_eq!((waiting.bytes_of(BucketId(1)), waiting.bytes_of(BucketId(2))), (8, 6));
+        waiting.forget(&lines);
+        assert_eq!((waiting.bytes(), waiting.bytes_of(BucketId(1)), waiting.all()), (6, 0, vec![of(2)]));
     }
 }

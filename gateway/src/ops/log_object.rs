@@ -27,7 +27,7 @@ pub(crate) struct LogObject {
 
 #[derive(Debug)]
 pub(crate) enum NotWritten {
-    /// The target does not let it in, or is not there.
+    /// The target does not let it in, or is not there, or is to be encrypted by a key that there is not.
     Refused,
     /// Another attempt may do better.
     Failed(S3Error),
@@ -57,9 +57,12 @@ pub(crate) async fn write_log_object(shared: &Arc<Shared>, object: LogObject) ->
         storage_class: None,
         appends_to: None,
     };
+    let is_final = |rejected: &OpenKeyRejected| {
+        matches!(rejected, OpenKeyRejected::Denied(_) | OpenKeyRejected::NoSuchBucket | OpenKeyRejected::Encryption(_))
+    };
     let mut opened = match shared.om.open_key(call(), request).await {
         Ok(opened) => opened,
-        Err(CallError::Rejected(OpenKeyRejected::Denied(_) | OpenKeyRejected::NoSuchBucket)) => return Err(NotWritten::Refused),
+        Err(CallError::Rejected(rejected)) if is_final(&rejected) => return Err(NotWritten::Refused),
         Err(failure) => return Err(call_failed(&failure).into()),
     };
     let sealed = opened.encryption.take();

@@ -157,7 +157,7 @@ async fn respond(
     let mut body = RequestBody::new(body, shared.config.idle_timeout, expects_continue);
     let admitted = match door {
         Door::S3 => admit(shared, &ids, head, client, records).await,
-        Door::Website => admit_visitor(shared, head, client, records).map(|(request, who)| (None, request, who)),
+        Door::Website => admit_visitor(shared, &ids, head, client, records).map(|(request, who)| (None, request, who)),
     };
     let result = match admitted {
         Err(error) => Err(error.into()),
@@ -259,11 +259,12 @@ async fn admit(
     records: &mut Records,
 ) -> Result<(Option<S3Operation>, S3Request, Authentication), S3Error> {
     check_size(&head.headers)?;
+    let version = head.version;
     let mut head = RequestHead::parse(head.method, &head.uri, head.headers, &shared.addressing)?;
     let record = &mut records.audit;
     record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
     record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
-    records.access = Entry::of(&shared.access_logs, &head, client.address, shared.clock.now(), records.began);
+    records.access = Entry::of(&shared.access_logs, &head, version, client.address, shared.clock.now(), records.began);
     let who = if head.method == Method::OPTIONS {
         Authentication::of_nobody()
     } else {
@@ -300,17 +301,25 @@ fn check_size(headers: &HeaderMap) -> Result<(), S3Error> {
 /// To a website, where nobody has a name.
 fn admit_visitor(
     shared: &Shared,
+    ids: &CallIds,
     head: http::request::Parts,
     client: Client,
     records: &mut Records,
 ) -> Result<(S3Request, Authentication), S3Error> {
     check_size(&head.headers)?;
+    let version = head.version;
     let head = RequestHead::of_website(head.method, &head.uri, &head.headers, &shared.website_domains)?;
     let record = &mut records.audit;
     record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
     record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
     record.operation = Some("Website".into());
-    let facts = facts::of(&head, client, &shared.config.region, None, shared.clock.now())?;
+    records.access = Entry::of(&shared.access_logs, &head, version, client.address, shared.clock.now(), records.began);
+    if let Some(entry) = &mut records.access {
+        entry.set_visit(&head);
+    }
+    let mut facts = facts::of(&head, client, &shared.config.region, None, shared.clock.now())?;
+    facts.request = Some(ids.request());
+    facts.is_logged = records.access.as_ref().is_some_and(|entry| entry.asks_for_acl());
     let nobody = Authentication::of_nobody();
     let who = Authentication { by: nobody.by.with_context(facts), ..nobody };
     let request = S3Request { head, payload: who.payload, is_anonymous: true };

@@ -19,6 +19,12 @@ pub fn changed(tables: &dyn ReadTables) -> Result<Option<LogIndex>, StorageFault
     rows::get(tables, META, LOGS_CHANGED)
 }
 
+/// The bucket that a log was to go to when it was set up. None of a log that was set up before that was noted.
+pub(crate) fn target_meant(tables: &dyn ReadTables, source: BucketId) -> Result<Option<BucketId>, StorageFault> {
+    let noted = tables.get(LOGGED_BUCKETS, &bucket_key(source))?;
+    noted.filter(|id| !id.is_empty()).map(|id| be64(LOGGED_BUCKETS, &id, 0).map(BucketId)).transpose()
+}
+
 /// Up to `limit` of them behind one, in the order of their ids.
 pub fn logged_buckets(tables: &dyn ReadTables, after: Option<BucketId>, limit: usize) -> Result<Vec<LoggedBucket>, StorageFault> {
     let mut ids = Vec::new();

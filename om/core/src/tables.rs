@@ -81,7 +81,7 @@ tables! {
     BUCKET_CONFIGS = 31 "bucket configurations";
     /// `bucket id be64` → the entry that set its lifecycle rules: the buckets that have some.
     LIFECYCLE_BUCKETS = 32 "buckets with a lifecycle";
-    /// `bucket id be64` → nothing: the buckets that have an access log.
+    /// `bucket id be64` → `bucket id be64`: the buckets that have an access log, and which bucket it was to go to when that was set.
     LOGGED_BUCKETS = 33 "logged buckets";
     /// `destination \0 sequence be64` → [`EventRow`](crate::rows::EventRow): what others are still to be told.
     EVENTS = 34 "events";

@@ -7,10 +7,15 @@ use std::net::IpAddr;
 
 use types::{Millis, Timestamp};
 
+use crate::auth::redacted_query;
 use crate::dates::format_log_time;
 
 pub use names::{Delivery, object_key};
-pub use operation::{COPIED_OBJECT, COPIED_PART, OperationNames, deletion_name, operation_name};
+pub use operation::{COPIED_OBJECT, COPIED_PART, OperationNames, deletion_name, operation_name, website_name};
+
+/// Each of a request's thousand deletions tells them again.
+const MOST_OF_A_LINE: usize = 4096;
+const MOST_OF_A_HEADER: usize = 512;
 
 /// One line of a log. What is not known, or of no meaning for the request, is a hyphen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -71,15 +76,15 @@ impl Record {
         fields.word(Some(&self.request_id));
         fields.word(Some(&self.operation));
         fields.word(self.key.as_deref());
-        fields.quoted(self.request_line.as_deref());
+        fields.quoted(self.request_line.as_deref(), MOST_OF_A_LINE);
         fields.raw(&self.status.to_string());
         fields.word(self.error);
         fields.number(Some(self.bytes_sent).filter(|sent| *sent > 0));
         fields.number(self.object_size);
         fields.number(Some(self.total_time.0));
         fields.number(self.turn_around.map(|span| span.0));
-        fields.quoted(self.referer.as_deref());
-        fields.quoted(self.user_agent.as_deref());
+        fields.quoted(self.referer.as_deref(), MOST_OF_A_HEADER);
+        fields.quoted(self.user_agent.as_deref(), MOST_OF_A_HEADER);
         fields.word(self.version.as_deref());
         fields.word(Some(&self.host_id));
         fields.word(self.signature.map(|version| match version {
@@ -116,8 +121,10 @@ impl Fields<'_> {
         self.raw(&text.filter(|text| !text.is_empty()).map_or("-".to_owned(), |text| escape(text, b"\"'[]% ")));
     }
 
-    fn quoted(&mut self, text: Option<&str>) {
-        self.raw(&format!("\"{}\"", text.filter(|text| !text.is_empty()).map_or("-".to_owned(), |text| escape(text, b"\""))));
+    /// What is longer is cut.
+    fn quoted(&mut self, text: Option<&str>, most: usize) {
+        let text = text.filter(|text| !text.is_empty()).map(|text| text.get(..text.floor_char_boundary(most)).unwrap_or(text));
+        self.raw(&format!("\"{}\"", text.map_or("-".to_owned(), |text| escape(text, b"\""))));
     }
 
     fn number(&mut self, number: Option<u64>) {
@@ -142,15 +149,17 @@ fn escape(text: &str, also: &[u8]) -> String {
 }
 
 /// The first line of a request as a log shows it: without what would let its reader make the request again.
-pub fn request_line(method: &str, path: &str, query: &str) -> String {
-    const SECRETS: &[&str] = &["X-Amz-Signature", "Signature", "X-Amz-Security-Token"];
-    let shown = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) if SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) => format!("{name}=REDACTED"),
-        _ => pair.to_owned(),
-    });
-    let query = shown.collect::<Vec<_>>().join("&");
+pub fn request_line(method: &str, path: &str, query: &str, version: &str) -> String {
     let separator = if query.is_empty() { "" } else { "?" };
-    format!("{method} {path}{separator}{query} HTTP/1.1")
+    format!("{method} {path}{separator}{} {version}", redacted_query(query))
+}
+
+/// Where a browser came from, which may be a URL that is signed.
+pub fn referer(text: &str) -> String {
+    match text.split_once('?') {
+        Some((path, query)) => format!("{path}?{}", redacted_query(query)),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -167,7 +176,7 @@ mod tests {
             request_id: "3E57427F3EXAMPLE".into(),
             operation: "REST.GET.OBJECT".into(),
             key: Some("a%20cat.jpg".into()),
-            request_line: Some(request_line("GET", "/photos/a%20cat.jpg", "versionId=7")),
+            request_line: Some(request_line("GET", "/photos/a%20cat.jpg", "versionId=7", "HTTP/1.1")),
             status: 200,
             bytes_sent: 2662992,
             object_size: Some(3462992),
@@ -225,11 +234,27 @@ mod tests {
 
     #[test]
     fn a_presigned_request_cannot_be_made_again_from_the_log() {
-        let line = request_line("GET", "/b/k", "X-Amz-Date=1&X-Amz-Signature=abc&x-amz-security-token=t&Signature=s&versionId=2");
-        assert_eq!(
-            line,
-            "GET /b/k?X-Amz-Date=1&X-Amz-Signature=REDACTED&x-amz-security-token=REDACTED&Signature=REDACTED&versionId=2 HTTP/1.1"
-        );
-        assert_eq!(request_line("PUT", "/b", ""), "PUT /b HTTP/1.1");
+        let signed = "X-Amz-Date=1&X-Amz-Signature=abc&x-amz-security-token=t&Signature=s&versionId=2";
+        let shown = "X-Amz-Date=1&X-Amz-Signature=REDACTED&x-amz-security-token=REDACTED&Signature=REDACTED&versionId=2";
+        assert_eq!(request_line("GET", "/b/k", signed, "HTTP/1.1"), format!("GET /b/k?{shown} HTTP/1.1"));
+        assert_eq!(request_line("PUT", "/b", "", "HTTP/2.0"), "PUT /b HTTP/2.0");
+        assert_eq!(referer(&format!("https://h/p?{signed}")), format!("https://h/p?{shown}"));
+        assert_eq!(referer("https://h/p"), "https://h/p");
+        for name in [
+            "X-Amz-%53ignature",
+            "x-amz-server-side-encryption-customer-key",
+            "X-Amz-Copy-Source-Server-Side-Encryption-Customer-%4bey",
+        ] {
+            assert_eq!(
+                request_line("GET", "/b/k", &format!("{name}=abc&a"), "HTTP/1.1"),
+                format!("GET /b/k?{name}=REDACTED&a HTTP/1.1")
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_long_is_cut() {
+        let line = Record { user_agent: Some("é".repeat(5_000)), referer: Some("x".repeat(5_000)), ..record() }.to_line();
+        assert!(line.contains(&format!(" \"{}\" \"{}\" ", "x".repeat(512), "%C3%A9".repeat(256))), "{line}");
     }
 }

@@ -38,6 +38,11 @@ pub fn operation_name(head: &RequestHead, operation: Option<S3Operation>, names:
     special.map_or_else(|| format!("REST.{}.{}", head.method, resource(head)), str::to_owned)
 }
 
+/// Of a visit to a bucket as a website.
+pub fn website_name(head: &RequestHead) -> String {
+    format!("WEBSITE.{}.OBJECT", head.method)
+}
+
 fn resource(head: &RequestHead) -> String {
     let sub_resource = SUB_RESOURCES.iter().find(|name| head.query().has(name));
     let whole = match (&head.target.bucket, &head.target.key) {

@@ -17,6 +17,8 @@ pub mod v2;
 
 use types::Timestamp;
 
+use crate::encoding::{Plus, percent_decode};
+
 pub use canonical::{canonical_request, string_to_sign};
 pub use parse::parse;
 pub use signature::{Scope, Signature, SigningKey, Verified};
@@ -118,6 +120,22 @@ const SECRETS: [&str; 3] = [
     "x-amz-copy-source-server-side-encryption-customer-key",
     "x-amz-security-token",
 ];
+/// Parameters by which whoever reads them could make the request again.
+const SIGNATURES: [&str; 2] = ["x-amz-signature", "signature"];
+
+/// A query without what its reader must not know, however the names are written.
+pub fn redacted_query(query: &str) -> String {
+    let is_secret = |name: &str| {
+        // A name that is no text is none of ours.
+        let name = percent_decode(name, Plus::Space).unwrap_or_default();
+        SECRETS.iter().chain(&SIGNATURES).any(|secret| name.eq_ignore_ascii_case(secret))
+    };
+    let shown = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) if is_secret(name) => format!("{name}=REDACTED"),
+        _ => pair.to_owned(),
+    });
+    shown.collect::<Vec<_>>().join("&")
+}
 
 /// A line of what is signed, as it may be shown to others than its signer.
 pub fn hide_secrets(line: &str) -> String {

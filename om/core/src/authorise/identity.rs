@@ -8,6 +8,7 @@ use types::{BucketId, BucketName, Timestamp};
 
 use super::acl::LOG_DELIVERY;
 use super::{Denied, Requester};
+use crate::access_logs;
 use crate::iam::{HolderRef, Powers};
 use crate::namespace;
 use crate::policy::{Account, Caller, Grants, Policy, PolicyKind, Source};
@@ -142,17 +143,25 @@ pub struct LogSource {
     pub(super) owner: UserId,
     pub(super) arn: String,
     pub(super) target: BucketName,
+    /// The bucket that had the target's name when the log was set up.
+    pub(super) meant: Option<BucketId>,
     pub(super) prefix: String,
 }
 
 impl LogSource {
-    pub fn new(bucket: &BucketRow, logging: &LoggingConfiguration) -> Self {
+    pub fn new(bucket: &BucketRow, logging: &LoggingConfiguration, meant: Option<BucketId>) -> Self {
         Self {
             owner: bucket.owner.clone(),
             arn: format!("arn:aws:s3:::{}", bucket.name),
             target: logging.target.clone(),
+            meant,
             prefix: logging.prefix.clone(),
         }
+    }
+
+    /// Of a bucket that no policy names.
+    pub(super) fn of_a_stranger(&self) -> Self {
+        Self { owner: UserId(String::new()), arn: String::new(), ..self.clone() }
     }
 }
 
@@ -368,7 +377,7 @@ fn log_sources(tables: &dyn ReadTables, of: &[BucketId]) -> Result<Result<Identi
         let Some((bucket, logging)) = namespace::bucket(tables, *id)?.zip(namespace::bucket_document(tables, *id)?) else {
             return Ok(Err(Denied::AccessDenied));
         };
-        sources.push(LogSource::new(&bucket, &logging));
+        sources.push(LogSource::new(&bucket, &logging, access_logs::target_meant(tables, bucket.id)?));
     }
     Ok(Ok(Identity::LogDelivery(sources)))
 }

@@ -121,18 +121,37 @@ impl Scene<'_> {
     }
 
     fn takes_log_of(&self, source: &LogSource) -> bool {
-        let target = Target::KeysUnder(&source.prefix);
-        self.bucket.name == source.target && self.weigh(Permission::PutObject, target, |is_allowed, _| is_allowed)
+        self.is_meant_by(source) && self.lets_log_in(source, Target::KeysUnder(&source.prefix)) == Some(true)
     }
 
     /// What a policy says of that very key comes first.
     fn takes_log(&self, source: &LogSource, key: &ObjectKey) -> bool {
-        let is_its_place = self.bucket.name == source.target && key.as_str().starts_with(&source.prefix);
-        let by_key = self.weigh(Permission::PutObject, Target::Key(key), |is_allowed, reason| match reason {
-            Reason::Denied(_) => Some(false),
-            _ => is_allowed.then_some(true),
-        });
-        is_its_place && by_key.unwrap_or_else(|| self.takes_log_of(source))
+        self.is_meant_by(source)
+            && key.as_str().starts_with(&source.prefix)
+            && self.lets_log_in(source, Target::Key(key)).unwrap_or_else(|| self.takes_log_of(source))
+    }
+
+    /// Whoever makes a bucket anew under a name that was a log's target is not told what the log tells, unless it is the same owner.
+    fn is_meant_by(&self, source: &LogSource) -> bool {
+        self.bucket.name == source.target && (self.bucket.owner == source.owner || source.meant == Some(self.bucket.id))
+    }
+
+    /// None: nothing is said of it. Another account's log comes in only by a statement that speaks of it: one that would let in
+    /// anybody's, or an ACL, is meant for the owner's own logs.
+    fn lets_log_in(&self, source: &LogSource, target: Target<'_>) -> Option<bool> {
+        let weigh = |scene: &Scene<'_>| {
+            scene.weigh(Permission::PutObject, target, |is_allowed, reason| match reason {
+                Reason::Denied(_) => Some(false),
+                _ => is_allowed.then_some(true),
+            })
+        };
+        let verdict = weigh(self);
+        if verdict != Some(true) || self.bucket.owner == source.owner {
+            return verdict;
+        }
+        let stranger = Identity::LogDelivery(vec![source.of_a_stranger()]);
+        let lets_anybody_in = weigh(&Scene { identity: &stranger, ..*self }) == Some(true);
+        (!lets_anybody_in).then_some(true)
     }
 
     /// Whether nothing but an ACL lets the requester do it: what an access log tells, so that its readers can do without ACLs.

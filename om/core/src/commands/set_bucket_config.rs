@@ -7,6 +7,7 @@ use tables::{StorageFault, WriteTables};
 use types::{BucketId, LogIndex, Timestamp};
 
 use super::Outcome;
+use crate::access_logs;
 use crate::namespace;
 use crate::notifications;
 use crate::rows::{self, BucketConfigRow, BucketRow, LOGS_CHANGED, Sequence, bucket_key, config_key};
@@ -71,17 +72,22 @@ impl SetBucketConfig {
         let Some(mut bucket) = namespace::bucket(tables, self.bucket)? else {
             return Ok(Err(SetBucketConfigRejected::NoSuchBucket));
         };
-        if let ConfigChange::Put(document) = &self.change
-            && let BucketDocument::Logging(logging) = document.as_ref()
-            && let Err(rejected) = check_log_target(tables, &bucket, logging)?
-        {
-            return Ok(Err(rejected));
-        }
         let is_put = matches!(self.change, ConfigChange::Put(_));
-        if let ConfigChange::Put(document) = &self.change
-            && namespace::bucket_config(tables, bucket.id, document.kind())?.is_some_and(|row| row.document == **document)
-        {
-            return Ok(Ok(()));
+        let mut log_target = None;
+        if let ConfigChange::Put(document) = &self.change {
+            if let BucketDocument::Logging(logging) = document.as_ref() {
+                match find_log_target(tables, &bucket, logging)? {
+                    Ok(target) => log_target = Some(target),
+                    Err(rejected) => return Ok(Err(rejected)),
+                }
+            }
+            // The same name may be another bucket's by now.
+            let means_the_same = log_target.is_none() || log_target == access_logs::target_meant(tables, bucket.id)?;
+            let is_there =
+                namespace::bucket_config(tables, bucket.id, document.kind())?.is_some_and(|row| row.document == **document);
+            if means_the_same && is_there {
+                return Ok(Ok(()));
+            }
         }
         if self.change.kind().guards() {
             bucket.guarded = Some(log);
@@ -92,7 +98,7 @@ impl SetBucketConfig {
                 bucket.lifecycle = is_put.then_some(log);
                 note_lifecycle(tables, &bucket);
             }
-            ConfigKind::Logging => note_logging(tables, &bucket, is_put, log),
+            ConfigKind::Logging => note_logging(tables, &bucket, log_target, log),
             ConfigKind::Notification => {
                 bucket.notifies = is_put.then_some(log);
                 rows::put(tables, BUCKETS, &bucket_key(bucket.id), &bucket);
@@ -124,21 +130,20 @@ fn note_lifecycle(tables: &mut dyn WriteTables, bucket: &BucketRow) {
 }
 
 /// So that gateways know which buckets have a log, and whether they know it still.
-fn note_logging(tables: &mut dyn WriteTables, bucket: &BucketRow, has_log: bool, log: LogIndex) {
+fn note_logging(tables: &mut dyn WriteTables, bucket: &BucketRow, target: Option<BucketId>, log: LogIndex) {
     let key = bucket_key(bucket.id);
-    if has_log {
-        tables.put(LOGGED_BUCKETS, &key, Vec::new());
-    } else {
-        tables.delete(LOGGED_BUCKETS, &key);
+    match target {
+        Some(target) => tables.put(LOGGED_BUCKETS, &key, bucket_key(target).to_vec()),
+        None => tables.delete(LOGGED_BUCKETS, &key),
     }
     rows::put(tables, META, LOGS_CHANGED, &log);
 }
 
-fn check_log_target(
+fn find_log_target(
     tables: &dyn WriteTables,
     source: &BucketRow,
     logging: &LoggingConfiguration,
-) -> Result<Result<(), SetBucketConfigRejected>, StorageFault> {
+) -> Result<Result<BucketId, SetBucketConfigRejected>, StorageFault> {
     let Some(target) = namespace::bucket_by_name(tables, &source.volume, &logging.target)? else {
         return Ok(Err(SetBucketConfigRejected::NoSuchLogTarget));
     };
@@ -153,7 +158,7 @@ fn check_log_target(
     } else if payment.is_some_and(|payment| payment.payer == Payer::Requester) {
         UnfitLogTarget::RequesterPays
     } else {
-        return Ok(Ok(()));
+        return Ok(Ok(target.id));
     };
     Ok(Err(SetBucketConfigRejected::UnfitLogTarget(unfit)))
 }
@@ -245,6 +250,26 @@ mod tests {
         om.apply(crate::DeleteBucket { bucket: first }).expect("it is empty");
         assert!(changed(&om) > one);
         assert_eq!(seen(&om, None, 9), []);
+        om.check();
+    }
+
+    #[test]
+    fn a_log_means_the_bucket_that_had_the_name_when_it_was_set() {
+        let mut om = Namespace::with_users(["ada", "eve"]);
+        let source = om.create_bucket("ada", "photos");
+        let to_logs = || {
+            let target = BucketName::parse("logs").expect("legal");
+            put(LoggingConfiguration { target, prefix: String::new(), key_format: LogKeyFormat::Simple })
+        };
+        let meant = |om: &Namespace| access_logs::target_meant(&om.tables, source).expect("memory");
+        let first = om.create_bucket("ada", "logs");
+        set(&mut om, source, to_logs()).expect("a fit target");
+        assert_eq!(meant(&om), Some(first));
+        om.apply(crate::DeleteBucket { bucket: first }).expect("it is empty");
+        let second = om.create_bucket("eve", "logs");
+        assert_eq!(meant(&om), Some(first));
+        set(&mut om, source, to_logs()).expect("a fit target");
+        assert_eq!(meant(&om), Some(second), "to set the same again means the bucket that there is now");
         om.check();
     }
 

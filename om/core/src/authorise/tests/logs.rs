@@ -2,9 +2,13 @@
 
 use bucket_config::LoggingConfiguration;
 use bucket_config::logging::LogKeyFormat;
-use types::BucketName;
+use types::{BucketId, BucketName};
 
 use super::*;
+
+fn photos_id() -> BucketId {
+    Photos::new().bucket
+}
 
 /// Somebody's bucket `films`, whose log goes to `photos`.
 fn log_of_films(owner: &str, prefix: &str) -> Identity {
@@ -13,7 +17,12 @@ fn log_of_films(owner: &str, prefix: &str) -> Identity {
     let films = namespace::bucket(&om.tables, films).expect("memory").expect("it is there");
     let target = BucketName::parse("photos").expect("legal");
     let logging = LoggingConfiguration { target, prefix: prefix.into(), key_format: LogKeyFormat::Simple };
-    Identity::LogDelivery(vec![LogSource::new(&films, &logging)])
+    Identity::LogDelivery(vec![LogSource::new(&films, &logging, Some(photos_id()))])
+}
+
+fn other_target(log: &Identity, meant: Option<BucketId>) -> Identity {
+    let Identity::LogDelivery(sources) = log else { panic!("{log:?}") };
+    Identity::LogDelivery(sources.iter().map(|source| LogSource { meant, ..source.clone() }).collect())
 }
 
 const TAKE_LOGS: &str = r#"{"Effect":"Allow","Principal":{"Service":"logging.s3.amazonaws.com"},"Action":"s3:PutObject",
@@ -50,7 +59,34 @@ fn a_log_is_delivered_where_the_target_lets_the_service_in() {
     }
     let mut photos = Photos::new();
     photos.bucket_acl(CannedAcl::LogDeliveryWrite);
-    assert!(takes(&photos, &log));
+    assert!(takes(&photos, &log_of_films("ada", "log/")));
+    assert!(!takes(&photos, &log), "an ACL lets the owner's own logs in");
+}
+
+#[test]
+fn what_would_let_anybodys_log_in_was_meant_for_the_owners_own() {
+    let mut photos = Photos::new();
+    let takes = |photos: &Photos, log: &Identity| photos.scene(log, &Facts::default(), |scene| scene.takes_logs());
+    let (open, _) = TAKE_LOGS.split_once(",\"Condition\"").expect("a statement with one");
+    let policies =
+        ["", r#","Condition":{"StringLike":{"aws:SourceAccount":"*"}}"#].map(|condition| format!("{open}{condition}}}"));
+    for policy in &policies {
+        photos.policy(policy);
+        assert!(takes(&photos, &log_of_films("ada", "log/")), "{policy}");
+        assert!(!takes(&photos, &log_of_films("bob", "log/")), "{policy}");
+    }
+}
+
+#[test]
+fn a_target_that_was_made_anew_by_another_takes_no_log_until_it_is_set_again() {
+    let mut photos = Photos::new();
+    let takes = |photos: &Photos, log: &Identity| photos.scene(log, &Facts::default(), |scene| scene.takes_logs());
+    photos.policy(TAKE_LOGS);
+    photos.bucket_acl(CannedAcl::LogDeliveryWrite);
+    for before in [None, Some(BucketId(photos_id().0 + 1))] {
+        assert!(!takes(&photos, &other_target(&log_of_films("bob", "log/"), before)));
+        assert!(takes(&photos, &other_target(&log_of_films("ada", "log/"), before)), "its owner's own logs go by the name");
+    }
 }
 
 #[test]
