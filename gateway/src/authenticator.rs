@@ -107,6 +107,12 @@ impl std::fmt::Debug for Authenticator {
     }
 }
 
+/// Whether the body is the one whose hash was signed. A request that was signed without one has none.
+pub fn is_body_of(headers: &HeaderMap, body: &[u8]) -> bool {
+    let hash = hex::encode(digest(&SHA256, body));
+    headers.get("x-amz-content-sha256").is_some_and(|signed| signed.as_bytes().ct_eq(hash.as_bytes()).into())
+}
+
 impl Authenticator {
     pub(crate) fn new(config: &Config, om: Arc<dyn Om>, clock: Arc<dyn Clock>) -> Self {
         let (region, accepts, om_timeout) = (config.region.clone(), config.accepts, config.om_timeout);
@@ -114,7 +120,7 @@ impl Authenticator {
     }
 
     /// Who signed this request of a listener that is not S3's: by header, never anonymous, its path taken as it is. The body
-    /// is not looked at; use it only where none is read.
+    /// is not looked at: where one is read, hold it against [`is_body_of`].
     pub async fn signer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, request: RequestId) -> Result<Signer, S3Error> {
         let head = RequestHead::without_address(method.clone(), uri, headers.clone())?;
         let parsed = auth::parse(&head, Accepts::V4)?;

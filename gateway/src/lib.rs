@@ -26,7 +26,7 @@ mod service;
 
 pub use access_log::AccessLogConfig;
 pub use audit::{AuditLog, AuditRecord, AuditSink, NoAudit};
-pub use authenticator::{Authenticator, Signer};
+pub use authenticator::{Authenticator, Signer, is_body_of};
 pub use config::{Config, InvalidConfig};
 pub use front::{Answers, Gateway, Limits, Refusal, serve};
 pub use gateway_core::access_log::OperationNames;

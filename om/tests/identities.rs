@@ -17,7 +17,7 @@ async fn a_revoked_key_is_unknown_at_the_next_call() {
     let root = node.ensure(ROOT, true).await;
     let ada = node.ensure("ada", false).await;
     node.create_bucket(&ada, "photos").await;
-    let revoke = RevokeSecret { by: root, user: Some(UserId("ada".into())) };
+    let revoke = RevokeSecret { by: root, user: Some(UserId("ada".into())), access_key: None };
     node.om.revoke_secret(cx(), revoke).await.expect("an administrator may");
     let refused = node.look_up(&ada, "photos", "cat.jpg").await;
     assert_eq!(refused, Err(CallError::Rejected(LookupRejected::Denied(Denied::NoSuchAccessKey))));
@@ -68,7 +68,7 @@ async fn a_user_makes_their_own_secret_and_an_administrator_anybodys() {
     let eve = EnsureUser { user, email: None, is_admin: false, pair: None };
     node.om.ensure_user(cx(), eve).await.expect("a good user");
 
-    let for_eve = |by: &Requester| CreateSecret { by: by.clone(), user: Some(UserId("eve".into())) };
+    let for_eve = |by: &Requester| CreateSecret { by: by.clone(), user: Some(UserId("eve".into())), rotates: None, pair: None };
     let denied = node.om.create_secret(cx(), for_eve(&bob)).await;
     assert_eq!(denied, Err(CallError::Rejected(SecretRejected::Denied(Denied::AccessDenied))));
     let cx = cx();
@@ -80,7 +80,7 @@ async fn a_user_makes_their_own_secret_and_an_administrator_anybodys() {
 
     let key = node.om.signing_key(common::cx(), signing(&issued.pair.access_key)).await.expect("known");
     let eve = Requester::signed(issued.pair.access_key, key.secret_version);
-    let own = RevokeSecret { by: eve, user: None };
+    let own = RevokeSecret { by: eve, user: None, access_key: None };
     node.om.revoke_secret(common::cx(), own).await.expect("one's own");
     assert_eq!(node.om.authorise_admin(common::cx(), root).await, Ok(()));
     let refused = node.om.authorise_admin(common::cx(), bob).await;
@@ -107,7 +107,7 @@ async fn a_configuration_neither_brings_back_a_revoked_key_nor_leaves_a_replaced
     assert_eq!(keys("SECOND").await, ["SECOND"]);
     assert!(node.om.signing_key(cx(), signing(&AccessKeyId("FIRST".into()))).await.is_err());
 
-    let revoke = RevokeSecret { by: root, user: Some(UserId("eve".into())) };
+    let revoke = RevokeSecret { by: root, user: Some(UserId("eve".into())), access_key: None };
     node.om.revoke_secret(cx(), revoke).await.expect("there is one");
     let before = node.group.status().last_log;
     assert!(keys("SECOND").await.is_empty());
@@ -195,7 +195,7 @@ async fn a_signature_by_version_2_is_judged_where_the_secret_is() {
     ] {
         assert_eq!(node.om.verify_v2(cx(), bad).await, Err(CallError::Rejected(why)));
     }
-    let revoke = RevokeSecret { by: root, user: Some(UserId("ada".into())) };
+    let revoke = RevokeSecret { by: root, user: Some(UserId("ada".into())), access_key: None };
     node.om.revoke_secret(cx(), revoke).await.expect("an administrator may");
     let revoked = node.om.verify_v2(cx(), good).await;
     assert_eq!(revoked, Err(CallError::Rejected(SignatureV2Rejected::NoSuchAccessKey)));

@@ -251,6 +251,12 @@ pub struct CreateSecret {
     /// Whose: the requester's own if absent. Only an administrator may name another.
     #[n(1)]
     pub user: Option<UserId>,
+    /// Beside the one that the user has, which works until it is revoked. None is no.
+    #[n(2)]
+    pub rotates: Option<bool>,
+    /// This pair and not a new one: an administrator's to give.
+    #[n(3)]
+    pub pair: Option<KeyPair>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -267,6 +273,9 @@ pub struct RevokeSecret {
     pub by: Requester,
     #[n(1)]
     pub user: Option<UserId>,
+    /// This one alone; all of them if absent.
+    #[n(2)]
+    pub access_key: Option<AccessKeyId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -282,8 +291,17 @@ pub enum SecretRejected {
     #[error("the user has a secret")]
     SecretExists,
     #[n(3)]
-    #[error("the user has no secret")]
+    #[error("the user has no such secret")]
     NoSecret,
+    #[n(4)]
+    #[error("the user has two secrets: revoke one first")]
+    TooMany,
+    #[n(5)]
+    #[error("the access key is somebody's, or once was")]
+    AccessKeyTaken,
+    #[n(6)]
+    #[error("not a usable {0}")]
+    Unfit(#[n(0)] String),
 }
 
 /// Of an administrator, or of the operator's own bootstrap.
@@ -355,6 +373,30 @@ impl KeyPair {
         }
         if !(8..=256).contains(&secret.len()) || !is_graphic(secret) {
             return invalid("secret key: 8 to 256 visible characters, none of them a space");
+        }
+        Ok(())
+    }
+}
+
+/// Of a pair that is brought along, so that nobody guesses it: a configuration may give shorter ones, for tests.
+const LEAST_ID: usize = 16;
+const LEAST_SECRET: usize = 32;
+const LEAST_LETTERS: usize = 10;
+
+impl KeyPair {
+    /// Whether it is as good as one that is rolled: [`KeyPair::check`], and no weak one.
+    pub fn check_strength(&self) -> Result<(), SecretRejected> {
+        let unfit = |what: &str| Err(SecretRejected::Unfit(what.to_owned()));
+        if let Err(EnsureUserRejected::Invalid(what)) = self.check() {
+            return Err(SecretRejected::Unfit(what));
+        }
+        let (id, secret) = (&self.access_key.0, &self.secret_key.0);
+        if id.len() < LEAST_ID {
+            return unfit("access key: at least 16 characters");
+        }
+        let letters: std::collections::BTreeSet<u8> = secret.bytes().collect();
+        if secret.len() < LEAST_SECRET || letters.len() < LEAST_LETTERS || secret.contains(id.as_str()) {
+            return unfit("secret key: at least 32 characters, ten different ones among them, without the access key");
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ rejections! {
     }
     AbortUploadRejected => AbortUploadRejected { NoSuchBucket, NoSuchUpload }
     EnsureUserRejected => EnsureUserRejected { AccessKeyTaken, EmailTaken }
-    CreateSecretRejected => SecretRejected { NoSuchUser, SecretExists }
+    CreateSecretRejected => SecretRejected { NoSuchUser, SecretExists, TooMany, AccessKeyTaken }
     RevokeSecretRejected => SecretRejected { NoSuchUser, NoSecret }
 }
 

@@ -189,11 +189,17 @@ impl OmService {
         cx: CallContext,
         request: api::CreateSecret,
     ) -> Result<api::IssuedSecret, CallError<api::SecretRejected>> {
-        let user = self.secret_owner(&cx, &request.by, request.user, AdminAction::CreateSecret).await?;
+        let api::CreateSecret { by, user, rotates, pair } = request;
+        let action = if pair.is_some() { AdminAction::ImportSecret } else { AdminAction::CreateSecret };
+        let user = self.secret_owner(&cx, &by, user, action).await?;
+        pair.as_ref().map_or(Ok(()), api::KeyPair::check_strength).map_err(CallError::Rejected)?;
         self.settle_seal(&cx).await?;
-        let access_key = AccessKeyId(new_access_key(&*self.entropy));
-        let pair = self.sealed(access_key, &new_secret(&*self.entropy)).map_err(sealing_failed)?;
-        let command = om_core::CreateSecret { user: user.clone(), pair, now: self.clock.now() };
+        let pair = match pair {
+            Some(api::KeyPair { access_key, secret_key }) => self.sealed(access_key.into_core(), &secret_key.0),
+            None => self.sealed(AccessKeyId(new_access_key(&*self.entropy)), &new_secret(&*self.entropy)),
+        };
+        let pair = pair.map_err(sealing_failed)?;
+        let command = om_core::CreateSecret { user: user.clone(), pair, now: self.clock.now(), rotates };
         let created = self.log.propose(scoped(&cx, Kind::CreateSecret), command, cx.deadline).await;
         let access_key = created.map_err(|error| error.map_rejection(IntoApi::into_api))?;
         // Told from what is kept: a retry has rolled another pair, and must show the first.
@@ -214,7 +220,8 @@ impl OmService {
         request: api::RevokeSecret,
     ) -> Result<(), CallError<api::SecretRejected>> {
         let user = self.secret_owner(&cx, &request.by, request.user, AdminAction::RevokeSecret).await?;
-        let command = om_core::RevokeSecret { user, now: Some(self.clock.now()) };
+        let access_key = request.access_key.map(IntoCore::into_core);
+        let command = om_core::RevokeSecret { user, now: Some(self.clock.now()), access_key };
         let revoked = self.log.propose(scoped(&cx, Kind::RevokeSecret), command, cx.deadline).await;
         revoked.map_err(|error| error.map_rejection(IntoApi::into_api))
     }

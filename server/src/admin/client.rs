@@ -28,6 +28,8 @@ pub(crate) enum AdminError {
     Unreachable { endpoint: String, what: String },
     #[error(transparent)]
     Command(#[from] iam::CallError),
+    #[error("reading the secret: {0}")]
+    Secret(std::io::Error),
     #[error("signing the request: {0}")]
     Signing(String),
     #[error("{endpoint} is not an admin listener: its answer ({status}) is not what one says")]
@@ -41,7 +43,7 @@ impl AdminError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Refused { .. } => 1,
-            Self::Endpoint(_) | Self::NoKeys | Self::Command(_) | Self::Signing(_) => 2,
+            Self::Endpoint(_) | Self::NoKeys | Self::Command(_) | Self::Secret(_) | Self::Signing(_) => 2,
             Self::Unreachable { .. } | Self::NotAdmin { .. } => 3,
         }
     }
@@ -53,6 +55,8 @@ struct Request {
     method: &'static str,
     path: String,
     answer: Answer,
+    /// JSON.
+    body: Option<String>,
 }
 
 /// What a listener says when it has done what it was asked for.
@@ -65,19 +69,20 @@ enum Answer {
 
 fn request(command: &AdminCommand, account: Option<&str>) -> Result<Request, AdminError> {
     const ROLES: Answer = Answer::Fields(&["term", "members"]);
-    let ask = |method, path: &str, answer| Request { method, path: path.to_owned(), answer };
+    let ask = |method, path: &str, answer| Request { method, path: path.to_owned(), answer, body: None };
     let get = |path: &str, answer| ask("GET", path, answer);
     let transfer = |group: &str, to: &Option<u64>| match to {
         Some(to) => ask("POST", &format!("/admin/v1/{group}/transfer?to={to}"), Answer::Nothing),
         None => ask("POST", &format!("/admin/v1/{group}/transfer"), Answer::Nothing),
     };
-    let secret = |method, user: &Option<String>, answer| match user {
+    let secret = |method, user: Option<&String>, query: &str, answer| match user {
         Some(user) => {
             let user = percent_encoding::utf8_percent_encode(user, percent_encoding::NON_ALPHANUMERIC);
-            ask(method, &format!("/secret/{user}"), answer)
+            ask(method, &format!("/secret/{user}{query}"), answer)
         }
-        None => ask(method, "/secret", answer),
+        None => ask(method, &format!("/secret{query}"), answer),
     };
+    let beside = |rotate: bool| if rotate { "?rotate=" } else { "" };
     let kms_key = |method, name: &String, change| {
         let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
         let answer = Answer::Fields(&["id", "state", "versions"]);
@@ -90,7 +95,7 @@ fn request(command: &AdminCommand, account: Option<&str>) -> Result<Request, Adm
         for (name, value) in call.parameters.into_iter().chain(account) {
             path.push_str(&format!("&{name}={}", encode(&value)));
         }
-        return Ok(Request { method: "POST", path, answer: Answer::Fields(&["action", "result"]) });
+        return Ok(Request { method: "POST", path, answer: Answer::Fields(&["action", "result"]), body: None });
     }
     Ok(match command {
         AdminCommand::Status => get("/admin/v1/status", Answer::Fields(&["problems", "om", "scm"])),
@@ -106,10 +111,24 @@ fn request(command: &AdminCommand, account: Option<&str>) -> Result<Request, Adm
             get("/admin/v1/scm/containers?unhealthy=true", Answer::Rows)
         }
         AdminCommand::Datanode(DatanodeCommand::List) => get("/admin/v1/datanodes", Answer::Rows),
-        AdminCommand::Secret(SecretCommand::Create { user }) => {
-            secret("PUT", user, Answer::Fields(&["user", "access_key", "secret_key"]))
+        AdminCommand::Secret(SecretCommand::Create { user, rotate }) => {
+            secret("PUT", user.as_ref(), beside(*rotate), Answer::Fields(&["user", "access_key", "secret_key"]))
         }
-        AdminCommand::Secret(SecretCommand::Revoke { user }) => secret("DELETE", user, Answer::Nothing),
+        AdminCommand::Secret(SecretCommand::Import { user, key, secret_file, rotate }) => {
+            let given = match secret_file {
+                Some(path) => std::fs::read_to_string(path),
+                None => std::io::read_to_string(std::io::stdin()),
+            };
+            let given = given.map_err(AdminError::Secret)?;
+            let body = serde_json::json!({ "access_key": key, "secret_key": given.trim() }).to_string();
+            let asked = secret("PUT", Some(user), beside(*rotate), Answer::Fields(&["user", "access_key"]));
+            Request { body: Some(body), ..asked }
+        }
+        AdminCommand::Secret(SecretCommand::Revoke { user, key: None }) => secret("DELETE", user.as_ref(), "", Answer::Nothing),
+        AdminCommand::Secret(SecretCommand::Revoke { user, key: Some(key) }) => {
+            let key = percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
+            secret("DELETE", user.as_ref(), &format!("?access_key={key}"), Answer::Nothing)
+        }
         AdminCommand::Token(command) => token(command, account),
         AdminCommand::Account(AccountCommand::List) => get("/admin/v1/users", Answer::Rows),
         AdminCommand::Explain { request_id } => {
@@ -155,7 +174,7 @@ fn token(command: &TokenCommand, account: Option<&str>) -> Request {
         let value = percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
         path.push_str(&format!("{}{name}={value}", if path.contains('?') { '&' } else { '?' }));
     }
-    Request { method, path, answer }
+    Request { method, path, answer, body: None }
 }
 
 pub(crate) async fn run(args: &AdminArgs) -> Result<String, AdminError> {
@@ -229,14 +248,17 @@ fn signed(
         .map_err(|e| signing(&e))?
         .into();
     let uri = format!("http://{authority}{}", request.path);
-    let signable = SignableRequest::new(request.method, &uri, std::iter::once(("host", authority)), SignableBody::Bytes(b""))
-        .map_err(|e| signing(&e))?;
+    let body = request.body.clone().unwrap_or_default();
+    let signable =
+        SignableRequest::new(request.method, &uri, std::iter::once(("host", authority)), SignableBody::Bytes(body.as_bytes()))
+            .map_err(|e| signing(&e))?;
     let (instructions, _) = sign(signable, &params).map_err(|e| signing(&e))?.into_parts();
     let mut built = http::Request::builder()
         .method(request.method)
         .uri(&request.path)
         .header("host", authority)
-        .body(Full::new(Bytes::new()))
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body)))
         .map_err(|e| signing(&e))?;
     instructions.apply_to_request_http1x(&mut built);
     Ok(built)

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use gateway::{AuditSink, Authenticator, IamEndpoint, Limits};
 use metrics_exporter_prometheus::PrometheusHandle;
-use om_api::{CreateSecret, ListUsers, Om, Requester, RevokeSecret, UserId};
+use om_api::{ListUsers, Om, Requester};
 use rpc::CallContext;
 use runtime::{Clock, Entropy, Shutdown};
 use scm_api::{ContainerPageRequest, Scm};
@@ -31,6 +31,7 @@ mod iam;
 mod kms;
 mod listener;
 mod members;
+mod secrets;
 mod tokens;
 
 pub(crate) use members::MembersOf;
@@ -103,8 +104,8 @@ fn router(has_operations: bool) -> Router<Arc<Admin>> {
         return router;
     }
     router
-        .route("/secret", any(own_secret))
-        .route("/secret/{user}", any(secret_of))
+        .route("/secret", any(secrets::own))
+        .route("/secret/{user}", any(secrets::of))
         .route("/delegation-token", any(tokens::tokens))
         .route("/admin/v1/status", get(status))
         .route("/admin/v1/om/roles", get(om_roles))
@@ -124,7 +125,7 @@ fn router(has_operations: bool) -> Router<Arc<Admin>> {
 }
 
 type Reply = Result<Json<Value>, Failure>;
-/// The head alone: no route reads a body.
+/// The head alone: hardly a route reads a body.
 type Request = axum::http::request::Parts;
 
 async fn ready(State(admin): State<Arc<Admin>>) -> Response {
@@ -177,30 +178,6 @@ impl Admin {
         let operations = self.operations()?;
         operations.om.authorise_admin(self.context(request), by).await.map_err(Failure::call)?;
         Ok(operations)
-    }
-}
-
-async fn own_secret(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
-    secret(&admin, &request, None).await
-}
-
-async fn secret_of(State(admin): State<Arc<Admin>>, Path(user): Path<String>, request: Request) -> Reply {
-    secret(&admin, &request, Some(UserId(user))).await
-}
-
-async fn secret(admin: &Admin, request: &Request, user: Option<UserId>) -> Reply {
-    let by = admin.signer(request).await?;
-    let om = &admin.operations()?.om;
-    match request.method.as_str() {
-        "PUT" | "POST" => {
-            let issued = om.create_secret(admin.context(request), CreateSecret { by, user }).await.map_err(Failure::call)?;
-            Ok(Json(view::secret(&issued)))
-        }
-        "DELETE" => {
-            om.revoke_secret(admin.context(request), RevokeSecret { by, user }).await.map_err(Failure::call)?;
-            Ok(Json(json!({})))
-        }
-        _ => Err(Failure::method()),
     }
 }
 

@@ -31,6 +31,9 @@ pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
             text(&answer["access_key"]),
             text(&answer["secret_key"]),
         ),
+        AdminCommand::Secret(SecretCommand::Import { .. }) => {
+            format!("user        {}\naccess key  {}", text(&answer["user"]), text(&answer["access_key"]))
+        }
         AdminCommand::Secret(SecretCommand::Revoke { .. }) => "the secret was revoked".to_owned(),
         AdminCommand::Kms(KmsCommand::List) => table(answer, &["id", "state", "versions", "created", "rotated"]),
         AdminCommand::Kms(_) => {

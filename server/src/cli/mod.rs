@@ -234,11 +234,29 @@ pub(crate) enum SecretCommand {
     Create {
         /// Whose; your own if absent
         user: Option<String>,
+        /// Beside the one that there is, which works until it is revoked
+        #[arg(long)]
+        rotate: bool,
     },
-    /// Ends a secret: the next request signed with it fails
+    /// Gives a user a pair that there is already
+    Import {
+        user: String,
+        /// The pair's access key
+        key: String,
+        /// The file that holds its secret; standard input if absent
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+        /// Beside the one that there is, which works until it is revoked
+        #[arg(long)]
+        rotate: bool,
+    },
+    /// Ends secrets: the next request signed with one fails
     Revoke {
         /// Whose; your own if absent
         user: Option<String>,
+        /// This access key's alone
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
     },
 }
 

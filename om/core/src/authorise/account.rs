@@ -17,6 +17,8 @@ pub enum AdminAction<'a> {
     ListBuckets,
     CreateBucket(&'a BucketName),
     CreateSecret,
+    /// A pair that somebody gives.
+    ImportSecret,
     RevokeSecret,
     ListUsers,
     /// Whatever an administrative listener offers besides.
@@ -35,6 +37,7 @@ impl<'a> AdminAction<'a> {
             Self::ListBuckets => (Permission::ListAllMyBuckets.into(), Resource::store()),
             Self::CreateBucket(name) => (Permission::CreateBucket.into(), Resource::bucket(name)),
             Self::CreateSecret => (Action::Other("trioxide:CreateSecret"), Resource::store()),
+            Self::ImportSecret => (Action::Other("trioxide:ImportSecret"), Resource::store()),
             Self::RevokeSecret => (Action::Other("trioxide:RevokeSecret"), Resource::store()),
             Self::ListUsers => (Action::Other("trioxide:ListUsers"), Resource::store()),
             Self::Administer => (Action::Other("trioxide:Administer"), Resource::store()),
@@ -68,7 +71,7 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
             AdminAction::CreateSecret | AdminAction::RevokeSecret => identity.is_root() && of == Some(&account.id),
             // Whom policies let was asked above.
             AdminAction::GetAccountBlock | AdminAction::PutAccountBlock => of == Some(&account.id),
-            AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket => false,
+            AdminAction::ImportSecret | AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket => false,
         };
     if is_allowed { Ok(()) } else { Err(Denied::AccessDenied) }
 }
@@ -76,12 +79,13 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
 /// What ends by itself gives nobody a secret that does not; and a delegation token is for buckets alone.
 fn may_by_kind(member: &Member, action: AdminAction<'_>) -> bool {
     match action {
-        AdminAction::ListBuckets
-        | AdminAction::CreateBucket(_)
-        | AdminAction::GetAccountBlock
-        | AdminAction::PutAccountBlock => true,
+        AdminAction::ListBuckets | AdminAction::CreateBucket(_) | AdminAction::GetAccountBlock | AdminAction::PutAccountBlock => {
+            true
+        }
         // As with IAM: a role's session may, where its policies say so.
-        AdminAction::CreateSecret | AdminAction::RevokeSecret => !member.is_temporary() || member.has_role(),
+        AdminAction::CreateSecret | AdminAction::ImportSecret | AdminAction::RevokeSecret => {
+            !member.is_temporary() || member.has_role()
+        }
         AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket => !member.is_delegated(),
     }
 }

@@ -218,7 +218,7 @@ mod tests {
     fn the_configuration_does_not_bring_back_a_revoked_key() {
         let mut om = Namespace::default();
         om.apply(configured("ada", "AK")).expect("free names");
-        om.apply(RevokeSecret { user: UserId("ada".into()), now: Some(Timestamp(6)) }).expect("there is one");
+        om.apply(RevokeSecret { user: UserId("ada".into()), now: Some(Timestamp(6)), access_key: None }).expect("there is one");
         let account = om.apply(configured("ada", "AK")).expect("the user is as the operator says");
         assert_eq!(account.access_keys, []);
         let account = om.apply(configured("ada", "BK")).expect("another pair is no revoked one");

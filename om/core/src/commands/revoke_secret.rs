@@ -1,4 +1,4 @@
-//! A user's secrets end.
+//! A user's secrets end, or one of them.
 
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
@@ -7,10 +7,10 @@ use types::{LogIndex, Timestamp};
 use super::Outcome;
 use super::ensure_user::access_keys;
 use crate::namespace;
-use crate::rows::{self, RevokedKeyRow, UserId, access_key_of_user};
+use crate::rows::{self, AccessKeyId, RevokedKeyRow, UserId, access_key_of_user};
 use crate::tables::{ACCESS_KEYS, REVOKED_KEYS, USER_ACCESS_KEYS};
 
-/// All of them. The next call that was signed with one is refused.
+/// The next call that was signed with one is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct RevokeSecret {
     #[n(0)]
@@ -18,6 +18,9 @@ pub struct RevokeSecret {
     /// The keys are remembered as revoked. In logs of releases that did not do so there is none.
     #[n(1)]
     pub now: Option<Timestamp>,
+    /// This one alone; none: all of them.
+    #[n(2)]
+    pub access_key: Option<AccessKeyId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -33,7 +36,8 @@ impl RevokeSecret {
         if namespace::user(tables, &self.user)?.is_none() {
             return Ok(Err(RevokeSecretRejected::NoSuchUser));
         }
-        let access_keys = access_keys(tables, &self.user)?;
+        let mut access_keys = access_keys(tables, &self.user)?;
+        access_keys.retain(|key| self.access_key.as_ref().is_none_or(|only| only == key));
         if access_keys.is_empty() {
             return Ok(Err(RevokeSecretRejected::NoSecret));
         }

@@ -142,8 +142,8 @@ fn commands() -> Vec<Command> {
             origin: None,
         }
         .into(),
-        CreateSecret { user: user(), pair: pair(), now: NOW }.into(),
-        RevokeSecret { user: user(), now: None }.into(),
+        CreateSecret { user: user(), pair: pair(), now: NOW, rotates: None }.into(),
+        RevokeSecret { user: user(), now: None, access_key: None }.into(),
         // With what later releases added.
         CopyKey {
             origin: None,
@@ -176,7 +176,9 @@ fn commands() -> Vec<Command> {
             origin: Some(PairOrigin::Configuration),
         }
         .into(),
-        RevokeSecret { user: user(), now: Some(NOW) }.into(),
+        RevokeSecret { user: user(), now: Some(NOW), access_key: None }.into(),
+        RevokeSecret { user: user(), now: Some(NOW), access_key: Some(AccessKeyId("AK".into())) }.into(),
+        CreateSecret { user: user(), pair: pair(), now: NOW, rotates: Some(true) }.into(),
         SetVersioning { bucket: BucketId(7), status: VersioningStatus::Suspended }.into(),
         AppendKey {
             origin: None,

@@ -44,7 +44,9 @@ impl Rejection for SecretRejected {
         match self {
             Self::Denied(denied) => denied.failure(),
             Self::NoSuchUser | Self::NoSecret => Failure::new(StatusCode::NOT_FOUND, "NoSuchEntity", self),
-            Self::SecretExists => Failure::new(StatusCode::CONFLICT, "EntityAlreadyExists", self),
+            Self::SecretExists | Self::AccessKeyTaken => Failure::new(StatusCode::CONFLICT, "EntityAlreadyExists", self),
+            Self::TooMany => Failure::new(StatusCode::CONFLICT, "LimitExceeded", self),
+            Self::Unfit(_) => Failure::new(StatusCode::BAD_REQUEST, "InvalidArgument", self),
         }
     }
 }
