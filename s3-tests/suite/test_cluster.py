@@ -16,6 +16,8 @@ from conftest import new_name
 from drills import catchup, failover
 from harness.clients import boto
 from harness.server import binary, http_get, wait_until
+from harness.sigv4 import Signer
+from harness.wire import Request, exchange
 from support import refused
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200), pytest.mark.xdist_group("cluster")]
@@ -309,6 +311,25 @@ def test_a_bucket_policy_counts_in_the_next_request_on_every_gateway(cluster):
             they.users.get_object(Bucket=they.bucket, Key="k")
         owner.delete_bucket_policy(Bucket=they.bucket)
         they.users.get_object(Bucket=they.bucket, Key="k")
+
+
+def test_an_account_s_block_counts_in_the_next_request_on_every_gateway(cluster):
+    one, two = cluster.s3_urls()
+    owner, bucket = boto(one, cluster.keys, retries=8), new_name()
+    account = boto(one, cluster.keys, service="sts").get_caller_identity()["Account"]
+    owner.create_bucket(Bucket=bucket)
+    owner.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="public-read")
+
+    def block(method, body=b""):
+        request = Request(method, "/v20180820/configuration/publicAccessBlock", headers=[("x-amz-account-id", account)], body=body)
+        answer = exchange(one, Signer(*cluster.keys).sign(request, one))
+        assert answer.status in (200, 204), str(answer)
+
+    for _ in range(10):
+        assert http_get(f"{two}/{bucket}/k")[0] == 200
+        block("PUT", b"<PublicAccessBlockConfiguration><IgnorePublicAcls>true</IgnorePublicAcls></PublicAccessBlockConfiguration>")
+        assert http_get(f"{two}/{bucket}/k")[0] == 403
+        block("DELETE")
 
 
 @pytest.mark.parametrize("revoke", [disable_key, change_policy, end_role, cancel_token], ids=lambda revoke: revoke.__name__)
