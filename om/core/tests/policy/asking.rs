@@ -155,13 +155,3 @@ pub(crate) fn with_request<T>(
 pub(crate) fn ask(policy: &Policy, caller: &Caller, action: &str, resource: &str, facts: &Facts<'_>) -> Answer {
     with_request(caller, action, resource, facts, |request| policy.ask(request))
 }
-
-/// What the test that measures may have and the core may not.
-#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a measurement is of time")]
-pub(crate) mod effective {
-    use std::time::Instant;
-
-    pub(crate) fn now() -> Instant {
-        Instant::now()
-    }
-}
