@@ -1,6 +1,7 @@
 """PutObject at an offset: an object grows, on any bucket."""
 
 import base64
+import json
 import os
 import zlib
 
@@ -90,3 +91,25 @@ def test_what_is_added_is_encrypted_as_the_object_is_and_not_as_somebody_says(s3
 def test_an_offset_is_a_number(send, bucket, offset):
     response = send(Request("PUT", path_of(bucket, "k"), headers=[("x-amz-write-offset-bytes", offset)], body=b"x"))
     assert (response.status, response.code) == (400, "InvalidArgument")
+
+
+def test_who_may_only_write_learns_neither_what_is_there_nor_how_long_it_is(s3, bobs, bucket):
+    """An offset that is tried until it holds tells the size: to append is to read, too."""
+    def give_bob(*actions):
+        policy = [{"Effect": "Allow", "Principal": "*", "Action": list(actions), "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]}]
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": policy}))
+
+    s3.put_object(Bucket=bucket, Key="there", Body=b"1234")
+    give_bob("s3:PutObject")
+    for key, offset in (("there", 3), ("there", 4), ("there", 0), ("absent", 3)):
+        with refused("AccessDenied", 403) as caught:
+            bobs.put_object(Bucket=bucket, Key=key, Body=b"5", WriteOffsetBytes=offset)
+        assert "ObjectSize" not in caught.value.response["Error"]
+    bobs.put_object(Bucket=bucket, Key="new", Body=b"bob's", WriteOffsetBytes=0)
+    give_bob("s3:PutObject", "s3:GetObject", "s3:ListBucket")
+    with refused("NoSuchKey", 404):
+        bobs.put_object(Bucket=bucket, Key="absent", Body=b"5", WriteOffsetBytes=3)
+    with refused("InvalidWriteOffset", 400):
+        bobs.put_object(Bucket=bucket, Key="there", Body=b"5", WriteOffsetBytes=3)
+    bobs.put_object(Bucket=bucket, Key="there", Body=b"5", WriteOffsetBytes=4)
+    assert body_of(s3, bucket, "there") == b"12345"

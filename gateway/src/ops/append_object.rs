@@ -49,7 +49,7 @@ impl Operation for AppendObject {
 
     async fn run(self, cx: &mut OpContext) -> Result<Done, S3Error> {
         let Self { mut put, offset } = self;
-        match base(&put, cx).await? {
+        match base(&put, offset, cx).await? {
             Some(info) => append(put, &info, offset, cx).await.map(Done::Appended),
             None if offset == 0 => {
                 if put.condition == WriteCondition::Always {
@@ -77,7 +77,7 @@ impl Operation for AppendObject {
 }
 
 /// The object that is there.
-async fn base(put: &PutObject, cx: &OpContext) -> Result<Option<ObjectInfo>, S3Error> {
+async fn base(put: &PutObject, offset: u64, cx: &OpContext) -> Result<Option<ObjectInfo>, S3Error> {
     let request = LookupKey {
         by: cx.by(),
         bucket: put.bucket.clone(),
@@ -86,7 +86,7 @@ async fn base(put: &PutObject, cx: &OpContext) -> Result<Option<ObjectInfo>, S3E
         wanted: BlocksWanted::None,
         pinned: None,
         refresh: false,
-        purpose: LookupPurpose::Append,
+        purpose: if offset == 0 { LookupPurpose::Append } else { LookupPurpose::AppendBehind },
     };
     match cx.om().lookup_key(cx.call(), request).await {
         Ok(read) => Ok(Some(read.info)),

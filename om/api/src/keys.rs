@@ -349,9 +349,12 @@ pub enum LookupPurpose {
     Retention,
     #[n(4)]
     LegalHold,
-    /// To add to it: the right to write it.
+    /// To add to it from its first byte on, or to make it if there is none: the right to write it and, if it is there, to read it.
     #[n(5)]
     Append,
+    /// To add to it behind bytes that it must have: that it is not there is then told as to a reader.
+    #[n(6)]
+    AppendBehind,
 }
 
 /// Conditions on a read or on a copy's source, as S3 ranks them.

@@ -14,7 +14,7 @@ use types::{BlockLocation, PartNumber, PipelineId};
 
 use super::OmService;
 use super::buckets::Names;
-use super::calls::Stop;
+use super::calls::{Stop, denied};
 use super::encryption::Opening;
 use crate::convert::{IntoApi, IntoCore, join_attributes};
 
@@ -33,7 +33,7 @@ struct Found {
 }
 
 fn action(request: &api::LookupKey) -> Action {
-    use api::LookupPurpose::{Append, Attributes, LegalHold, Object, Retention, Tagging};
+    use api::LookupPurpose::{Append, AppendBehind, Attributes, LegalHold, Object, Retention, Tagging};
     match (request.purpose, request.version) {
         (Object, None) => Action::GetObject,
         (Object, Some(_)) => Action::GetObjectVersion,
@@ -43,7 +43,7 @@ fn action(request: &api::LookupKey) -> Action {
         (Tagging, Some(_)) => Action::GetObjectVersionTagging,
         (Retention, _) => Action::GetObjectRetention,
         (LegalHold, _) => Action::GetObjectLegalHold,
-        (Append, _) => Action::PutObject,
+        (Append | AppendBehind, _) => Action::PutObject,
     }
 }
 
@@ -65,10 +65,16 @@ impl OmService {
                 let action = action(&request);
                 let entry = self.open(tables, &request.by, &request.bucket)?;
                 let found = match request.purpose {
-                    // To make an object longer is to write the key, whosever the object is.
+                    // To make an object longer is to write the key. An offset is a condition on what the object is, too: whoever may
+                    // try until it holds learns that, which is to read.
                     api::LookupPurpose::Append => {
                         entry.allow_write(&request.key)?;
-                        namespace::version(tables, entry.bucket.id, &request.key, request.version)?
+                        entry.may_probe(tables, &request.key, None)?.map_err(denied)?;
+                        namespace::version(tables, entry.bucket.id, &request.key, None)?
+                    }
+                    api::LookupPurpose::AppendBehind => {
+                        entry.allow_write(&request.key)?;
+                        entry.object(tables, Action::GetObject, &request.key, None)?
                     }
                     _ => match request.pinned {
                         Some(pinned) => entry.pinned(tables, action, &request.key, pinned)?,
