@@ -1,6 +1,7 @@
 """PutObject at an offset: an object grows, on any bucket."""
 
 import base64
+import datetime
 import json
 import os
 import zlib
@@ -32,10 +33,22 @@ def test_the_offset_is_the_size_or_nothing_happens(s3, bucket):
             s3.put_object(Bucket=bucket, Key="log", Body=b"x", WriteOffsetBytes=offset)
     with refused("NoSuchKey", 404):
         s3.put_object(Bucket=bucket, Key="other", Body=b"x", WriteOffsetBytes=1)
-    with refused("InvalidRequest", 400):
-        s3.put_object(Bucket=bucket, Key="log", Body=b"x", WriteOffsetBytes=5, Metadata={"b": "2"})
     assert body_of(s3, bucket, "log") == b"12345"
     assert keys_in(s3.list_objects_v2(Bucket=bucket)) == ["log"]
+
+
+def test_nothing_else_of_an_object_is_changed_by_adding_to_it(s3, bucket):
+    """What it would not do it refuses; a content type comes from libraries that nobody asked."""
+    s3.put_object(Bucket=bucket, Key="log", Body=b"12345", ContentType="text/plain")
+    everybody = 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'
+    for asked in ({"Metadata": {"b": "2"}}, {"Tagging": "a=1"}, {"CacheControl": "no-store"}, {"ContentDisposition": "inline"},
+                  {"ContentEncoding": "gzip"}, {"ContentLanguage": "de"}, {"Expires": datetime.datetime(2040, 1, 1)},
+                  {"WebsiteRedirectLocation": "/x"}, {"ACL": "public-read"}, {"GrantRead": everybody}):
+        with refused("InvalidRequest", 400):
+            s3.put_object(Bucket=bucket, Key="log", Body=b"x", WriteOffsetBytes=5, **asked)
+    s3.put_object(Bucket=bucket, Key="log", Body=b"6", WriteOffsetBytes=5, ContentType="image/png")
+    read = s3.get_object(Bucket=bucket, Key="log")
+    assert (read["Body"].read(), read["ContentType"]) == (b"123456", "text/plain")
 
 
 def test_with_versions_the_shorter_one_stays(s3, bucket):

@@ -6,10 +6,10 @@
 //! whatever the bucket says of new objects.
 
 use gateway_core::payload::EtagDigest;
-use gateway_core::{S3Error, S3ErrorCode, checksum};
+use gateway_core::{S3Error, S3ErrorCode, acl, checksum};
 use om_api::{
-    AppendBase, AppendKey, AppendRejected, BlocksWanted, KeyCommitted, LookupKey, LookupPurpose, LookupRejected, ObjectChecksum,
-    ObjectInfo, WriteCondition,
+    AppendBase, AppendKey, AppendRejected, BlocksWanted, KeyCommitted, LookupKey, LookupPurpose, LookupRejected,
+    ObjectAttributes, ObjectChecksum, ObjectInfo, SystemHeader, WriteCondition,
 };
 use rpc::CallError;
 use types::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, Md5};
@@ -25,6 +25,7 @@ use crate::reply::{self, Reply};
 pub(crate) struct AppendObject {
     put: PutObject,
     offset: u64,
+    sets_acl: bool,
 }
 
 pub(crate) enum Done {
@@ -44,13 +45,18 @@ impl Operation for AppendObject {
         const NAME: &str = "x-amz-write-offset-bytes";
         let text = request.header(NAME)?.unwrap_or_default();
         let offset = text.trim().parse().map_err(|_| S3Error::invalid_argument("The offset must be a number", NAME, &*text))?;
-        Ok(Self { put: PutObject::parse(request)?, offset })
+        let sets_acl = acl::parse_headers(request)?.is_some();
+        Ok(Self { put: PutObject::parse(request)?, offset, sets_acl })
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<Done, S3Error> {
-        let Self { mut put, offset } = self;
+        let Self { mut put, offset, sets_acl } = self;
         match base(&put, offset, cx).await? {
-            Some(info) => append(put, &info, offset, cx).await.map(Done::Appended),
+            Some(info) if offset != info.size => {
+                Err(S3Error::new(S3ErrorCode::InvalidWriteOffset).field("ObjectSize", info.size.to_string()))
+            }
+            Some(_) if sets_acl => Err(keeps_all_else()),
+            Some(info) => append(put, &info, cx).await.map(Done::Appended),
             None if offset == 0 => {
                 if put.condition == WriteCondition::Always {
                     put.condition = WriteCondition::IfAbsent;
@@ -97,13 +103,9 @@ async fn base(put: &PutObject, offset: u64, cx: &OpContext) -> Result<Option<Obj
     }
 }
 
-async fn append(mut put: PutObject, info: &ObjectInfo, offset: u64, cx: &mut OpContext) -> Result<Appended, S3Error> {
-    if offset != info.size {
-        return Err(S3Error::new(S3ErrorCode::InvalidWriteOffset).field("ObjectSize", info.size.to_string()));
-    }
-    if !put.attributes.metadata.is_empty() || !put.attributes.tags.is_empty() || put.lock.is_some() {
-        let why = "An append keeps the metadata, the tags and the lock of the object; it cannot set others.";
-        return Err(S3Error::invalid_request(why));
+async fn append(mut put: PutObject, info: &ObjectInfo, cx: &mut OpContext) -> Result<Appended, S3Error> {
+    if sets_attributes(&put.attributes) || put.lock.is_some() {
+        return Err(keeps_all_else());
     }
     let class = |class: &Option<String>| class.clone().unwrap_or_else(|| "STANDARD".to_owned());
     if put.attributes.storage_class.is_some() && class(&put.attributes.storage_class) != class(&info.attributes.storage_class) {
@@ -160,6 +162,18 @@ async fn append(mut put: PutObject, info: &ObjectInfo, offset: u64, cx: &mut OpC
         }),
         Err(failure) => Err(call_failed(&failure)),
     }
+}
+
+fn keeps_all_else() -> S3Error {
+    S3Error::invalid_request(
+        "An append keeps the headers, the metadata, the tags, the ACL and the lock of the object; it cannot set others.",
+    )
+}
+
+/// Whether something is said of the object that an append would not do. Libraries add a content type that nobody asked for.
+fn sets_attributes(asked: &ObjectAttributes) -> bool {
+    let sets_header = asked.headers.iter().any(|(name, _)| *name != SystemHeader::ContentType);
+    sets_header || !asked.metadata.is_empty() || !asked.tags.is_empty()
 }
 
 /// Of the tag before and of what was added; it says how many parts there are.
