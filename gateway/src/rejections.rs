@@ -3,9 +3,11 @@
 
 use std::fmt::Debug;
 
+use gateway_core::conditions::{self, SourceOf};
 use gateway_core::{S3Error, S3ErrorCode};
 use rpc::{CallError, NotApplied};
 use tracing::warn;
+use types::Precondition;
 
 /// A call without a typed answer. What failed behind us is for the log; the client learns whether to try again.
 pub(crate) fn call_failed<R: Debug>(failure: &CallError<R>) -> S3Error {
@@ -37,6 +39,11 @@ pub(crate) fn no_such_key(key: &types::ObjectKey) -> S3Error {
 
 pub(crate) fn no_such_upload(upload: impl ToString) -> S3Error {
     S3Error::new(S3ErrorCode::NoSuchUpload).field("UploadId", upload.to_string())
+}
+
+/// Of whatever but a rename.
+pub(crate) fn precondition_failed(which: Option<Precondition>) -> S3Error {
+    conditions::precondition_failed(which, SourceOf::Copy)
 }
 
 pub(crate) fn no_blocks(why: &str) -> S3Error {

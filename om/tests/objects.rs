@@ -11,7 +11,7 @@ use om_api::*;
 use rpc::CallError;
 use scm_api::token::{Access, Target};
 use tempfile::TempDir;
-use types::{Millis, Timestamp, VersionId};
+use types::{Millis, Precondition, Timestamp, VersionId};
 
 async fn node_with_bucket() -> (TempDir, Node, Requester) {
     let dir = TempDir::new().expect("a folder");
@@ -84,7 +84,10 @@ async fn of_fifty_writers_who_want_the_key_absent_one_wins() {
     for task in tasks {
         match task.await.expect("does not panic") {
             Ok(_) => winners += 1,
-            Err(error) => assert_eq!(error, CallError::Rejected(CommitRejected::PreconditionFailed)),
+            Err(error) => {
+                let failed = CommitRejected::PreconditionFailed(Some(Precondition::IfNoneMatch));
+                assert_eq!(error, CallError::Rejected(failed));
+            }
         }
     }
     assert_eq!(winners, 1);

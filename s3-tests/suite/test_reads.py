@@ -74,9 +74,10 @@ def test_a_read_obeys_its_conditions(s3, bucket, key):
             {"IfUnmodifiedSince": modified + day}, {"IfMatch": etag, "IfUnmodifiedSince": modified - day}]
     for conditions in good:
         assert body_of(s3, bucket, key, **conditions) == BODY, conditions
-    for conditions in ({"IfMatch": '"other"'}, {"IfUnmodifiedSince": modified - day}):
-        with refused("PreconditionFailed", 412):
+    for conditions, name in (({"IfMatch": '"other"'}, "If-Match"), ({"IfUnmodifiedSince": modified - day}, "If-Unmodified-Since")):
+        with refused("PreconditionFailed", 412) as caught:
             s3.get_object(Bucket=bucket, Key=key, **conditions)
+        assert caught.value.response["Error"]["Condition"] == name
         with refused("412", 412):
             s3.head_object(Bucket=bucket, Key=key, **conditions)
     # If-None-Match decides alone where it stands beside If-Modified-Since.
@@ -101,6 +102,29 @@ def test_create_once_succeeds_once(s3, bucket):
     with refused("PreconditionFailed", 412):
         s3.put_object(Bucket=bucket, Key="k", Body=b"2", IfNoneMatch="*")
     assert body_of(s3, bucket, "k") == b"1"
+
+
+def test_every_write_says_which_condition_kept_it_away(s3, bucket):
+    etag = s3.put_object(Bucket=bucket, Key="k", Body=b"1")["ETag"]
+    copy = {"Bucket": bucket, "Key": "k", "CopySource": f"{bucket}/k", "MetadataDirective": "REPLACE"}
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    part = {"Bucket": bucket, "Key": "k", "UploadId": upload, "PartNumber": 1}
+    parts = {"Parts": [{"PartNumber": 1, "ETag": s3.upload_part(**part, Body=b"1")["ETag"]}]}
+    for call, name in (
+        (lambda: s3.put_object(Bucket=bucket, Key="k", Body=b"2", IfNoneMatch="*"), "If-None-Match"),
+        (lambda: s3.put_object(Bucket=bucket, Key="k", Body=b"2", IfMatch='"stale"'), "If-Match"),
+        (lambda: s3.put_object(Bucket=bucket, Key="k", Body=b"2", WriteOffsetBytes=1, IfMatch='"stale"'), "If-Match"),
+        (lambda: s3.copy_object(**copy, IfNoneMatch="*"), "If-None-Match"),
+        (lambda: s3.copy_object(**copy, CopySourceIfNoneMatch=etag), "x-amz-copy-source-If-None-Match"),
+        (lambda: s3.copy_object(**copy, CopySourceIfMatch='"stale"', ServerSideEncryption="AES256"), "x-amz-copy-source-If-Match"),
+        (lambda: s3.upload_part_copy(**part, CopySource=f"{bucket}/k", CopySourceIfMatch='"stale"'), "x-amz-copy-source-If-Match"),
+        (lambda: s3.complete_multipart_upload(Bucket=bucket, Key="k", UploadId=upload, MultipartUpload=parts, IfNoneMatch="*"), "If-None-Match"),
+        (lambda: s3.delete_object(Bucket=bucket, Key="k", IfMatch='"stale"'), "If-Match"),
+        (lambda: s3.delete_object(Bucket=bucket, Key="k", IfMatch=etag, IfMatchSize=7), "x-amz-if-match-size"),
+    ):
+        with refused("PreconditionFailed", 412) as caught:
+            call()
+        assert caught.value.response["Error"].get("Condition") == name
 
 
 def test_replace_only_what_was_read(s3, bucket):

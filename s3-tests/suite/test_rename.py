@@ -19,9 +19,15 @@ def test_an_object_gets_another_name_and_keeps_all_else(s3, bucket):
 def test_conditions_look_at_both_names(s3, bucket):
     etag = s3.put_object(Bucket=bucket, Key="a", Body=b"a")["ETag"]
     s3.put_object(Bucket=bucket, Key="b", Body=b"b")
-    for wrong in ({"DestinationIfNoneMatch": "*"}, {"DestinationIfMatch": etag}, {"SourceIfMatch": '"' + "0" * 32 + '"'}, {"SourceIfNoneMatch": etag}):
-        with refused("PreconditionFailed", 412):
+    other = '"' + "0" * 32 + '"'
+    # A client that renames as a file system does tells by the name which of its conditions it was.
+    for wrong, name in (({"DestinationIfNoneMatch": "*"}, "If-None-Match"), ({"DestinationIfMatch": etag}, "If-Match"),
+                        ({"SourceIfMatch": other}, "x-amz-rename-source-If-Match"),
+                        ({"SourceIfNoneMatch": etag}, "x-amz-rename-source-If-None-Match"),
+                        ({"SourceIfMatch": etag, "DestinationIfNoneMatch": "*"}, "If-None-Match")):
+        with refused("PreconditionFailed", 412) as caught:
             s3.rename_object(Bucket=bucket, Key="b", RenameSource="a", **wrong)
+        assert caught.value.response["Error"]["Condition"] == name
     with refused("NoSuchKey", 404):
         s3.rename_object(Bucket=bucket, Key="b", RenameSource="c")
     with refused("InvalidRequest", 400):

@@ -7,6 +7,7 @@
 mod acl;
 mod block;
 mod checksum;
+mod condition;
 mod iam;
 mod ids;
 mod lock;
@@ -19,6 +20,7 @@ mod time;
 pub use acl::{Acl, AclGroup, AclPermission, AclRequest, CannedAcl, Grant, GrantRequest, Grantee, GranteeName};
 pub use block::{BlockId, BlockLocation, Endpoint, Replica, Replication};
 pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, InvalidChecksum, Md5};
+pub use condition::Precondition;
 pub use iam::{IamError, IamErrorCode, IamValue};
 pub use ids::{
     BucketId, ClusterId, ContainerId, DatanodeId, GroupId, LogIndex, MemberId, ObjectId, PartNumber, PipelineId, RequestId,

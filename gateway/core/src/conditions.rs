@@ -4,7 +4,7 @@
 //! decided where the write is, by the namespace.
 
 use http::Method;
-use types::{ETag, Timestamp};
+use types::{ETag, Precondition, Timestamp};
 
 use crate::dates::{parse_http_date, parse_iso8601};
 use crate::dispatch::S3Operation;
@@ -92,7 +92,38 @@ pub struct ReadConditions {
 pub enum ReadVerdict {
     Send,
     NotModified,
-    PreconditionFailed,
+    PreconditionFailed(Precondition),
+}
+
+/// What the names of a source's conditions begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceOf {
+    Copy,
+    Rename,
+}
+
+/// Names the condition that did not hold, as far as that is known.
+pub fn precondition_failed(which: Option<Precondition>, source: SourceOf) -> S3Error {
+    let failed = S3Error::new(S3ErrorCode::PreconditionFailed);
+    let Some(which) = which else { return failed };
+    let (is_of_source, name) = match which {
+        Precondition::IfMatch => (false, "If-Match"),
+        Precondition::IfNoneMatch => (false, "If-None-Match"),
+        Precondition::IfModifiedSince => (false, "If-Modified-Since"),
+        Precondition::IfUnmodifiedSince => (false, "If-Unmodified-Since"),
+        Precondition::SourceIfMatch => (true, "If-Match"),
+        Precondition::SourceIfNoneMatch => (true, "If-None-Match"),
+        Precondition::SourceIfModifiedSince => (true, "If-Modified-Since"),
+        Precondition::SourceIfUnmodifiedSince => (true, "If-Unmodified-Since"),
+        Precondition::IfLastModified => (false, "x-amz-if-match-last-modified-time"),
+        Precondition::IfSize => (false, "x-amz-if-match-size"),
+    };
+    let start = match (is_of_source, source) {
+        (false, _) => "",
+        (true, SourceOf::Copy) => "x-amz-copy-source-",
+        (true, SourceOf::Rename) => "x-amz-rename-source-",
+    };
+    failed.field("Condition", format!("{start}{name}"))
 }
 
 impl ReadConditions {
@@ -135,13 +166,12 @@ impl ReadConditions {
     /// A tag condition makes the date condition of its side void. Times are compared in seconds, as headers carry them.
     pub fn evaluate(&self, etag: ETag, last_modified: Timestamp) -> ReadVerdict {
         let modified = last_modified.seconds();
-        let may_go_on = match (&self.if_match, self.if_unmodified_since) {
-            (Some(tags), _) => tags.matches_strongly(etag),
-            (None, Some(since)) => modified <= since.seconds(),
-            (None, None) => true,
-        };
-        if !may_go_on {
-            return ReadVerdict::PreconditionFailed;
+        match (&self.if_match, self.if_unmodified_since) {
+            (Some(tags), _) if !tags.matches_strongly(etag) => return ReadVerdict::PreconditionFailed(Precondition::IfMatch),
+            (None, Some(since)) if modified > since.seconds() => {
+                return ReadVerdict::PreconditionFailed(Precondition::IfUnmodifiedSince);
+            }
+            (Some(_), _) | (None, _) => {}
         }
         let is_news = match (&self.if_none_match, self.if_modified_since) {
             (Some(tags), _) => !tags.matches_weakly(etag),
@@ -153,10 +183,13 @@ impl ReadConditions {
 
     /// For a copy, a source that has not changed is as wrong as one that has.
     pub fn check_copy_source(&self, etag: ETag, last_modified: Timestamp) -> Result<(), S3Error> {
-        match self.evaluate(etag, last_modified) {
-            ReadVerdict::Send => Ok(()),
-            ReadVerdict::NotModified | ReadVerdict::PreconditionFailed => Err(S3ErrorCode::PreconditionFailed.into()),
-        }
+        let which = match self.evaluate(etag, last_modified) {
+            ReadVerdict::Send => return Ok(()),
+            ReadVerdict::NotModified if self.if_none_match.is_some() => Precondition::IfNoneMatch,
+            ReadVerdict::NotModified => Precondition::IfModifiedSince,
+            ReadVerdict::PreconditionFailed(which) => which,
+        };
+        Err(precondition_failed(Some(which.of_source()), SourceOf::Copy))
     }
 }
 
@@ -299,10 +332,11 @@ mod tests {
         let before = Some(Timestamp(AT.0 - 10_000));
         let none = ReadConditions::default();
         let read = |conditions: ReadConditions| conditions.evaluate(TAG, AT);
+        let failed = ReadVerdict::PreconditionFailed;
         assert_eq!(read(none.clone()), ReadVerdict::Send);
-        assert_eq!(read(ReadConditions { if_match: tag("\"x\""), ..none.clone() }), ReadVerdict::PreconditionFailed);
+        assert_eq!(read(ReadConditions { if_match: tag("\"x\""), ..none.clone() }), failed(Precondition::IfMatch));
         assert_eq!(read(ReadConditions { if_none_match: tag(&own()), ..none.clone() }), ReadVerdict::NotModified);
-        assert_eq!(read(ReadConditions { if_unmodified_since: before, ..none.clone() }), ReadVerdict::PreconditionFailed);
+        assert_eq!(read(ReadConditions { if_unmodified_since: before, ..none.clone() }), failed(Precondition::IfUnmodifiedSince));
         assert_eq!(
             read(ReadConditions { if_match: tag(&own()), if_unmodified_since: before, ..none.clone() }),
             ReadVerdict::Send
@@ -315,7 +349,7 @@ mod tests {
         );
         assert_eq!(
             read(ReadConditions { if_match: tag("\"x\""), if_none_match: tag(&own()), ..none }),
-            ReadVerdict::PreconditionFailed
+            failed(Precondition::IfMatch)
         );
     }
 
@@ -391,6 +425,22 @@ mod tests {
     #[test]
     fn a_copy_source_that_has_not_changed_fails_the_copy() {
         let conditions = ReadConditions { if_none_match: tag(&own()), ..Default::default() };
-        assert_eq!(conditions.check_copy_source(TAG, AT).map_err(|e| e.code()), Err(S3ErrorCode::PreconditionFailed));
+        let failed = conditions.check_copy_source(TAG, AT).expect_err("it has that tag");
+        assert_eq!(failed, precondition_failed(Some(Precondition::SourceIfNoneMatch), SourceOf::Copy));
+    }
+
+    #[test]
+    fn the_condition_that_failed_is_named_as_its_header_is() {
+        for (which, source, name) in [
+            (Precondition::IfNoneMatch, SourceOf::Rename, "If-None-Match"),
+            (Precondition::IfMatch, SourceOf::Copy, "If-Match"),
+            (Precondition::SourceIfMatch, SourceOf::Copy, "x-amz-copy-source-If-Match"),
+            (Precondition::SourceIfModifiedSince, SourceOf::Rename, "x-amz-rename-source-If-Modified-Since"),
+            (Precondition::IfSize, SourceOf::Copy, "x-amz-if-match-size"),
+        ] {
+            let error = precondition_failed(Some(which), source);
+            assert_eq!((error.code(), error.fields()), (S3ErrorCode::PreconditionFailed, &[("Condition", name.to_owned())][..]));
+        }
+        assert_eq!(precondition_failed(None, SourceOf::Copy).fields(), []);
     }
 }

@@ -19,7 +19,7 @@ use super::put_object::{MAX_PUT, PutObject, Stored, render_committed};
 use crate::context::OpContext;
 use crate::data::{BlockSink, receive};
 use crate::operation::{Operation, S3Request};
-use crate::rejections::{call_failed, no_such_bucket, no_such_key};
+use crate::rejections::{call_failed, no_such_bucket, no_such_key, precondition_failed};
 use crate::reply::{self, Reply};
 
 pub(crate) struct AppendObject {
@@ -152,7 +152,7 @@ async fn append(mut put: PutObject, info: &ObjectInfo, cx: &mut OpContext) -> Re
             AppendRejected::Denied(why) => cx.denied(why),
             AppendRejected::NoSuchBucket => no_such_bucket(&put.bucket),
             AppendRejected::NoSuchKey => no_such_key(&put.key),
-            AppendRejected::PreconditionFailed => S3ErrorCode::PreconditionFailed.into(),
+            AppendRejected::PreconditionFailed(which) => precondition_failed(which),
             // It took longer than a write may; the bytes are gone and the client must send them again.
             AppendRejected::NoSuchSession => S3ErrorCode::RequestTimeout.into(),
             AppendRejected::BaseChanged | AppendRejected::Encrypted => S3ErrorCode::ConditionalRequestConflict.into(),

@@ -21,7 +21,7 @@ use super::list_parts::{Purpose, list_parts};
 use super::upload_part::upload_id;
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
-use crate::rejections::{call_failed, no_such_bucket, no_such_key, no_such_upload};
+use crate::rejections::{call_failed, no_such_bucket, no_such_key, no_such_upload, precondition_failed};
 use crate::reply::{self, Reply};
 
 /// A part can be written again between our look and the completion; a client that keeps doing so must settle first.
@@ -152,7 +152,7 @@ impl CompleteMultipartUpload {
                 CompleteUploadRejected::PartTooSmall(number) => {
                     Err(S3Error::new(S3ErrorCode::EntityTooSmall).field("PartNumber", number.to_string()))
                 }
-                CompleteUploadRejected::PreconditionFailed => Err(S3ErrorCode::PreconditionFailed.into()),
+                CompleteUploadRejected::PreconditionFailed(which) => Err(precondition_failed(which)),
                 CompleteUploadRejected::NoSuchKey => Err(no_such_key(&self.key)),
                 CompleteUploadRejected::TooLarge => Err(S3ErrorCode::EntityTooLarge.into()),
             },

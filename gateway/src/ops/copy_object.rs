@@ -26,7 +26,7 @@ use super::versions::no_object_lock;
 use crate::context::OpContext;
 use crate::data::{ObjectSource, ReadObject, unreadable};
 use crate::operation::{Operation, S3Request};
-use crate::rejections::{call_failed, no_such_bucket, no_such_key};
+use crate::rejections::{call_failed, no_such_bucket, no_such_key, precondition_failed};
 use crate::reply::{self, Reply};
 
 pub(crate) struct CopyObject {
@@ -173,7 +173,7 @@ impl CopyObject {
                 CopyRejected::NoSuchSourceKey => no_such_key(&self.source.key),
                 CopyRejected::NoSuchSourceVersion => S3ErrorCode::NoSuchVersion.into(),
                 CopyRejected::SourceIsDeleteMarker => source_is_marker(&self.source),
-                CopyRejected::PreconditionFailed => S3ErrorCode::PreconditionFailed.into(),
+                CopyRejected::PreconditionFailed(which) => precondition_failed(which),
                 CopyRejected::NoSuchBucket => no_such_bucket(&self.bucket),
                 CopyRejected::NoSuchKey => no_such_key(&self.key),
                 CopyRejected::OntoItself => S3Error::invalid_request(

@@ -1,7 +1,7 @@
 //! `DeleteObject`.
 
 use gateway_core::conditions::{DeleteConditions, ETagCondition, WriteCondition};
-use gateway_core::{S3Error, S3ErrorCode, lock};
+use gateway_core::{S3Error, lock};
 use http::StatusCode;
 use om_api::{DeleteKey, DeleteKeyRejected, DeletedKey, KeyDeletion};
 use rpc::CallError;
@@ -11,7 +11,7 @@ use super::attributes::write_condition;
 use super::versions::locked;
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
-use crate::rejections::{call_failed, no_such_bucket};
+use crate::rejections::{call_failed, no_such_bucket, precondition_failed};
 use crate::reply::{self, Reply};
 
 pub(crate) struct DeleteObject {
@@ -46,7 +46,7 @@ impl Operation for DeleteObject {
             Ok(deleted) => Ok((deleted, version)),
             Err(CallError::Rejected(DeleteKeyRejected::Denied(why))) => Err(cx.denied(why)),
             Err(CallError::Rejected(DeleteKeyRejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
-            Err(CallError::Rejected(DeleteKeyRejected::PreconditionFailed)) => Err(S3ErrorCode::PreconditionFailed.into()),
+            Err(CallError::Rejected(DeleteKeyRejected::PreconditionFailed(which))) => Err(precondition_failed(which)),
             Err(CallError::Rejected(DeleteKeyRejected::Locked)) => Err(locked()),
             Err(failure) => Err(call_failed(&failure)),
         }

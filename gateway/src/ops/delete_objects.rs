@@ -15,7 +15,7 @@ use super::versions::locked;
 use crate::access_log::Deletion;
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
-use crate::rejections::{call_failed, no_such_bucket};
+use crate::rejections::{call_failed, no_such_bucket, precondition_failed};
 use crate::reply::{self, Reply};
 
 pub(crate) struct DeleteObjects {
@@ -64,8 +64,8 @@ impl Operation for DeleteObjects {
                 Err(DeleteKeyRejected::NoSuchBucket) => {
                     result.failed.push(failed(object, S3ErrorCode::NoSuchBucket.into()));
                 }
-                Err(DeleteKeyRejected::PreconditionFailed) => {
-                    result.failed.push(failed(object, S3ErrorCode::PreconditionFailed.into()));
+                Err(DeleteKeyRejected::PreconditionFailed(which)) => {
+                    result.failed.push(failed(object, precondition_failed(which)));
                 }
                 Err(DeleteKeyRejected::Locked) => result.failed.push(failed(object, locked())),
             }

@@ -17,7 +17,7 @@ use super::versions::NamedVersion;
 use crate::context::OpContext;
 use crate::data::ObjectSource;
 use crate::operation::S3Request;
-use crate::rejections::{call_failed, no_such_key};
+use crate::rejections::{call_failed, no_such_key, precondition_failed};
 use crate::reply::{self, Reply, ReplyBody, set};
 
 /// Which bytes a read wants.
@@ -94,7 +94,7 @@ impl Reading {
         match self.conditions.evaluate(info.etag, info.last_modified) {
             ReadVerdict::Send => {}
             ReadVerdict::NotModified => return Err(not_modified(info)),
-            ReadVerdict::PreconditionFailed => return Err(S3ErrorCode::PreconditionFailed.into()),
+            ReadVerdict::PreconditionFailed(which) => return Err(precondition_failed(Some(which))),
         }
         let range = match self.wanted {
             Wanted::Whole => RangeRequest::From { first: 0, last: None }.resolve(info.size).ok(),

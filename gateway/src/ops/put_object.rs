@@ -16,7 +16,7 @@ use super::versions::no_object_lock;
 use crate::context::OpContext;
 use crate::data::{BlockSink, receive};
 use crate::operation::{Operation, S3Request};
-use crate::rejections::{call_failed, no_blocks, no_such_bucket, no_such_key};
+use crate::rejections::{call_failed, no_blocks, no_such_bucket, no_such_key, precondition_failed};
 use crate::reply::{self, Reply};
 
 /// The most that one request may bring; larger objects come in parts.
@@ -138,7 +138,7 @@ pub(super) async fn open_key(cx: &OpContext, request: OpenKey, encryption: &Aske
         }
         Err(CallError::Rejected(OpenKeyRejected::Denied(why))) => Err(cx.denied(why)),
         Err(CallError::Rejected(OpenKeyRejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
-        Err(CallError::Rejected(OpenKeyRejected::PreconditionFailed)) => Err(S3ErrorCode::PreconditionFailed.into()),
+        Err(CallError::Rejected(OpenKeyRejected::PreconditionFailed(which))) => Err(precondition_failed(which)),
         Err(CallError::Rejected(OpenKeyRejected::NoSuchKey)) => Err(no_such_key(&key)),
         Err(CallError::Rejected(OpenKeyRejected::TooLarge)) => Err(S3ErrorCode::EntityTooLarge.into()),
         Err(CallError::Rejected(OpenKeyRejected::NoBlocks(why))) => Err(no_blocks(&why)),
@@ -156,7 +156,7 @@ pub(super) async fn commit_key(cx: &OpContext, commit: CommitKey) -> Result<KeyC
         Ok(committed) => Ok(committed),
         Err(CallError::Rejected(CommitRejected::Denied(why))) => Err(cx.denied(why)),
         Err(CallError::Rejected(CommitRejected::NoSuchBucket)) => Err(no_such_bucket(&bucket)),
-        Err(CallError::Rejected(CommitRejected::PreconditionFailed)) => Err(S3ErrorCode::PreconditionFailed.into()),
+        Err(CallError::Rejected(CommitRejected::PreconditionFailed(which))) => Err(precondition_failed(which)),
         Err(CallError::Rejected(CommitRejected::NoSuchKey)) => Err(no_such_key(&key)),
         Err(CallError::Rejected(CommitRejected::NoObjectLock)) => Err(no_object_lock()),
         // It took longer than a write may; the bytes are gone and the client must send them again.

@@ -18,7 +18,7 @@ use super::upload_part::{PartTarget, commit, open, upload_facts};
 use crate::context::OpContext;
 use crate::data::{ObjectSource, ReadObject};
 use crate::operation::{Operation, S3Request};
-use crate::rejections::{call_failed, no_such_bucket, no_such_key, no_such_upload};
+use crate::rejections::{call_failed, no_such_bucket, no_such_key, no_such_upload, precondition_failed};
 use crate::reply::{self, Reply};
 
 pub(crate) struct UploadPartCopy {
@@ -112,7 +112,7 @@ impl UploadPartCopy {
             CopyPartRejected::NoSuchSourceKey => no_such_key(&self.source.key),
             CopyPartRejected::NoSuchSourceVersion => S3ErrorCode::NoSuchVersion.into(),
             CopyPartRejected::SourceIsDeleteMarker => source_is_marker(&self.source),
-            CopyPartRejected::PreconditionFailed => S3ErrorCode::PreconditionFailed.into(),
+            CopyPartRejected::PreconditionFailed(which) => precondition_failed(which),
             CopyPartRejected::NoSuchBucket => no_such_bucket(&self.target.bucket),
             CopyPartRejected::NoSuchUpload => no_such_upload(self.target.upload),
             CopyPartRejected::InvalidRange => S3ErrorCode::InvalidRange.into(),

@@ -155,14 +155,16 @@ fn refused<R>(make: impl FnOnce(Denied) -> R) -> impl FnOnce(Denied) -> CallErro
     move |why| CallError::Rejected(make(why))
 }
 
-fn holds(condition: &WriteCondition, current: Option<ETag>) -> bool {
-    match (condition, current) {
-        (WriteCondition::Always, _) => true,
-        (WriteCondition::IfAbsent, current) => current.is_none(),
-        (WriteCondition::IfPresent, current) => current.is_some(),
-        (WriteCondition::IfMatch(etag), current) => current == Some(*etag),
-        (WriteCondition::IfNoneMatch(etag), current) => current != Some(*etag),
-    }
+/// The condition, if it does not hold.
+fn failing(condition: &WriteCondition, current: Option<ETag>) -> Option<Precondition> {
+    let (holds, which) = match (condition, current) {
+        (WriteCondition::Always, _) => return None,
+        (WriteCondition::IfAbsent, current) => (current.is_none(), Precondition::IfNoneMatch),
+        (WriteCondition::IfPresent, current) => (current.is_some(), Precondition::IfMatch),
+        (WriteCondition::IfMatch(etag), current) => (current == Some(*etag), Precondition::IfMatch),
+        (WriteCondition::IfNoneMatch(etag), current) => (current != Some(*etag), Precondition::IfNoneMatch),
+    };
+    (!holds).then_some(which)
 }
 
 #[async_trait]
@@ -312,8 +314,8 @@ impl Om for MemoryOm {
         let mut state = self.checked(&cx, &request.by).map_err(refused(OpenKeyRejected::Denied))?;
         let Some(bucket) = state.buckets.get(request.bucket.as_str()) else { return reject(OpenKeyRejected::NoSuchBucket) };
         let current = bucket.keys.get(request.key.as_str()).map(|object| object.info.etag);
-        if !holds(&request.condition, current) {
-            return reject(OpenKeyRejected::PreconditionFailed);
+        if let Some(which) = failing(&request.condition, current) {
+            return reject(OpenKeyRejected::PreconditionFailed(Some(which)));
         }
         if request.encryption == Some(EncryptionWanted::Unusable) {
             return reject(OpenKeyRejected::Encryption(EncryptionRejected::Unusable));
@@ -340,8 +342,8 @@ impl Om for MemoryOm {
         let Some(sealed) = state.close(&request.session, &request.blocks) else { return reject(CommitRejected::NoSuchSession) };
         let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else { return reject(CommitRejected::NoSuchBucket) };
         let current = bucket.keys.get(request.key.as_str()).map(|object| object.info.etag);
-        if !holds(&request.condition, current) {
-            return reject(CommitRejected::PreconditionFailed);
+        if let Some(which) = failing(&request.condition, current) {
+            return reject(CommitRejected::PreconditionFailed(Some(which)));
         }
         let size = sealing::size(&request.blocks, sealed.is_some());
         let streams = sealed.as_ref().map(|sealed| vec![(sealed.stream, size)]);
@@ -428,9 +430,9 @@ impl Om for MemoryOm {
         let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else { return reject(DeleteKeyRejected::NoSuchBucket) };
         let key = request.deletion.key.as_str();
         if let Some(object) = bucket.keys.get(key)
-            && !holds(&request.deletion.condition, Some(object.info.etag))
+            && let Some(which) = failing(&request.deletion.condition, Some(object.info.etag))
         {
-            return reject(DeleteKeyRejected::PreconditionFailed);
+            return reject(DeleteKeyRejected::PreconditionFailed(Some(which)));
         }
         bucket.keys.remove(key);
         Ok(DeletedKey::default())
@@ -445,11 +447,14 @@ impl Om for MemoryOm {
         let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else {
             return reject(DeleteKeysRejected::NoSuchBucket);
         };
-        let one = |deletion: KeyDeletion| match bucket.keys.get(deletion.key.as_str()) {
-            Some(object) if !holds(&deletion.condition, Some(object.info.etag)) => Err(DeleteKeyRejected::PreconditionFailed),
-            Some(_) | None => {
-                bucket.keys.remove(deletion.key.as_str());
-                Ok(DeletedKey::default())
+        let one = |deletion: KeyDeletion| {
+            let there = bucket.keys.get(deletion.key.as_str());
+            match there.and_then(|object| failing(&deletion.condition, Some(object.info.etag))) {
+                Some(which) => Err(DeleteKeyRejected::PreconditionFailed(Some(which))),
+                None => {
+                    bucket.keys.remove(deletion.key.as_str());
+                    Ok(DeletedKey::default())
+                }
             }
         };
         Ok(request.deletions.into_iter().map(one).collect())

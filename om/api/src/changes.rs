@@ -1,7 +1,7 @@
 //! Objects that change without being written anew: renamed, or made longer.
 
 use minicbor::{Decode, Encode};
-use types::{BucketName, Checksum, ETag, ObjectId, ObjectKey};
+use types::{BucketName, Checksum, ETag, ObjectId, ObjectKey, Precondition};
 
 use crate::{CommittedBlock, Denied, ObjectChecksum, ReadConditions, Requester, WriteCondition, WriteSession};
 
@@ -41,7 +41,7 @@ pub enum RenameRejected {
     NoSuchSource,
     #[n(3)]
     #[error("precondition failed")]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     #[n(4)]
     #[error("no such key")]
     NoSuchKey,
@@ -105,7 +105,7 @@ pub enum AppendRejected {
     NoSuchKey,
     #[n(4)]
     #[error("precondition failed")]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     #[n(5)]
     #[error("blocks of another session")]
     ForeignBlock,

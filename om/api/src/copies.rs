@@ -1,7 +1,7 @@
 //! Objects: copying what is stored.
 
 use minicbor::{Decode, Encode};
-use types::{BucketName, ObjectId, ObjectKey, ObjectLock, VersionId};
+use types::{BucketName, ObjectId, ObjectKey, ObjectLock, Precondition, VersionId};
 
 use crate::{
     Denied, EncryptionRejected, EncryptionScheme, EncryptionWanted, KeyCommitted, ObjectAttributes, ObjectChecksum,
@@ -92,7 +92,7 @@ pub enum CopyRejected {
     /// A condition on the source or on the destination does not hold.
     #[n(5)]
     #[error("precondition failed")]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     #[n(6)]
     #[error("no such bucket")]
     NoSuchBucket,

@@ -1,7 +1,7 @@
 //! Deleting objects and their versions.
 
 use minicbor::{Decode, Encode};
-use types::{BucketName, Bypass, ObjectKey, Timestamp, VersionId};
+use types::{BucketName, Bypass, ObjectKey, Precondition, Timestamp, VersionId};
 
 use crate::{Denied, Requester, WriteCondition};
 
@@ -76,7 +76,7 @@ pub enum DeleteKeyRejected {
     NoSuchBucket,
     #[n(2)]
     #[error("precondition failed")]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     /// A retention or a legal hold keeps the version.
     #[n(3)]
     #[error("the version is locked")]

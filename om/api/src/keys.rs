@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 use types::{
     BlockId, BlockLocation, BucketName, Bypass, Checksum, ChecksumType, ETag, ObjectId, ObjectKey, ObjectLock, PartNumber,
-    PipelineId, Replication, Retention, Timestamp, VersionId,
+    PipelineId, Precondition, Replication, Retention, Timestamp, VersionId,
 };
 
 use crate::{Denied, DisplayUser, EncryptionInfo, EncryptionRejected, EncryptionWanted, OpenWith, Requester, SealWith};
@@ -148,7 +148,7 @@ pub enum OpenKeyRejected {
     NoSuchBucket,
     #[n(2)]
     #[error("precondition failed")]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     /// `If-Match` on a key that does not exist.
     #[n(3)]
     #[error("no such key")]
@@ -278,7 +278,7 @@ pub enum CommitRejected {
     NoSuchSession,
     #[n(3)]
     #[error("precondition failed")]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     #[n(4)]
     #[error("no such key")]
     NoSuchKey,

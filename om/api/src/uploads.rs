@@ -2,7 +2,8 @@
 
 use minicbor::{Decode, Encode};
 use types::{
-    BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectId, ObjectKey, PartNumber, Timestamp, UploadId, VersionId,
+    BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectId, ObjectKey, PartNumber, Precondition, Timestamp,
+    UploadId, VersionId,
 };
 
 use crate::{
@@ -198,7 +199,7 @@ pub enum CopyPartRejected {
     SourceIsDeleteMarker,
     #[n(5)]
     #[error("precondition failed")]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     #[n(6)]
     #[error("no such bucket")]
     NoSuchBucket,
@@ -362,7 +363,7 @@ pub enum CompleteUploadRejected {
     PartChanged(#[n(0)] u16),
     #[n(7)]
     #[error("precondition failed")]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     #[n(8)]
     #[error("no such key")]
     NoSuchKey,

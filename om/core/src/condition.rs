@@ -1,7 +1,7 @@
 //! Conditions on writes and on the source of a copy.
 
 use minicbor::{Decode, Encode};
-use types::{ETag, Timestamp};
+use types::{ETag, Precondition, Timestamp};
 
 use crate::rows::KeyHead;
 
@@ -24,7 +24,7 @@ pub enum WriteCondition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConditionFailed {
     /// There is a version, and not as the condition wants it; or there is one and should not be.
-    Mismatch,
+    Mismatch(Precondition),
     /// The condition wants a version and there is none: S3 says NoSuchKey.
     Absent,
 }
@@ -33,11 +33,12 @@ impl WriteCondition {
     pub fn check(&self, current: Option<&KeyHead>) -> Result<(), ConditionFailed> {
         match (self, current) {
             (Self::Always, _) | (Self::IfAbsent | Self::IfNoneMatch(_), None) | (Self::IfPresent, Some(_)) => Ok(()),
-            (Self::IfAbsent, Some(_)) => Err(ConditionFailed::Mismatch),
+            (Self::IfAbsent, Some(_)) => Err(ConditionFailed::Mismatch(Precondition::IfNoneMatch)),
             (Self::IfPresent | Self::IfMatch(_), None) => Err(ConditionFailed::Absent),
             (Self::IfMatch(etag), Some(head)) if head.etag == *etag => Ok(()),
             (Self::IfNoneMatch(etag), Some(head)) if head.etag != *etag => Ok(()),
-            (Self::IfMatch(_) | Self::IfNoneMatch(_), Some(_)) => Err(ConditionFailed::Mismatch),
+            (Self::IfMatch(_), Some(_)) => Err(ConditionFailed::Mismatch(Precondition::IfMatch)),
+            (Self::IfNoneMatch(_), Some(_)) => Err(ConditionFailed::Mismatch(Precondition::IfNoneMatch)),
         }
     }
 }
@@ -60,19 +61,19 @@ pub struct ReadConditions {
 impl ReadConditions {
     /// A tag condition outranks the time condition of its kind, as S3 documents for CopyObject: `if-match` that holds lets
     /// `if-unmodified-since` fail, `if-none-match` decides over `if-modified-since`.
-    pub fn accept(&self, source: &KeyHead) -> bool {
+    pub fn check(&self, source: &KeyHead) -> Result<(), Precondition> {
         let names = |tags: &Vec<ETag>| tags.is_empty() || tags.contains(&source.etag);
-        let wanted = match (&self.if_match, self.if_unmodified_since) {
-            (Some(tags), _) => names(tags),
-            (None, Some(since)) => source.modified.seconds() <= since.seconds(),
-            (None, None) => true,
-        };
-        let unwanted = match (&self.if_none_match, self.if_modified_since) {
-            (Some(tags), _) => names(tags),
-            (None, Some(since)) => source.modified.seconds() <= since.seconds(),
-            (None, None) => false,
-        };
-        wanted && !unwanted
+        let is_older = |since: Timestamp| source.modified.seconds() <= since.seconds();
+        match (&self.if_match, self.if_unmodified_since) {
+            (Some(tags), _) if !names(tags) => return Err(Precondition::IfMatch),
+            (None, Some(since)) if !is_older(since) => return Err(Precondition::IfUnmodifiedSince),
+            (Some(_), _) | (None, _) => {}
+        }
+        match (&self.if_none_match, self.if_modified_since) {
+            (Some(tags), _) if names(tags) => Err(Precondition::IfNoneMatch),
+            (None, Some(since)) if is_older(since) => Err(Precondition::IfModifiedSince),
+            (Some(_), _) | (None, _) => Ok(()),
+        }
     }
 }
 
@@ -103,15 +104,15 @@ mod tests {
 
     #[test]
     fn write_conditions_look_at_the_current_version() {
-        use ConditionFailed::{Absent, Mismatch};
         use WriteCondition::*;
+        let (absent, mismatch) = (ConditionFailed::Absent, ConditionFailed::Mismatch);
         let table = [
             (Always, Ok(()), Ok(())),
-            (IfAbsent, Ok(()), Err(Mismatch)),
-            (IfPresent, Err(Absent), Ok(())),
-            (IfMatch(TAG), Err(Absent), Ok(())),
-            (IfMatch(OTHER), Err(Absent), Err(Mismatch)),
-            (IfNoneMatch(TAG), Ok(()), Err(Mismatch)),
+            (IfAbsent, Ok(()), Err(mismatch(Precondition::IfNoneMatch))),
+            (IfPresent, Err(absent), Ok(())),
+            (IfMatch(TAG), Err(absent), Ok(())),
+            (IfMatch(OTHER), Err(absent), Err(mismatch(Precondition::IfMatch))),
+            (IfNoneMatch(TAG), Ok(()), Err(mismatch(Precondition::IfNoneMatch))),
             (IfNoneMatch(OTHER), Ok(()), Ok(())),
         ];
         for (condition, when_absent, when_present) in table {
@@ -130,20 +131,21 @@ mod tests {
             if_unmodified_since,
         };
         let table = [
-            (conditions(None, None, None, None), true),
-            (conditions(Some(vec![TAG]), None, None, before), true),
-            (conditions(Some(vec![OTHER]), None, None, after), false),
-            (conditions(Some(vec![]), None, None, None), true),
-            (conditions(None, Some(vec![TAG]), before, None), false),
-            (conditions(None, Some(vec![OTHER]), after, None), true),
-            (conditions(None, Some(vec![]), None, None), false),
-            (conditions(None, None, before, None), true),
-            (conditions(None, None, at, None), false),
-            (conditions(None, None, None, at), true),
-            (conditions(None, None, None, before), false),
+            (conditions(None, None, None, None), None),
+            (conditions(Some(vec![TAG]), None, None, before), None),
+            (conditions(Some(vec![OTHER]), None, None, after), Some(Precondition::IfMatch)),
+            (conditions(Some(vec![OTHER]), Some(vec![TAG]), None, None), Some(Precondition::IfMatch)),
+            (conditions(Some(vec![]), None, None, None), None),
+            (conditions(None, Some(vec![TAG]), before, None), Some(Precondition::IfNoneMatch)),
+            (conditions(None, Some(vec![OTHER]), after, None), None),
+            (conditions(None, Some(vec![]), None, None), Some(Precondition::IfNoneMatch)),
+            (conditions(None, None, before, None), None),
+            (conditions(None, None, at, None), Some(Precondition::IfModifiedSince)),
+            (conditions(None, None, None, at), None),
+            (conditions(None, None, None, before), Some(Precondition::IfUnmodifiedSince)),
         ];
-        for (conditions, accepts) in table {
-            assert_eq!(conditions.accept(&head()), accepts, "{conditions:?}");
+        for (conditions, failed) in table {
+            assert_eq!(conditions.check(&head()).err(), failed, "{conditions:?}");
         }
     }
 }

@@ -23,31 +23,31 @@ rejections! {
     SetVersioningRejected => SetVersioningRejected { NoSuchBucket, HasObjectLock }
     SetBucketLockRejected => SetBucketLockRejected { NoSuchBucket, NotVersioned }
     AppendKeyRejected => AppendRejected {
-        NoSuchBucket, NoSuchSession, NoSuchKey, PreconditionFailed, ForeignBlock, BaseChanged, TooManyParts, TooLarge,
+        NoSuchBucket, NoSuchSession, NoSuchKey, PreconditionFailed(which), ForeignBlock, BaseChanged, TooManyParts, TooLarge,
         Encrypted,
     }
-    RenameKeyRejected => RenameRejected { NoSuchBucket, NoSuchSource, PreconditionFailed, NoSuchKey, OntoItself }
+    RenameKeyRejected => RenameRejected { NoSuchBucket, NoSuchSource, PreconditionFailed(which), NoSuchKey, OntoItself }
     UpdateVersionRejected => UpdateVersionRejected {
         NoSuchBucket, NoSuchKey, NoSuchVersion, DeleteMarker(version), NoObjectLock, Locked,
     }
     CommitKeyRejected => CommitRejected {
-        NoSuchBucket, NoSuchSession, PreconditionFailed, NoSuchKey, ForeignBlock, NoObjectLock,
+        NoSuchBucket, NoSuchSession, PreconditionFailed(which), NoSuchKey, ForeignBlock, NoObjectLock,
     }
-    DeleteKeyRejected => DeleteKeyRejected { NoSuchBucket, PreconditionFailed, Locked }
+    DeleteKeyRejected => DeleteKeyRejected { NoSuchBucket, PreconditionFailed(which), Locked }
     DeleteKeysRejected => DeleteKeysRejected { NoSuchBucket }
     CopyKeyRejected => CopyRejected {
-        NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed, NoSuchBucket,
+        NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed(which), NoSuchBucket,
         NoSuchKey, OntoItself, TooLarge, NeedsBytes, NoObjectLock,
     }
     CreateUploadRejected => CreateUploadRejected { NoSuchBucket, NoObjectLock }
     CommitPartRejected => CommitPartRejected { NoSuchBucket, NoSuchUpload, NoSuchSession, ForeignBlock }
     CopyPartRejected => CopyPartRejected {
-        NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed, NoSuchBucket,
+        NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed(which), NoSuchBucket,
         NoSuchUpload, InvalidRange, TooLarge, NeedsBytes,
     }
     CompleteUploadRejected => CompleteUploadRejected {
         NoSuchBucket, NoSuchUpload, InvalidPart(part), InvalidPartOrder, PartTooSmall(part), PartChanged(part),
-        PreconditionFailed, NoSuchKey, TooLarge,
+        PreconditionFailed(which), NoSuchKey, TooLarge,
     }
     AbortUploadRejected => AbortUploadRejected { NoSuchBucket, NoSuchUpload }
     EnsureUserRejected => EnsureUserRejected { AccessKeyTaken, EmailTaken }

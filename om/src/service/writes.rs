@@ -126,7 +126,7 @@ impl OmService {
                 };
                 condition.check(current.as_ref()).map_err(|failed| {
                     Stop::Rejected(match failed {
-                        ConditionFailed::Mismatch => Rejected::PreconditionFailed,
+                        ConditionFailed::Mismatch(which) => Rejected::PreconditionFailed(Some(which)),
                         ConditionFailed::Absent => Rejected::NoSuchKey,
                     })
                 })?;

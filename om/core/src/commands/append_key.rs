@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, WriteTables};
 use types::sealed::plain_length;
-use types::{BlockId, Checksum, ETag, LogIndex, ObjectId, ObjectKey, PartNumber, Salt, Timestamp};
+use types::{BlockId, Checksum, ETag, LogIndex, ObjectId, ObjectKey, PartNumber, Precondition, Salt, Timestamp};
 
 use super::Outcome;
 use super::shared::{CommittedBlock, KeyCommitted, Sorted, link, sort_blocks, take_session};
@@ -68,7 +68,7 @@ pub enum AppendKeyRejected {
     #[n(2)]
     NoSuchKey,
     #[n(3)]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     #[n(4)]
     ForeignBlock,
     /// The object is no longer the one that was to be added to.
@@ -86,7 +86,7 @@ pub enum AppendKeyRejected {
 impl From<ConditionFailed> for AppendKeyRejected {
     fn from(failed: ConditionFailed) -> Self {
         match failed {
-            ConditionFailed::Mismatch => Self::PreconditionFailed,
+            ConditionFailed::Mismatch(which) => Self::PreconditionFailed(Some(which)),
             ConditionFailed::Absent => Self::NoSuchKey,
         }
     }

@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, WriteTables};
 use types::sealed::plain_length;
-use types::{Acl, ETag, LogIndex, ObjectKey, ObjectLock, Timestamp, VersionId};
+use types::{Acl, ETag, LogIndex, ObjectKey, ObjectLock, Precondition, Timestamp, VersionId};
 
 use super::Outcome;
 use super::shared::{CommittedBlock, KeyCommitted, link, sort_blocks, take_session};
@@ -60,7 +60,7 @@ pub enum CommitKeyRejected {
     #[n(1)]
     NoSuchSession,
     #[n(2)]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     #[n(3)]
     NoSuchKey,
     #[n(4)]
@@ -73,7 +73,7 @@ pub enum CommitKeyRejected {
 impl From<ConditionFailed> for CommitKeyRejected {
     fn from(failed: ConditionFailed) -> Self {
         match failed {
-            ConditionFailed::Mismatch => Self::PreconditionFailed,
+            ConditionFailed::Mismatch(which) => Self::PreconditionFailed(Some(which)),
             ConditionFailed::Absent => Self::NoSuchKey,
         }
     }
@@ -206,7 +206,7 @@ mod tests {
         om.write(bucket, "cat.jpg", [(1, 10)]);
         let session = om.open(bucket, [2]);
         let commit = CommitKey { condition: WriteCondition::IfAbsent, ..om.commit_of(session, "cat.jpg", [(2, 10)]) };
-        assert_eq!(om.apply(commit.clone()), Err(CommitKeyRejected::PreconditionFailed));
+        assert_eq!(om.apply(commit.clone()), Err(CommitKeyRejected::PreconditionFailed(Some(Precondition::IfNoneMatch))));
         assert_eq!(om.deleted_blocks(), [2]);
         om.delete(bucket, "cat.jpg");
         assert_eq!(om.apply(commit), Err(CommitKeyRejected::NoSuchSession));

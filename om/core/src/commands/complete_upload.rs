@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::{ReadTables, StorageFault, WriteTables};
-use types::{ETag, LogIndex, ObjectId, PartNumber, Timestamp, VersionId};
+use types::{ETag, LogIndex, ObjectId, PartNumber, Precondition, Timestamp, VersionId};
 
 use super::Outcome;
 use super::shared::{KeyCommitted, link};
@@ -70,7 +70,7 @@ pub enum CompleteUploadRejected {
     #[n(5)]
     PartChanged(#[n(0)] u16),
     #[n(6)]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     #[n(7)]
     NoSuchKey,
     #[n(8)]
@@ -80,7 +80,7 @@ pub enum CompleteUploadRejected {
 impl From<ConditionFailed> for CompleteUploadRejected {
     fn from(failed: ConditionFailed) -> Self {
         match failed {
-            ConditionFailed::Mismatch => Self::PreconditionFailed,
+            ConditionFailed::Mismatch(which) => Self::PreconditionFailed(Some(which)),
             ConditionFailed::Absent => Self::NoSuchKey,
         }
     }

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::{Acl, BucketId, LogIndex, ObjectId, ObjectKey, ObjectLock, Replication, Timestamp, VersionId};
+use types::{Acl, BucketId, LogIndex, ObjectId, ObjectKey, ObjectLock, Precondition, Replication, Timestamp, VersionId};
 
 use super::Outcome;
 use super::shared::{CopySource, KeyCommitted, link};
@@ -140,7 +140,7 @@ pub enum CopyKeyRejected {
     #[n(3)]
     SourceIsDeleteMarker,
     #[n(4)]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     #[n(5)]
     NoSuchBucket,
     #[n(6)]
@@ -170,7 +170,7 @@ impl From<Missing> for CopyKeyRejected {
 impl From<ConditionFailed> for CopyKeyRejected {
     fn from(failed: ConditionFailed) -> Self {
         match failed {
-            ConditionFailed::Mismatch => Self::PreconditionFailed,
+            ConditionFailed::Mismatch(which) => Self::PreconditionFailed(Some(which)),
             ConditionFailed::Absent => Self::NoSuchKey,
         }
     }
@@ -185,8 +185,8 @@ impl CopyKey {
             Ok(source) => source,
             Err(missing) => return Ok(Err(missing.into())),
         };
-        if !self.source.conditions.accept(&source.head) {
-            return Ok(Err(CopyKeyRejected::PreconditionFailed));
+        if let Err(which) = self.source.conditions.check(&source.head) {
+            return Ok(Err(CopyKeyRejected::PreconditionFailed(Some(which.of_source()))));
         }
         if source.head.size > self.max_size {
             return Ok(Err(CopyKeyRejected::TooLarge));
@@ -452,9 +452,9 @@ mod tests {
         om.write(bucket, "a", [(1, 10)]);
         let mut unmatched = copy(bucket, "a", "b");
         unmatched.source.conditions.if_match = Some(vec![etag(99)]);
-        assert_eq!(om.apply(unmatched), Err(CopyKeyRejected::PreconditionFailed));
+        assert_eq!(om.apply(unmatched), Err(CopyKeyRejected::PreconditionFailed(Some(Precondition::SourceIfMatch))));
         let exists = CopyKey { condition: WriteCondition::IfAbsent, ..copy(bucket, "a", "a") };
-        assert_eq!(om.apply(exists), Err(CopyKeyRejected::PreconditionFailed));
+        assert_eq!(om.apply(exists), Err(CopyKeyRejected::PreconditionFailed(Some(Precondition::IfNoneMatch))));
         let large = CopyKey { max_size: 9, ..copy(bucket, "a", "b") };
         assert_eq!(om.apply(large), Err(CopyKeyRejected::TooLarge));
         assert_eq!(om.apply(copy(bucket, "absent", "b")), Err(CopyKeyRejected::NoSuchSourceKey));

@@ -3,7 +3,7 @@
 use md5::{Digest, Md5 as Md5Hasher};
 use minicbor::{Decode, Encode};
 use tables::WriteTables;
-use types::{ETag, LogIndex, Md5, ObjectId, PartNumber, Timestamp};
+use types::{ETag, LogIndex, Md5, ObjectId, PartNumber, Precondition, Timestamp};
 
 use super::Outcome;
 use super::commit_part::{PartCommitted, put_part};
@@ -43,7 +43,7 @@ pub enum CopyPartRejected {
     #[n(3)]
     SourceIsDeleteMarker,
     #[n(4)]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     #[n(5)]
     NoSuchBucket,
     #[n(6)]
@@ -81,8 +81,8 @@ impl CopyPart {
             Ok(source) => source,
             Err(missing) => return Ok(Err(missing.into())),
         };
-        if !self.source.conditions.accept(&source.head) {
-            return Ok(Err(CopyPartRejected::PreconditionFailed));
+        if let Err(which) = self.source.conditions.check(&source.head) {
+            return Ok(Err(CopyPartRejected::PreconditionFailed(Some(which.of_source()))));
         }
         let span = match self.range {
             None => Span { start: 0, end: source.head.size },

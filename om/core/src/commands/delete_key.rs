@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::{ReadTables, StorageFault, WriteTables};
-use types::{BucketId, Bypass, LogIndex, ObjectKey, Timestamp, VersionId};
+use types::{BucketId, Bypass, LogIndex, ObjectKey, Precondition, Timestamp, VersionId};
 
 use super::Outcome;
 use crate::blocks::Freed;
@@ -58,21 +58,32 @@ impl KeyDeletion {
         self.condition != WriteCondition::Always || self.if_modified.is_some() || self.if_size.is_some()
     }
 
-    fn accepts(&self, there: &VersionHead) -> bool {
+    fn check(&self, there: &VersionHead) -> Result<(), Precondition> {
         let (outcome, modified, size) = match there {
             VersionHead::Object(head) => (self.condition.check(Some(head)), head.modified, head.size),
-            VersionHead::Marker(marker) => (self.accepts_marker(), marker.modified, 0),
+            VersionHead::Marker(marker) => (self.check_marker(), marker.modified, 0),
         };
-        outcome.is_ok()
-            && self.if_modified.is_none_or(|wanted| wanted.seconds() == modified.seconds())
-            && self.if_size.is_none_or(|wanted| wanted == size)
+        if let Err(failed) = outcome {
+            return Err(match failed {
+                ConditionFailed::Mismatch(which) => which,
+                ConditionFailed::Absent => Precondition::IfMatch,
+            });
+        }
+        if self.if_modified.is_some_and(|wanted| wanted.seconds() != modified.seconds()) {
+            return Err(Precondition::IfLastModified);
+        }
+        if self.if_size.is_some_and(|wanted| wanted != size) {
+            return Err(Precondition::IfSize);
+        }
+        Ok(())
     }
 
     /// A marker is there, so any tag at all is right; it has none, so no certain one is.
-    fn accepts_marker(&self) -> Result<(), ConditionFailed> {
+    fn check_marker(&self) -> Result<(), ConditionFailed> {
         match self.condition {
             WriteCondition::Always | WriteCondition::IfPresent | WriteCondition::IfNoneMatch(_) => Ok(()),
-            WriteCondition::IfAbsent | WriteCondition::IfMatch(_) => Err(ConditionFailed::Mismatch),
+            WriteCondition::IfAbsent => Err(ConditionFailed::Mismatch(Precondition::IfNoneMatch)),
+            WriteCondition::IfMatch(_) => Err(ConditionFailed::Mismatch(Precondition::IfMatch)),
         }
     }
 }
@@ -93,7 +104,7 @@ pub enum DeleteKeyRejected {
     #[n(0)]
     NoSuchBucket,
     #[n(1)]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     /// A retention or a legal hold keeps the version.
     #[n(2)]
     Locked,
@@ -160,8 +171,8 @@ fn delete_version(
     // Whatever version was asked for is named as deleted: it certainly does not exist afterwards.
     let gone = |delete_marker| DeletedKey { version: Some(version), delete_marker };
     let Some(there) = version_head(tables, bucket, &deletion.key, version)? else { return Ok(Ok(gone(false))) };
-    if !deletion.accepts(&there) {
-        return Ok(Err(DeleteKeyRejected::PreconditionFailed));
+    if let Err(which) = deletion.check(&there) {
+        return Ok(Err(DeleteKeyRejected::PreconditionFailed(Some(which))));
     }
     let bypass = deletion.bypass.unwrap_or_default();
     if matches!(&there, VersionHead::Object(head) if head.lock.is_some_and(|lock| lock.holds(entry.now, bypass))) {
@@ -203,11 +214,11 @@ fn delete_current(
         None if bucket.versioning == Versioning::Unversioned => None,
         None => current_marker(tables, bucket.id, key)?.map(VersionHead::Marker),
     };
-    match there {
-        Some(there) if !deletion.accepts(&there) => return Ok(Err(DeleteKeyRejected::PreconditionFailed)),
+    match there.map(|there| deletion.check(&there)) {
+        Some(Err(which)) => return Ok(Err(DeleteKeyRejected::PreconditionFailed(Some(which)))),
         // Nothing is there to be wrong about, and nothing that whoever set a condition wanted gone.
         None if deletion.is_conditional() => return Ok(Ok(DeletedKey::default())),
-        Some(_) | None => {}
+        Some(Ok(())) | None => {}
     }
     if bucket.versioning == Versioning::Unversioned {
         if current.is_some() {
@@ -270,7 +281,7 @@ mod tests {
         om.write(bucket, "cat.jpg", [(7, 10)]);
         let deletion = delete(None, WriteCondition::IfMatch(etag(9)));
         let outcome = om.apply(DeleteKey { origin: None, bucket, deletion, now: Timestamp(5), owner: None });
-        assert_eq!(outcome, Err(DeleteKeyRejected::PreconditionFailed));
+        assert_eq!(outcome, Err(DeleteKeyRejected::PreconditionFailed(Some(Precondition::IfMatch))));
         assert!(om.current(bucket, "cat.jpg").is_some());
     }
 

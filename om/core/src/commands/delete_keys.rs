@@ -58,6 +58,7 @@ mod tests {
     use super::*;
     use crate::WriteCondition;
     use crate::testing::{self, Namespace, etag};
+    use types::Precondition;
 
     #[test]
     fn one_refusal_does_not_keep_the_others() {
@@ -76,7 +77,8 @@ mod tests {
         let outcomes =
             om.apply(DeleteKeys { origin: None, bucket, deletions, now: Timestamp(5), owner: None }).expect("the bucket exists");
         let gone = Ok(DeletedKey::default());
-        assert_eq!(outcomes, [Err(DeleteKeyRejected::PreconditionFailed), gone.clone(), gone.clone(), gone]);
+        let refused = Err(DeleteKeyRejected::PreconditionFailed(Some(Precondition::IfMatch)));
+        assert_eq!(outcomes, [refused, gone.clone(), gone.clone(), gone]);
         assert_eq!(om.deleted_blocks(), [2]);
         om.check();
     }

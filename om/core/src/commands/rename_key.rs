@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, WriteTables};
-use types::{BucketId, LogIndex, ObjectKey, Timestamp};
+use types::{BucketId, LogIndex, ObjectKey, Precondition, Timestamp};
 
 use super::Outcome;
 use super::shared::{KeyCommitted, link};
@@ -50,7 +50,7 @@ pub enum RenameKeyRejected {
     #[n(1)]
     NoSuchSource,
     #[n(2)]
-    PreconditionFailed,
+    PreconditionFailed(#[n(0)] Option<Precondition>),
     /// A condition wants the new name to be there.
     #[n(3)]
     NoSuchKey,
@@ -61,7 +61,7 @@ pub enum RenameKeyRejected {
 impl From<ConditionFailed> for RenameKeyRejected {
     fn from(failed: ConditionFailed) -> Self {
         match failed {
-            ConditionFailed::Mismatch => Self::PreconditionFailed,
+            ConditionFailed::Mismatch(which) => Self::PreconditionFailed(Some(which)),
             ConditionFailed::Absent => Self::NoSuchKey,
         }
     }
@@ -80,8 +80,11 @@ impl RenameKey {
         };
         let replaced = namespace::current(tables, bucket.id, &self.key)?;
         let there = replaced.as_ref().map(|row| &row.head);
-        if !self.source_conditions.accept(&source.head) || there.is_some_and(|head| !self.conditions.accept(head)) {
-            return Ok(Err(RenameKeyRejected::PreconditionFailed));
+        if let Err(which) = self.source_conditions.check(&source.head) {
+            return Ok(Err(RenameKeyRejected::PreconditionFailed(Some(which.of_source()))));
+        }
+        if let Err(which) = there.map_or(Ok(()), |head| self.conditions.check(head)) {
+            return Ok(Err(RenameKeyRejected::PreconditionFailed(Some(which))));
         }
         if let Err(failed) = self.condition.check(there) {
             return Ok(Err(failed.into()));
@@ -181,6 +184,12 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_from_before_conditions_were_named_can_be_read() {
+        let old: RenameKeyRejected = minicbor::decode(&[0x82, 0x02, 0x80]).expect("a variant without fields");
+        assert_eq!(old, RenameKeyRejected::PreconditionFailed(None));
+    }
+
+    #[test]
     fn conditions_look_at_both_names() {
         let mut om = Namespace::with_users(["ada"]);
         let bucket = om.create_bucket("ada", "photos");
@@ -192,10 +201,20 @@ mod tests {
             (rename(bucket, "c", "d"), RenameKeyRejected::NoSuchSource),
             (
                 RenameKey { condition: WriteCondition::IfAbsent, ..rename(bucket, "a", "b") },
-                RenameKeyRejected::PreconditionFailed,
+                RenameKeyRejected::PreconditionFailed(Some(Precondition::IfNoneMatch)),
             ),
             (RenameKey { condition: WriteCondition::IfPresent, ..rename(bucket, "a", "c") }, RenameKeyRejected::NoSuchKey),
-            (RenameKey { source_conditions: source_is(9), ..rename(bucket, "a", "b") }, RenameKeyRejected::PreconditionFailed),
+            (
+                RenameKey { source_conditions: source_is(9), ..rename(bucket, "a", "b") },
+                RenameKeyRejected::PreconditionFailed(Some(Precondition::SourceIfMatch)),
+            ),
+            (
+                RenameKey {
+                    conditions: ReadConditions { if_modified_since: Some(Timestamp(u64::MAX)), ..ReadConditions::default() },
+                    ..rename(bucket, "a", "b")
+                },
+                RenameKeyRejected::PreconditionFailed(Some(Precondition::IfModifiedSince)),
+            ),
             (rename(BucketId(77), "a", "b"), RenameKeyRejected::NoSuchBucket),
         ];
         for (command, rejected) in table {
