@@ -243,6 +243,8 @@ def test_a_default_encryption_that_is_not_right_is_refused(s3, bucket, code, sta
     ("InvalidArgument", {}),
     ("InvalidArgument", {"IndexDocument": {"Suffix": "a/b"}}),
     ("InvalidRequest", {"IndexDocument": {"Suffix": "i"}, "RedirectAllRequestsTo": {"HostName": "h"}}),
+    ("InvalidRequest", {"RedirectAllRequestsTo": {"HostName": "h\nSet-Cookie: a=b"}}),
+    ("InvalidRequest", {"IndexDocument": {"Suffix": "i"}, "RoutingRules": [{"Redirect": {"HostName": "h é"}}]}),
     ("InvalidRequest", {"IndexDocument": {"Suffix": "i"}, "RoutingRules": [{"Redirect": {"ReplaceKeyWith": "a", "ReplaceKeyPrefixWith": "b"}}]}),
 ])
 def test_a_site_that_is_not_right_is_refused(s3, bucket, code, document):

@@ -118,7 +118,7 @@ impl WebsiteConfiguration {
             Self::RedirectAll(redirect) if redirect.host.is_empty() => {
                 Err(Invalid::argument("A host name must be provided to redirect all requests (e.g. \"example.com\")."))
             }
-            Self::RedirectAll(_) => Ok(()),
+            Self::RedirectAll(redirect) => check_host(&redirect.host),
             Self::Site(site) => site.check(),
         }
     }
@@ -139,6 +139,27 @@ impl WebsiteConfiguration {
             Self::RedirectAll(_) => None,
             Self::Site(site) => site.redirection(key, Some(status)),
         }
+    }
+}
+
+/// `host[:port][/path]`: what can stand in a `Location`, and is no one else's part of it.
+fn check_host(text: &str) -> Result<(), Invalid> {
+    let (authority, path) = text.split_once('/').unwrap_or((text, ""));
+    let is_in_brackets = |host: &str| host.starts_with('[') && host.ends_with(']');
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !is_in_brackets(authority) => (host, Some(port)),
+        Some(_) | None => (authority, None),
+    };
+    let is_host = if is_in_brackets(host) {
+        host[1..host.len() - 1].parse::<std::net::Ipv6Addr>().is_ok()
+    } else {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte))
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    if is_host && port.is_none_or(is_port) && path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        Err(Invalid::request("The HostName is not valid: it must be a host, perhaps with a port and a path."))
     }
 }
 
@@ -188,6 +209,7 @@ impl RoutingRule {
         if host.as_ref().is_some_and(String::is_empty) {
             return Err(Invalid::argument("The HostName of a Redirect cannot be empty."));
         }
+        host.as_deref().map_or(Ok(()), check_host)?;
         if status.is_some_and(|status| !(301..400).contains(&status)) {
             return Err(Invalid::argument("The provided HTTP redirect code is not valid. Valid codes are 3XX except 300."));
         }
@@ -278,5 +300,44 @@ mod tests {
         assert!(matches!(with(|site| site.rules = vec![site.rules[0].clone(); 51]), Err(Invalid::Request(_))));
         let nowhere = HostRedirect { host: String::new(), protocol: None };
         assert!(matches!(WebsiteConfiguration::RedirectAll(nowhere).check(), Err(Invalid::Argument(_))));
+    }
+
+    #[test]
+    fn a_redirection_goes_to_a_host_and_nowhere_else() {
+        let check = |host: &str| {
+            let all = WebsiteConfiguration::RedirectAll(HostRedirect { host: host.into(), protocol: None });
+            let mut by_rule = rule(None, None, None);
+            by_rule.redirect.host = Some(host.into());
+            let by_rule = site(vec![by_rule]).check();
+            assert_eq!(all.check(), by_rule, "{host:?}");
+            by_rule.is_ok()
+        };
+        for host in ["example.com", "a_b.example:8080", "10.0.0.1", "[::1]", "[2001:db8::1]:443", "example.com/a/b?c#d"] {
+            assert!(check(host), "{host}");
+        }
+        for host in [
+            "h\r\nSet-Cookie: a=b",
+            "h é",
+            "h i",
+            "h/\r\n",
+            "h/é",
+            "/h",
+            ":80",
+            "h:",
+            "h:0",
+            "h:65536",
+            "h:+1",
+            "h:1:2",
+            "::1",
+            "[::1",
+            "[]",
+            "[h]",
+            "user@h",
+            "h?x",
+            "h\\x",
+            "<h>",
+        ] {
+            assert!(!check(host), "{host:?}");
+        }
     }
 }

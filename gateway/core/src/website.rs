@@ -9,7 +9,8 @@ use crate::error::{Answering, S3Error};
 /// The `Location` of a redirection. `host` is the request's own, for rules that name none.
 pub fn location(to: &Redirection, host: &str) -> String {
     let protocol = to.protocol.unwrap_or(Protocol::Http).as_str();
-    let host = to.host.as_deref().unwrap_or(host);
+    // Checked when it was set, but not where that is long ago.
+    let host = as_written(to.host.as_deref().unwrap_or(host));
     let (given, rest) = to.key.split_at_checked(to.given).unwrap_or(("", &to.key));
     format!("{protocol}://{host}/{}{}", as_written(given), percent_encode(rest.as_bytes(), Slash::Kept))
 }
@@ -95,6 +96,7 @@ mod tests {
         assert_eq!(to(None, None, "a b/ü?x", 0), "http://site.example:8080/a%20b/%C3%BC%3Fx");
         assert_eq!(to(Some("h"), Some(Protocol::Https), "#!/a b", 3), "https://h/#!/a%20b");
         assert_eq!(to(Some("h"), None, "new?q=1&r=%20 \r\nx: y", 20), "http://h/new?q=1&r=%20%20%0D%0Ax:%20y");
+        assert_eq!(to(Some("h é\r\nx: y"), None, "", 0), "http://h%20%C3%A9%0D%0Ax:%20y/");
         assert_eq!(folder_location("a b"), "/a%20b/");
     }
 
