@@ -111,6 +111,10 @@ def test_a_folder_without_its_slash_is_sent_to_itself(site):
     site.put("a folder/index.html", b"inside")
     site.ask("/a%20folder").sends(302, "/a%20folder/")
     site.ask("/a%20folder", "HEAD").sends(302, "/a%20folder/")
+    # A visitor is kept here, whatever the folder is called.
+    site.put("/evil.example/index.html", b"still here")
+    site.ask("//evil.example").sends(302, "/%2Fevil.example/")
+    assert site.ask("/%2Fevil.example/").body == b"still here"
     # An object of that name is itself.
     site.put("a folder", b"an object")
     assert site.ask("/a%20folder").body == b"an object"

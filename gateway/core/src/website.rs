@@ -17,7 +17,9 @@ pub fn location(to: &Redirection, host: &str) -> String {
 
 /// To the folder that a request named without its last slash.
 pub fn folder_location(key: &str) -> String {
-    format!("/{}/", percent_encode(key.as_bytes(), Slash::Kept))
+    // Two slashes at the beginning would lead to a host of the key's name.
+    let (start, rest) = key.strip_prefix('/').map_or(("", key), |rest| ("%2F", rest));
+    format!("/{start}{}/", percent_encode(rest.as_bytes(), Slash::Kept))
 }
 
 /// An owner may write a query or a fragment, and has encoded what is to be encoded; what no header can hold is encoded all the same.
@@ -97,7 +99,11 @@ mod tests {
         assert_eq!(to(Some("h"), Some(Protocol::Https), "#!/a b", 3), "https://h/#!/a%20b");
         assert_eq!(to(Some("h"), None, "new?q=1&r=%20 \r\nx: y", 20), "http://h/new?q=1&r=%20%20%0D%0Ax:%20y");
         assert_eq!(to(Some("h é\r\nx: y"), None, "", 0), "http://h%20%C3%A9%0D%0Ax:%20y/");
-        assert_eq!(folder_location("a b"), "/a%20b/");
+        for (key, location) in
+            [("a b", "/a%20b/"), ("/evil.example", "/%2Fevil.example/"), ("//a/b", "/%2F/a/b/"), ("\\a", "/%5Ca/")]
+        {
+            assert_eq!(folder_location(key), location);
+        }
     }
 
     #[test]
