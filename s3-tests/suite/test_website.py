@@ -186,6 +186,10 @@ def test_an_error_has_the_owners_page_and_its_own_status(site):
     assert site.ask("/absent").status == 404
     head = site.ask("/absent", "HEAD")
     assert (head.status, head.body, head.headers["content-length"]) == (404, b"", "5")
+    # It is the page that was asked for, not a way to another one.
+    site.put("errors/all.html", b"sorry", WebsiteRedirectLocation="/elsewhere")
+    answer = site.ask("/absent")
+    assert (answer.status, answer.body, answer.headers.get("location")) == (404, b"sorry", None)
     site.client.delete_object(Bucket=site.bucket, Key="errors/all.html")
     page = site.ask("/absent").is_page(404, "NoSuchKey")
     assert "An Error Occurred While Attempting to Retrieve a Custom Error Document" in page and "<li>Key: errors/all.html</li>" in page

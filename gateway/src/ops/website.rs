@@ -53,7 +53,7 @@ async fn page(
     site: &Site,
     key: &str,
 ) -> Result<Reply, Refused> {
-    let error = match read(cx, &request.head, &site.document(key)).await {
+    let error = match read(cx, &request.head, &site.document(key), Followed::Yes).await {
         Ok(reply) => return Ok(reply),
         Err(error) if error.status() == StatusCode::NOT_MODIFIED => return Err(error.into()),
         Err(error) => error,
@@ -68,9 +68,9 @@ async fn page(
         return Ok(redirect(request, &to));
     }
     let Some(own) = &site.error_key else { return Err(error.into()) };
-    // Whole, whatever part of what is not there was asked for.
+    // Whole, whatever part of what is not there was asked for; a page that tells an error sends nobody elsewhere.
     let head = RequestHead { headers: HeaderMap::new(), ..request.head.clone() };
-    match read(cx, &head, own).await {
+    match read(cx, &head, own, Followed::No).await {
         Ok(mut reply) => {
             *reply.status_mut() = error.status();
             Ok(reply)
@@ -98,11 +98,18 @@ async fn is_folder(request: &S3Request, cx: &OpContext, site: &Site, key: &str, 
         return false;
     }
     let head = RequestHead { method: Method::HEAD, headers: HeaderMap::new(), ..request.head.clone() };
-    read(cx, &head, &site.document(&format!("{key}/"))).await.is_ok()
+    read(cx, &head, &site.document(&format!("{key}/")), Followed::Yes).await.is_ok()
+}
+
+/// Whether an object's own redirection is what is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Followed {
+    Yes,
+    No,
 }
 
 /// An object as it answers a request: its bytes, or where it sends whoever reads it.
-async fn read(cx: &OpContext, head: &RequestHead, key: &str) -> Result<Reply, S3Error> {
+async fn read(cx: &OpContext, head: &RequestHead, key: &str, followed: Followed) -> Result<Reply, S3Error> {
     let mut head = head.clone();
     let is_head = head.method == Method::HEAD;
     head.target.key = Some(ObjectKey::parse(key).map_err(|_| S3Error::new(S3ErrorCode::NoSuchKey).field("Key", key))?);
@@ -110,7 +117,7 @@ async fn read(cx: &OpContext, head: &RequestHead, key: &str) -> Result<Reply, S3
     let reading = Reading::parse(&request)?;
     let source = reading.source.clone();
     let mut found = reading.look_up(cx, if is_head { Blocks::NotNeeded } else { Blocks::Needed }).await?;
-    if let Some(target) = redirection_of(&found) {
+    if let Some(target) = redirection_of(&found).filter(|_| followed == Followed::Yes) {
         return Ok(moved(StatusCode::MOVED_PERMANENTLY, &target));
     }
     if is_head {
