@@ -230,6 +230,11 @@ def test_an_object_sends_its_readers_elsewhere(site):
     site.put("new place", b"here")
     site.ask("/old").sends(301, "/new place")
     site.ask("/away", "HEAD").sends(301, "https://other.example/x?y=1")
+    # It is not its bytes that a visitor is sent away with: a part of them and their state do not matter.
+    site.ask("/old", Range="bytes=5-").sends(301, "/new place")
+    etag = site.client.head_object(Bucket=site.bucket, Key="old")["ETag"]
+    site.ask("/old", If_None_Match=etag).sends(301, "/new place")
+    site.ask("/old", If_Match='"00000000000000000000000000000000"').sends(301, "/new place")
     # Whoever reads it as an object is told and reads it.
     assert site.client.get_object(Bucket=site.bucket, Key="old")["WebsiteRedirectLocation"] == "/new place"
     # A copy goes where it is told itself, and nowhere if it is told nothing.

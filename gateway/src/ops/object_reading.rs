@@ -37,7 +37,7 @@ pub(super) struct Reading {
     conditions: ReadConditions,
     overrides: ResponseOverrides,
     shows_checksum: bool,
-    customer: Option<CustomerKey>,
+    pub(super) customer: Option<CustomerKey>,
 }
 
 /// What was found, ready to be rendered.
@@ -78,8 +78,13 @@ impl Reading {
 
     /// Asks the OM for the object, and holds what it is against the conditions and the range. `blocks` says where its bytes
     /// are, if they are wanted.
-    pub(super) async fn look_up(mut self, cx: &OpContext, blocks: Blocks) -> Result<Found, S3Error> {
-        let mut read = self.ask(cx, blocks).await?;
+    pub(super) async fn look_up(self, cx: &OpContext, blocks: Blocks) -> Result<Found, S3Error> {
+        let read = self.ask(cx, blocks).await?;
+        self.judge(cx, blocks, read).await
+    }
+
+    /// The second half of [`Reading::look_up`].
+    pub(super) async fn judge(mut self, cx: &OpContext, blocks: Blocks, mut read: ObjectRead) -> Result<Found, S3Error> {
         if let (Wanted::Range(_), Some(state)) = (self.wanted, self.if_range)
             && !state.matches(read.info.etag, read.info.last_modified)
         {
@@ -105,7 +110,7 @@ impl Reading {
         Ok(Found { range, wanted, overrides, shows_checksum, customer, read })
     }
 
-    async fn ask(&self, cx: &OpContext, blocks: Blocks) -> Result<ObjectRead, S3Error> {
+    pub(super) async fn ask(&self, cx: &OpContext, blocks: Blocks) -> Result<ObjectRead, S3Error> {
         let ObjectSource { bucket, key, version } = self.source.clone();
         let wanted = self.wanted.blocks(blocks);
         let purpose = LookupPurpose::Object;

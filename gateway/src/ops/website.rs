@@ -4,12 +4,12 @@ use bucket_config::website::{Redirection, Site};
 use bucket_config::{ConfigKind, WebsiteConfiguration};
 use gateway_core::{RequestHead, S3Error, S3ErrorCode, website};
 use http::{HeaderMap, Method, StatusCode, header};
-use om_api::{BucketConductRejected, GetBucketConduct, SystemHeader};
+use om_api::{BucketConductRejected, GetBucketConduct, ObjectInfo, SystemHeader};
 use rpc::CallError;
 use types::{BucketName, ObjectKey};
 
-use super::encryption::located;
-use super::object_reading::{Blocks, Found, Reading};
+use super::encryption::{check_key, located};
+use super::object_reading::{Blocks, Reading};
 use crate::context::OpContext;
 use crate::data::read_object;
 use crate::operation::S3Request;
@@ -116,10 +116,14 @@ async fn read(cx: &OpContext, head: &RequestHead, key: &str, followed: Followed)
     let request = S3Request { head, payload: cx.who.payload, is_anonymous: true };
     let reading = Reading::parse(&request)?;
     let source = reading.source.clone();
-    let mut found = reading.look_up(cx, if is_head { Blocks::NotNeeded } else { Blocks::Needed }).await?;
-    if let Some(target) = redirection_of(&found).filter(|_| followed == Followed::Yes) {
-        return Ok(moved(StatusCode::MOVED_PERMANENTLY, &target));
+    let blocks = if is_head { Blocks::NotNeeded } else { Blocks::Needed };
+    let found = reading.ask(cx, blocks).await?;
+    // Its bytes are not what is answered, so neither a range of them nor a condition on them is asked about.
+    if let Some(target) = redirection_of(&found.info).filter(|_| followed == Followed::Yes) {
+        check_key(found.info.encryption.as_ref(), reading.customer.as_ref())?;
+        return Ok(moved(StatusCode::MOVED_PERMANENTLY, target));
     }
+    let mut found = reading.judge(cx, blocks, found).await?;
     if is_head {
         return Ok(found.into_reply(ReplyBody::empty()));
     }
@@ -128,9 +132,9 @@ async fn read(cx: &OpContext, head: &RequestHead, key: &str, followed: Followed)
     Ok(found.into_reply(body))
 }
 
-fn redirection_of(found: &Found) -> Option<String> {
-    let headers = &found.read.info.attributes.headers;
-    headers.iter().find(|(name, _)| *name == SystemHeader::WebsiteRedirectLocation).map(|(_, target)| target.clone())
+fn redirection_of(info: &ObjectInfo) -> Option<&str> {
+    let headers = &info.attributes.headers;
+    headers.iter().find(|(name, _)| *name == SystemHeader::WebsiteRedirectLocation).map(|(_, target)| target.as_str())
 }
 
 fn redirect(request: &S3Request, to: &Redirection) -> Reply {
