@@ -1,5 +1,7 @@
 """RenameObject: one step, no bytes moved, on any bucket."""
 
+import json
+
 from support import absent, body_of, keys_in, refused
 
 
@@ -43,6 +45,23 @@ def test_a_token_makes_it_happen_once(s3, bucket):
     s3.put_object(Bucket=bucket, Key="a", Body=b"second")
     s3.rename_object(Bucket=bucket, Key="b", RenameSource="a", ClientToken="once")
     assert (body_of(s3, bucket, "a"), body_of(s3, bucket, "b")) == (b"second", b"first")
+
+
+def test_a_token_is_for_one_request(s3, bobs, bucket):
+    for key in ("a", "b"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    s3.rename_object(Bucket=bucket, Key="x", RenameSource="a", ClientToken="T")
+    for other in ({"Key": "y", "RenameSource": "b"}, {"Key": "x", "RenameSource": "a", "DestinationIfNoneMatch": "*"},
+                  {"Key": "x", "RenameSource": "a", "SourceIfMatch": '"0"'}):
+        with refused("IdempotencyParameterMismatch", 400):
+            s3.rename_object(Bucket=bucket, ClientToken="T", **other)
+    s3.rename_object(Bucket=bucket, Key="x", RenameSource="a", ClientToken="T")
+    assert keys_in(s3.list_objects_v2(Bucket=bucket)) == ["b", "x"]
+    # Another account's, or in another bucket, it is another token.
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    bobs.rename_object(Bucket=bucket, Key="y", RenameSource="b", ClientToken="T")
+    assert keys_in(s3.list_objects_v2(Bucket=bucket)) == ["x", "y"]
 
 
 def test_with_versions_the_old_name_keeps_its_own(s3, bucket):

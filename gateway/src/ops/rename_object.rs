@@ -1,8 +1,8 @@
 //! `RenameObject`: as S3 has it for directory buckets, in any bucket. One log entry, and no bytes move.
 
-use gateway_core::S3Error;
 use gateway_core::conditions::{ReadConditions, SourceOf, precondition_failed};
 use gateway_core::copy_source::parse_rename_source;
+use gateway_core::{S3Error, S3ErrorCode};
 use http::StatusCode;
 use om_api::{RenameKey, RenameRejected, WriteCondition};
 use rpc::CallError;
@@ -74,6 +74,7 @@ impl Operation for RenameObject {
                 RenameRejected::NoSuchKey => no_such_key(&key),
                 RenameRejected::PreconditionFailed(which) => precondition_failed(which, SourceOf::Rename),
                 RenameRejected::OntoItself => S3Error::invalid_request("An object cannot be renamed to its own name."),
+                RenameRejected::TokenOfAnother => S3ErrorCode::IdempotencyParameterMismatch.into(),
             }),
             Err(failure) => Err(call_failed(&failure)),
         }

@@ -48,6 +48,10 @@ pub enum RenameRejected {
     #[n(5)]
     #[error("an object cannot be renamed to its own name")]
     OntoItself,
+    /// The client's token was used for something else.
+    #[n(6)]
+    #[error("the token names another request")]
+    TokenOfAnother,
 }
 
 /// The state of the object that the bytes are to follow.

@@ -38,9 +38,9 @@ pub use commands::{
     CreateSecret, CreateSecretRejected, CreateUpload, CreateUploadRejected, DeleteBucket, DeleteBucketRejected, DeleteKey,
     DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey, EnsureUser, EnsureUserRejected, ExpireSessions, ExtendSession,
     ForgetCompleted, KeyCommitted, KeyCopied, KeyDeletion, NoSuchBucket, OpenSession, PartCommitted, PurgeBucket,
-    RemoveReclaimed, RenameKey, RenameKeyRejected, ReserveIds, RevokeSecret, RevokeSecretRejected, SealedPair, SetBucketConfig,
-    SetBucketConfigRejected, SetBucketLock, SetBucketLockRejected, SetSealCheck, SetVersioning, SetVersioningRejected,
-    UnfitLogTarget, UpdateVersion, UpdateVersionRejected, UserAccount, VersionChange, VersioningStatus,
+    RemoveReclaimed, RenameKey, RenameKeyRejected, RenameOnce, RenamedOnce, ReserveIds, RevokeSecret, RevokeSecretRejected,
+    SealedPair, SetBucketConfig, SetBucketConfigRejected, SetBucketLock, SetBucketLockRejected, SetSealCheck, SetVersioning,
+    SetVersioningRejected, UnfitLogTarget, UpdateVersion, UpdateVersionRejected, UserAccount, VersionChange, VersioningStatus,
 };
 pub use commands::{CancelToken, MOST_DELEGATION_TOKENS, RenewToken};
 pub use commands::{ChangeIam, EndCredentials, OpenCredential, RecordKeyUses, SetAccountBlock, SetAccountBlockRejected};

@@ -16,7 +16,7 @@ impl OmService {
         cx: CallContext,
         request: api::RenameKey,
     ) -> Result<api::KeyCommitted, CallError<api::RenameRejected>> {
-        let (bucket, owner, origin) = self
+        let (bucket, owner, account, origin) = self
             .log
             .read(cx.deadline, |tables| {
                 type Rejected = api::RenameRejected;
@@ -28,13 +28,11 @@ impl OmService {
                 }
                 // That it is not there the command finds out, and says.
                 let _ = entry.object::<Rejected>(tables, Action::GetObject, &request.source, None)?;
-                Ok((entry.bucket.id, entry.identity.user_id().cloned(), entry.origin(&cx)))
+                let account = entry.identity.account().map(|account| account.id.0.clone()).unwrap_or_default();
+                Ok((entry.bucket.id, entry.identity.user_id().cloned(), account, entry.origin(&cx)))
             })
             .await?;
-        let id = match &request.token {
-            Some(token) => Some(token_id(token, bucket, &request)),
-            None => scoped(&cx, Kind::Rename),
-        };
+        let named = request.token.as_deref().map(|token| (token_id(token, &account, bucket), parameters(&request)));
         let command = om_core::RenameKey {
             bucket,
             source: request.source,
@@ -46,20 +44,41 @@ impl OmService {
             now: self.clock.now(),
             origin,
         };
-        let renamed = self.log.propose(id, command, cx.deadline).await;
+        let renamed = match named {
+            None => self.log.propose(scoped(&cx, Kind::Rename), command, cx.deadline).await,
+            Some((id, parameters)) => {
+                let once = om_core::RenameOnce { rename: command, parameters };
+                let answered = self.log.propose(Some(id), once, cx.deadline).await;
+                let answered = answered.map_err(|error| error.map_rejection(|never| match never {}))?;
+                if answered.parameters != parameters {
+                    return Err(CallError::Rejected(api::RenameRejected::TokenOfAnother));
+                }
+                answered.outcome.map_err(CallError::Rejected)
+            }
+        };
         renamed.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
     }
 }
 
-/// A client's token names what it asks for, in this bucket: the same again gets the first answer.
-fn token_id(token: &str, bucket: BucketId, request: &api::RenameKey) -> RequestId {
+/// A client's token is one of its account, in this bucket.
+fn token_id(token: &str, account: &str, bucket: BucketId) -> RequestId {
     let mut hasher = Sha256::new();
-    for part in [token.as_bytes(), &bucket.0.to_be_bytes(), request.source.as_bytes(), request.key.as_bytes()] {
+    for part in [b"rename".as_slice(), token.as_bytes(), account.as_bytes(), &bucket.0.to_be_bytes()] {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part);
     }
+    RequestId::from_u128(u128::from_be_bytes(half(hasher)))
+}
+
+/// All that a request with the same token must ask for again.
+fn parameters(request: &api::RenameKey) -> [u8; 16] {
+    let api::RenameKey { by: _, bucket: _, source, source_conditions, key, condition, conditions, token: _ } = request;
+    half(Sha256::new_with_prefix(tables::encode(&(source, source_conditions, key, condition, conditions))))
+}
+
+fn half(hasher: Sha256) -> [u8; 16] {
     let digest: [u8; 32] = hasher.finalize().into();
-    let mut id = [0; 16];
-    id.copy_from_slice(&digest[..16]);
-    RequestId::from_u128(u128::from_be_bytes(id))
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest[..16]);
+    half
 }

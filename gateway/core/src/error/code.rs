@@ -49,6 +49,8 @@ codes! {
     EntityTooLarge = BAD_REQUEST, "Your proposed upload exceeds the maximum allowed object size.";
     EntityTooSmall = BAD_REQUEST, "Your proposed upload is smaller than the minimum allowed object size.";
     ExpiredToken = BAD_REQUEST, "The provided token has expired.";
+    IdempotencyParameterMismatch = BAD_REQUEST,
+        "The parameters of the request are not those that the client token was used with before.";
     IllegalVersioningConfigurationException = BAD_REQUEST,
         "The versioning configuration specified in the request is invalid.";
     IllegalLocationConstraintException = BAD_REQUEST,

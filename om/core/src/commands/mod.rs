@@ -74,7 +74,7 @@ pub use move_versions::{MoveVersions, VersionMove, VersionPlace};
 pub use open_session::OpenSession;
 pub use purge_bucket::PurgeBucket;
 pub use remove_reclaimed::RemoveReclaimed;
-pub use rename_key::{RenameKey, RenameKeyRejected};
+pub use rename_key::{RenameKey, RenameKeyRejected, RenameOnce, RenamedOnce};
 pub use reserve_ids::ReserveIds;
 pub use revoke_secret::{RevokeSecret, RevokeSecretRejected};
 pub use set_account_block::{SetAccountBlock, SetAccountBlockRejected};
@@ -186,6 +186,7 @@ commands! {
     28 RemoveReclaimed -> (), rejects Never;
     31 AppendKey -> KeyCommitted, rejects AppendKeyRejected;
     30 RenameKey -> KeyCommitted, rejects RenameKeyRejected;
+    82 RenameOnce -> RenamedOnce, rejects Never;
     29 UpdateVersion -> Option<types::VersionId>, rejects UpdateVersionRejected;
     50 ExpireVersions -> VersionsExpired, rejects Never;
     51 MoveVersions -> u32, rejects Never;

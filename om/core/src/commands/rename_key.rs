@@ -4,8 +4,8 @@ use minicbor::{Decode, Encode};
 use tables::{StorageFault, WriteTables};
 use types::{BucketId, LogIndex, ObjectKey, Precondition, Timestamp};
 
-use super::Outcome;
 use super::shared::{KeyCommitted, link};
+use super::{Never, Outcome};
 use crate::blocks::{Freed, add_reference};
 use crate::condition::{ConditionFailed, ReadConditions, WriteCondition};
 use crate::namespace;
@@ -56,6 +56,35 @@ pub enum RenameKeyRejected {
     NoSuchKey,
     #[n(4)]
     OntoItself,
+}
+
+/// A rename that a client's token names: the same again gets the first answer, whatever has become of the names since.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RenameOnce {
+    #[n(0)]
+    pub rename: RenameKey,
+    /// Digest of all that was asked for.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub parameters: [u8; 16],
+}
+
+/// The answer that is remembered under the token.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RenamedOnce {
+    /// Of the request that was answered, which a later one with its token may not be.
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub parameters: [u8; 16],
+    #[n(1)]
+    pub outcome: Result<KeyCommitted, RenameKeyRejected>,
+}
+
+impl RenameOnce {
+    pub(super) fn apply(self, log: LogIndex, tables: &mut dyn WriteTables) -> Outcome<RenamedOnce, Never> {
+        let outcome = self.rename.apply(log, tables)?;
+        Ok(Ok(RenamedOnce { parameters: self.parameters, outcome }))
+    }
 }
 
 impl From<ConditionFailed> for RenameKeyRejected {
@@ -181,6 +210,19 @@ mod tests {
         om.apply(rename(bucket, "b", "a")).expect("it is there");
         om.check();
         assert_eq!(om.deleted_blocks(), []);
+    }
+
+    #[test]
+    fn what_a_token_names_is_told_by_its_answer_whether_or_not_it_was_done() {
+        let mut om = Namespace::with_users(["ada"]);
+        let bucket = om.create_bucket("ada", "photos");
+        om.write(bucket, "a", [(1, 10)]);
+        let once = |from, to, parameters| RenameOnce { rename: rename(bucket, from, to), parameters: [parameters; 16] };
+        let done = om.apply(once("a", "b", 1)).expect("it is always answered");
+        assert_eq!((done.parameters, done.outcome.map(|committed| committed.size)), ([1; 16], Ok(10)));
+        let refused = om.apply(once("a", "b", 2)).expect("it is always answered");
+        assert_eq!(refused, RenamedOnce { parameters: [2; 16], outcome: Err(RenameKeyRejected::NoSuchSource) });
+        om.check();
     }
 
     #[test]

@@ -206,6 +206,21 @@ fn commands() -> Vec<Command> {
             now: NOW,
         }
         .into(),
+        RenameOnce {
+            rename: RenameKey {
+                origin: None,
+                bucket: BucketId(7),
+                source: key(),
+                source_conditions: ReadConditions::default(),
+                key: ObjectKey::parse("c").expect("legal"),
+                condition: WriteCondition::Always,
+                conditions: ReadConditions::default(),
+                owner: None,
+                now: NOW,
+            },
+            parameters: [7; 16],
+        }
+        .into(),
         SetBucketLock {
             bucket: BucketId(7),
             default: Some(DefaultRetention { mode: RetentionMode::Compliance, period: RetentionPeriod::Years(2) }),
