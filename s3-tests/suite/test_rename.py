@@ -34,9 +34,17 @@ def test_conditions_look_at_both_names(s3, bucket):
         s3.rename_object(Bucket=bucket, Key="b", RenameSource="c")
     with refused("InvalidRequest", 400):
         s3.rename_object(Bucket=bucket, Key="a", RenameSource="a")
-    s3.rename_object(Bucket=bucket, Key="b", RenameSource=f"/{bucket}/a", SourceIfMatch=etag)
+    s3.rename_object(Bucket=bucket, Key="b", RenameSource="/a", SourceIfMatch=etag)
     assert body_of(s3, bucket, "b") == b"a"
     assert keys_in(s3.list_objects_v2(Bucket=bucket)) == ["b"]
+
+
+def test_the_source_is_a_key_whatever_the_bucket_is_called(s3, bucket):
+    for key in ("q", f"{bucket}/q"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    s3.rename_object(Bucket=bucket, Key="x", RenameSource=f"/{bucket}/q")
+    assert body_of(s3, bucket, "x") == f"{bucket}/q".encode()
+    assert keys_in(s3.list_objects_v2(Bucket=bucket)) == ["q", "x"]
 
 
 def test_a_token_makes_it_happen_once(s3, bucket):

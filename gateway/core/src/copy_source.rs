@@ -39,16 +39,13 @@ impl CopySource {
     }
 }
 
-/// `x-amz-rename-source`: a key of the same bucket, whose name may stand before it.
-pub fn parse_rename_source(header: &str, bucket: &BucketName) -> Result<ObjectKey, S3Error> {
+/// `x-amz-rename-source`: a key of the same bucket, with or without a slash before it. The bucket's name is never taken off: in a bucket
+/// `b` with keys `k` and `b/k` that would make one object of two names.
+pub fn parse_rename_source(header: &str) -> Result<ObjectKey, S3Error> {
     let invalid =
         || S3Error::invalid_argument("The rename source must name an object of the bucket", "x-amz-rename-source", header);
     let path = percent_decode(header, Plus::Plus).map_err(|_| invalid())?;
-    let key = match path.strip_prefix('/') {
-        Some(rest) => rest.strip_prefix(bucket.as_str()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(rest),
-        None => path.as_str(),
-    };
-    ObjectKey::parse(key).map_err(|_| invalid())
+    ObjectKey::parse(path.strip_prefix('/').unwrap_or(&path)).map_err(|_| invalid())
 }
 
 /// A version id that is not of our form names nothing, here or elsewhere.
@@ -79,6 +76,18 @@ mod tests {
         ] {
             let source = CopySource::parse(header).expect(header);
             assert_eq!((source.bucket.as_str(), source.key.as_str(), source.version), ("bucket", key, version), "{header}");
+        }
+    }
+
+    #[test]
+    fn what_is_renamed_is_a_key_and_its_bucket_is_not_named() {
+        for (header, key) in
+            [("k", "k"), ("/k", "k"), ("bucket/k", "bucket/k"), ("/bucket/k", "bucket/k"), ("//k", "/k"), ("a%20b", "a b")]
+        {
+            assert_eq!(parse_rename_source(header).map(|key| key.as_str().to_owned()), Ok(key.to_owned()), "{header}");
+        }
+        for header in ["", "/", "%zz"] {
+            assert_eq!(parse_rename_source(header).map_err(|error| error.code()), Err(S3ErrorCode::InvalidArgument), "{header}");
         }
     }
 

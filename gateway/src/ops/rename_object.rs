@@ -43,7 +43,7 @@ impl Operation for RenameObject {
         // Its tags are what `condition` holds; here the times are meant.
         let times = ReadConditions { if_match: None, if_none_match: None, ..ReadConditions::of_read(request)? };
         Ok(Self {
-            source: parse_rename_source(&source, &bucket)?,
+            source: parse_rename_source(&source)?,
             source_conditions: to_om_conditions(ReadConditions::of_rename_source(request)?),
             bucket,
             key: request.key()?,
