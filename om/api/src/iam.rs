@@ -15,6 +15,9 @@ pub enum IamService {
     /// Delegation tokens, which AWS does not have.
     #[n(2)]
     Delegation,
+    /// Ozone's ACLs.
+    #[n(3)]
+    NativeAcl,
 }
 
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]

@@ -224,7 +224,7 @@ fn nothing_lies_in_a_bucket_that_is_gone(tables: &dyn ReadTables, found: &mut Ve
     if !live.is_disjoint(&ending) {
         found.push("a bucket exists and is ending".to_owned());
     }
-    for table in [tables::KEYS, tables::VERSIONS, tables::NULL_VERSIONS, tables::BUCKET_CONFIGS] {
+    for table in [tables::KEYS, tables::VERSIONS, tables::NULL_VERSIONS, tables::BUCKET_CONFIGS, tables::PREFIXES] {
         if !ids(table)?.is_subset(&live) {
             found.push(format!("{} has rows of a bucket that is gone", table.name));
         }

@@ -21,6 +21,7 @@ pub mod kms;
 pub mod lifecycle;
 pub mod listing;
 pub mod namespace;
+pub mod native_acl;
 pub mod notifications;
 pub mod pending;
 pub mod policy;
@@ -42,6 +43,7 @@ pub use commands::{
     SealedPair, SetBucketConfig, SetBucketConfigRejected, SetBucketLock, SetBucketLockRejected, SetSealCheck, SetVersioning,
     SetVersioningRejected, UnfitLogTarget, UpdateVersion, UpdateVersionRejected, UserAccount, VersionChange, VersioningStatus,
 };
+pub use commands::{ChangeNativeAcl, NativeChange, NativePlace};
 pub use commands::{CancelToken, MOST_DELEGATION_TOKENS, RenewToken};
 pub use commands::{ChangeIam, EndCredentials, OpenCredential, RecordKeyUses, SetAccountBlock, SetAccountBlockRejected};
 pub use commands::{

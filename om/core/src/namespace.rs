@@ -6,10 +6,10 @@ use types::{BucketId, BucketName, ObjectId, ObjectKey, VersionId, VolumeName};
 
 use crate::rows::{
     self, AccessKeyId, AccessKeyRow, BucketConfigRow, BucketRow, CompletedRow, CredentialRow, KeyHead, KeyRow, Piece, UploadKey,
-    UploadRow, UserId, UserRow, VersionRow, bucket_key, config_key, key_key, name_key, upload_key,
+    UploadRow, UserId, UserRow, VersionRow, VolumeRow, bucket_key, config_key, key_key, name_key, upload_key,
 };
 use crate::tables::{
-    ACCESS_KEYS, BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, KEYS, REVOKED_KEYS, SESSIONS, UPLOADS, USERS,
+    ACCESS_KEYS, BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, KEYS, REVOKED_KEYS, SESSIONS, UPLOADS, USERS, VOLUMES,
 };
 use crate::versions;
 
@@ -109,6 +109,11 @@ pub fn upload(tables: &dyn ReadTables, at: &UploadKey) -> Result<Option<UploadRo
 /// How an upload ended, if that is remembered.
 pub fn completed(tables: &dyn ReadTables, at: &UploadKey) -> Result<Option<CompletedRow>, StorageFault> {
     rows::get(tables, COMPLETED_UPLOADS, &upload_key(at))
+}
+
+/// None also of the one that exists by itself, as long as nothing was set on it.
+pub fn volume(tables: &dyn ReadTables, name: &VolumeName) -> Result<Option<VolumeRow>, StorageFault> {
+    rows::get(tables, VOLUMES, name.as_str().as_bytes())
 }
 
 pub fn user(tables: &dyn ReadTables, id: &UserId) -> Result<Option<UserRow>, StorageFault> {

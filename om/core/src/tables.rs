@@ -45,7 +45,7 @@ tables! {
     DIRECTORIES = 13 "directories";
     /// `bucket id be64 · parent id be64 · name`: files of file-system buckets. Reserved.
     FILES = 14 "files";
-    /// `bucket id be64 · prefix`: ACLs of prefixes. Reserved.
+    /// `bucket id be64 · prefix` → [`NativeAcl`](crate::rows::NativeAcl), the bucket's own under the empty prefix.
     PREFIXES = 15 "prefixes";
     /// `user` → [`UserRow`](crate::rows::UserRow).
     USERS = 16 "users";
@@ -103,6 +103,8 @@ tables! {
     SESSIONS_BY_EXPIRY = 55 "sessions by expiry";
     /// `access key` → [`KeyUseRow`](crate::rows::KeyUseRow).
     KEY_USES = 56 "uses of access keys";
+    /// `volume` → [`NativeAcl`](crate::rows::NativeAcl).
+    VOLUME_ACLS = 61 "acls of volumes";
 }
 
 #[cfg(test)]

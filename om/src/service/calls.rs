@@ -7,7 +7,7 @@ use std::time::Instant;
 use om_api as api;
 use om_core::authorise::{self, AdminAction, AuthType, Denied, Facts, Identity, identify};
 use om_core::rows::{BucketRow, UserId};
-use om_core::{Command, Proposal, namespace};
+use om_core::{Command, Proposal, namespace, native_acl};
 use raft_node::Group;
 use rpc::{CallContext, CallError};
 use runtime::PassError;
@@ -134,6 +134,7 @@ pub(super) enum Kind {
     SetAccountBlock,
     RenewToken,
     CancelToken,
+    NativeAcl,
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {
@@ -221,7 +222,14 @@ impl OmService {
         of: Option<&UserId>,
     ) -> Result<Identity, Stop<R>> {
         let identity = self.identity(tables, by)?;
-        authorise::administer(&identity, action, of, &facts(by, self.clock.now())).map_err(|why| {
+        let volume = match (&identity, action) {
+            (Identity::Member(_), AdminAction::CreateBucket(_) | AdminAction::ListBuckets) => {
+                native_acl::of_volume(tables, &VolumeName::s3v())?
+            }
+            _ => None,
+        };
+        let facts = Facts { volume: volume.as_ref(), ..facts(by, self.clock.now()) };
+        authorise::administer(&identity, action, of, &facts).map_err(|why| {
             self.refused(by, &identity, || format!("{action:?}: no policy allows it, or it is an administrator's"));
             denied(why)
         })?;
@@ -259,6 +267,7 @@ pub(super) fn facts(by: &api::Requester, now: Timestamp) -> Facts<'_> {
         expected_owner: None,
         pays: context.pays,
         acl: context.acl.as_ref(),
+        volume: None,
         more: Vec::new(),
     }
 }

@@ -7,10 +7,10 @@
 use om_api as api;
 use om_core::authorise::{AdminAction, Denied, Identity, administer};
 use om_core::iam::{self, Kind as Named, Query, Subject, account_by_id, split_arn};
-use om_core::rows::{AccessKeyId, CredentialHolder, CredentialRow, Delegation, Renewer, UserId, UserRow};
+use om_core::rows::{AccessKeyId, CredentialHolder, CredentialRow, Delegation, Principal, UserId, UserRow};
 use om_core::{CancelToken, RenewToken, accounts, namespace};
 use rpc::{CallContext, CallError};
-use tables::ReadTables;
+use tables::{ReadTables, StorageFault};
 use types::{IamErrorCode, IamValue, Millis, Timestamp};
 
 use super::OmService;
@@ -179,33 +179,37 @@ fn named_token(tables: &dyn ReadTables, request: &Call) -> Result<(AccessKeyId, 
     Ok((access_key, row, delegation))
 }
 
-/// A renewer by name: a user of the own account, an account by its number or id, or either by ARN.
-fn renewer(tables: &dyn ReadTables, own: &UserRow, name: &str) -> Result<Renewer, Stop<Rejected>> {
+fn renewer(tables: &dyn ReadTables, own: &UserRow, name: &str) -> Result<Principal, Stop<Rejected>> {
     let unknown = || refuse(IamErrorCode::NoSuchEntity, format!("Renewer: there is nobody of the name {name}"));
+    principal(tables, own, name)?.ok_or_else(unknown)
+}
+
+/// Somebody by name: a user of the own account, an account by its number or id, or either by ARN.
+pub(super) fn principal(tables: &dyn ReadTables, own: &UserRow, name: &str) -> Result<Option<Principal>, StorageFault> {
     let of_user = |account: UserRow, user: &str, path: Option<&str>| {
         let found = iam::user(tables, &account.id, user)?.filter(|row| path.is_none_or(|path| path == row.path));
         let holder = found.map(|row| CredentialHolder::User { name: row.name, id: row.id });
-        Ok::<_, Stop<Rejected>>(holder.map(|holder| Renewer { account: account.id, holder }))
+        Ok::<_, StorageFault>(holder.map(|holder| Principal { account: account.id, holder }))
     };
     let of_root = |id: &str| {
         let found = account_by_id(tables, id)?;
-        Ok::<_, Stop<Rejected>>(found.map(|account| Renewer { account: account.id, holder: CredentialHolder::Root }))
+        Ok::<_, StorageFault>(found.map(|account| Principal { account: account.id, holder: CredentialHolder::Root }))
     };
     if let Some((of, path, user)) = split_arn(name, Named::User) {
-        let Some(account) = account_by_id(tables, of)? else { return Err(unknown()) };
-        return of_user(account, user, Some(path))?.ok_or_else(unknown);
+        let Some(account) = account_by_id(tables, of)? else { return Ok(None) };
+        return of_user(account, user, Some(path));
     }
     if let Some(of) = name.strip_prefix("arn:aws:iam::").and_then(|rest| rest.strip_suffix(":root")) {
-        return of_root(of)?.ok_or_else(unknown);
+        return of_root(of);
     }
     match of_user(own.clone(), name, None)? {
-        Some(user) => Ok(user),
-        None => of_root(name)?.ok_or_else(unknown),
+        Some(user) => Ok(Some(user)),
+        None => of_root(name),
     }
 }
 
 /// A token as its owner sees it: without what it signs with.
-fn show(tables: &dyn ReadTables, access_key: &AccessKeyId, row: &CredentialRow) -> Result<IamValue, tables::StorageFault> {
+fn show(tables: &dyn ReadTables, access_key: &AccessKeyId, row: &CredentialRow) -> Result<IamValue, StorageFault> {
     let Some(delegation) = &row.delegation else { return Ok(IamValue::empty()) };
     let renewer = delegation.renewer.as_ref();
     let renewer = renewer.map(|renewer| arn(tables, &renewer.account, &renewer.holder)).transpose()?;
@@ -220,7 +224,7 @@ fn show(tables: &dyn ReadTables, access_key: &AccessKeyId, row: &CredentialRow) 
         .with("Expiration", iam::date(row.expires)))
 }
 
-fn arn(tables: &dyn ReadTables, account: &UserId, holder: &CredentialHolder) -> Result<String, tables::StorageFault> {
+pub(super) fn arn(tables: &dyn ReadTables, account: &UserId, holder: &CredentialHolder) -> Result<String, StorageFault> {
     let Some(account) = namespace::user(tables, account)? else { return Ok(account.0.clone()) };
     match holder {
         CredentialHolder::Root => Ok(format!("arn:aws:iam::{}:root", account.account_id())),

@@ -20,7 +20,10 @@ impl OmService {
         let (bucket, owner, origin) = self
             .log
             .read(cx.deadline, |tables| {
-                let entry = self.enter(tables, &request.by, &request.bucket, Some(&deletion.key), action(&deletion))?;
+                let entry = self.open::<api::DeleteKeyRejected>(tables, &request.by, &request.bucket)?;
+                if entry.may_delete(tables, action(&deletion), &deletion.key, deletion.version)?.is_err() {
+                    entry.allow(action(&deletion), Target::Key(&deletion.key))?;
+                }
                 if deletion.probes() {
                     entry.may_probe(tables, &deletion.key, deletion.version)?.map_err(denied)?;
                 }
@@ -52,7 +55,7 @@ impl OmService {
                 let entry = self.open::<api::DeleteKeysRejected>(tables, &request.by, &request.bucket)?;
                 let may_delete = |deletion: &mut api::KeyDeletion| {
                     deletion.bypass = granted(deletion.bypass, &entry, &deletion.key);
-                    let mut allowed = entry.scene().allow(action(deletion), Target::Key(&deletion.key));
+                    let mut allowed = entry.may_delete(tables, action(deletion), &deletion.key, deletion.version)?;
                     if allowed.is_ok() && deletion.probes() {
                         allowed = entry.may_probe(tables, &deletion.key, deletion.version)?;
                     }

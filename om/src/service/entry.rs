@@ -55,6 +55,22 @@ impl Entry<'_> {
         })
     }
 
+    /// A deletion is a right in the bucket, or one that the object's own native ACL gives.
+    pub(super) fn may_delete(
+        &self,
+        tables: &dyn ReadTables,
+        action: Action,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<Result<(), Denied>, StorageFault> {
+        let allowed = self.scene().allow(action, Target::Key(key));
+        if allowed.is_ok() || !self.scene().has_native_acls() {
+            return Ok(allowed);
+        }
+        let found = namespace::version(tables, self.bucket.id, key, version)?;
+        Ok(found.map_or(allowed, |row| self.scene().allow(action, Target::Replaced(key, &row))))
+    }
+
     pub(super) fn allow_write<R: Refusal>(&self, key: &ObjectKey) -> Result<(), Stop<R>> {
         self.scene().allow_write(key).map_err(|why| {
             let explanation = self.scene().explain(Action::PutObject, Target::Key(key));

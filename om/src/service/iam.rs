@@ -50,6 +50,7 @@ impl OmService {
             api::IamService::Iam => self.iam_call(cx, request).await,
             api::IamService::Sts => self.sts_call(cx, request).await,
             api::IamService::Delegation => self.delegation_call(cx, request).await,
+            api::IamService::NativeAcl => self.native_acl_call(cx, request).await,
         }
     }
 

@@ -21,6 +21,7 @@ mod identities;
 mod kms;
 mod lists;
 mod moves;
+mod native_acls;
 mod reads;
 mod renames;
 mod sts;

@@ -7,7 +7,7 @@ use om_core::OpenCredential;
 use om_core::authorise::{Denied, Identity, Sts, may_assume};
 use om_core::iam::{self, Kind as Named, Query, account_by_id, arn, split_arn};
 use om_core::policy::{Policy, PolicyKind};
-use om_core::rows::{AccessKeyId, CredentialHolder, CredentialRow, Delegation, Renewer, RoleRow, TokenDigest, UserId, UserRow};
+use om_core::rows::{AccessKeyId, CredentialHolder, CredentialRow, Delegation, Principal, RoleRow, TokenDigest, UserId, UserRow};
 use rpc::{CallContext, CallError};
 use sha2::{Digest, Sha256};
 use tables::ReadTables;
@@ -45,7 +45,7 @@ pub(super) struct Session {
 
 /// What makes a session a delegation token.
 pub(super) struct Delegated {
-    pub(super) renewer: Option<Renewer>,
+    pub(super) renewer: Option<Principal>,
     pub(super) real_user: Option<UserId>,
     /// However often it is renewed.
     pub(super) lasts: Millis,

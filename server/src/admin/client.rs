@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use super::iam;
 use super::show;
 use crate::cli::{
-    AccountCommand, AdminArgs, AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand, TokenCommand,
+    AccountCommand, AclCommand, AdminArgs, AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand, TokenCommand,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,8 @@ enum Answer {
     Nothing,
     Fields(&'static [&'static str]),
     Rows,
+    /// Of an ACL.
+    Entries,
 }
 
 fn request(command: &AdminCommand, account: Option<&str>) -> Result<Request, AdminError> {
@@ -129,6 +131,7 @@ fn request(command: &AdminCommand, account: Option<&str>) -> Result<Request, Adm
             let key = percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
             secret("DELETE", user.as_ref(), &format!("?access_key={key}"), Answer::Nothing)
         }
+        AdminCommand::Acl(command) => acl(command),
         AdminCommand::Token(command) => token(command, account),
         AdminCommand::Account(AccountCommand::List) => get("/admin/v1/users", Answer::Rows),
         AdminCommand::Explain { request_id } => {
@@ -153,6 +156,21 @@ fn request(command: &AdminCommand, account: Option<&str>) -> Result<Request, Adm
         AdminCommand::Kms(KmsCommand::Enable { name }) => kms_key("POST", name, "&change=enable"),
         AdminCommand::Kms(KmsCommand::Disable { name }) => kms_key("POST", name, "&change=disable"),
     })
+}
+
+fn acl(command: &AclCommand) -> Request {
+    let (method, object, entries) = match command {
+        AclCommand::Get { object } => ("GET", object, &[][..]),
+        AclCommand::Add { object, entries } => ("POST", object, entries.as_slice()),
+        AclCommand::Remove { object, entries } => ("DELETE", object, entries.as_slice()),
+        AclCommand::Set { object, entries } => ("PUT", object, entries.as_slice()),
+    };
+    let encode = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let mut path = format!("/admin/v1/acl?object={}", encode(object));
+    for entry in entries {
+        path.push_str(&format!("&acl={}", encode(entry)));
+    }
+    Request { method, path, body: None, answer: Answer::Entries }
 }
 
 fn token(command: &TokenCommand, account: Option<&str>) -> Request {
@@ -220,7 +238,8 @@ fn judge(status: StatusCode, body: &[u8], expected: Answer) -> Option<Result<Val
         (Answer::Nothing, Value::Object(fields)) => fields.is_empty(),
         (Answer::Fields(names), Value::Object(fields)) => names.iter().all(|name| fields.contains_key(*name)),
         (Answer::Rows, Value::Array(rows)) => rows.iter().all(|row| row["id"] != Value::Null),
-        (Answer::Nothing | Answer::Fields(_) | Answer::Rows, _) => false,
+        (Answer::Entries, Value::Array(entries)) => entries.iter().all(|entry| entry["aclList"] != Value::Null),
+        (Answer::Nothing | Answer::Fields(_) | Answer::Rows | Answer::Entries, _) => false,
     };
     is_expected.then_some(Ok(answer))
 }

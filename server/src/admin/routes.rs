@@ -25,6 +25,7 @@ use super::view;
 use crate::admin::routes::failure::Failure;
 use crate::admin::routes::listener::{AdminListener, Trace};
 
+mod acls;
 mod events;
 mod failure;
 mod iam;
@@ -119,6 +120,7 @@ fn router(has_operations: bool) -> Router<Arc<Admin>> {
         .route("/admin/v1/users", get(users))
         .route("/admin/v1/kms/keys", any(kms::keys))
         .route("/admin/v1/iam", any(iam::asked))
+        .route("/admin/v1/acl", any(acls::acl))
         .route("/admin/v1/explain", get(iam::explain))
         .route("/", any(iam::wire))
         .route("/admin/v1/notifications", any(events::undelivered))

@@ -48,6 +48,7 @@ pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
         | AdminCommand::Policy(_)
         | AdminCommand::Key(_) => iam::for_people(answer),
         AdminCommand::Token(command) => token(command, answer),
+        AdminCommand::Acl(_) => table(answer, &["type", "name", "aclScope", "aclList"]),
         AdminCommand::Explain { .. } => format!(
             "time    {}\ncaller  {}\nbucket  {}\n{}",
             text(&answer["time"]),

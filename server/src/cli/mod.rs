@@ -168,6 +168,9 @@ pub(crate) enum AdminCommand {
     /// Delegation tokens: credentials for a job that acts for you
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Ozone's ACLs on VOLUME[/BUCKET[/KEY or PREFIX/]]
+    #[command(subcommand)]
+    Acl(AclCommand),
     /// Why a request was refused, by the id that its answer carries
     Explain { request_id: String },
     /// The keys behind SSE-KMS
@@ -258,6 +261,27 @@ pub(crate) enum SecretCommand {
         #[arg(long, value_name = "KEY")]
         key: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AclCommand {
+    /// Every entry
+    Get { object: String },
+    /// Gives more rights
+    Add {
+        object: String,
+        /// user|group|world|anonymous:NAME:RIGHTS[ACCESS|DEFAULT], the rights of rwcldxy, a for all or n for none
+        #[arg(required = true)]
+        entries: Vec<String>,
+    },
+    /// Takes rights away
+    Remove {
+        object: String,
+        #[arg(required = true)]
+        entries: Vec<String>,
+    },
+    /// Gives these rights and no others
+    Set { object: String, entries: Vec<String> },
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,12 +3,13 @@
 use types::BucketName;
 
 use super::identity::{Identity, Member};
+use super::native::{ByNative, by_native, gives_native};
 use super::{Denied, Facts};
 use crate::policy::{
-    Action, Caller, Context, Decision, Grants, KeyName, Permission, Policies, Policy, PolicyKind, Reason, Request, Resource,
+    Action, Caller, Context, Decision, Grants, KeyName, Meant, Permission, Policies, Policy, PolicyKind, Reason, Request, Resource,
     Source, decide,
 };
-use crate::rows::{RoleRow, UserId, UserRow};
+use crate::rows::{NativeAcl, NativeRights, RoleRow, UserId, UserRow};
 
 /// What is about no bucket, or about buckets as such.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +62,8 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
                 return Err(Denied::AccessDenied);
             }
             let (name, resource) = action.named();
-            allow(weigh(identity, member, name, &resource, facts))?;
+            let granted = facts.volume.and_then(|acl| given_by_volume(acl, identity, &member.caller, action));
+            allow(weigh(identity, member, name, &resource, facts, granted))?;
             &member.account
         }
     };
@@ -74,6 +76,24 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
             AdminAction::ImportSecret | AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket => false,
         };
     if is_allowed { Ok(()) } else { Err(Denied::AccessDenied) }
+}
+
+/// What the native ACL of the volume gives of it.
+fn given_by_volume(acl: &NativeAcl, identity: &Identity, caller: &Caller, action: AdminAction<'_>) -> Option<Meant> {
+    let permission = match action {
+        AdminAction::ListBuckets => Permission::ListAllMyBuckets,
+        AdminAction::CreateBucket(_) => Permission::CreateBucket,
+        _ => return None,
+    };
+    match by_native(permission)? {
+        ByNative::OfVolume(rights) => gives_native(std::iter::once(acl), identity, caller, rights, false),
+        ByNative::OfBucket(_) | ByNative::Listing | ByNative::OfPlace(_) | ByNative::OfObject(_) => None,
+    }
+}
+
+/// What a volume's ACL lets somebody do with it who does not own it.
+pub fn has_volume_right(acl: &NativeAcl, identity: &Identity, rights: NativeRights) -> bool {
+    gives_native(std::iter::once(acl), identity, &identity.principal(), rights, false).is_some()
 }
 
 /// What ends by itself gives nobody a secret that does not; and a delegation token is for buckets alone.
@@ -112,7 +132,7 @@ pub fn may_iam(
                 context.set_tags(KeyName::RequestTag, tags);
                 context.set_many(KeyName::TagKeys, tags.iter().map(|(key, _)| key.as_str()));
             }
-            allow(weigh_in(member, Action::Other(action), &resource, &context))
+            allow(weigh_in(member, Action::Other(action), &resource, &context, None))
         }
         Identity::Anonymous | Identity::LogDelivery(_) => Err(Denied::AccessDenied),
     }
@@ -123,11 +143,24 @@ fn allow(is_allowed: bool) -> Result<(), Denied> {
 }
 
 /// In the member's own account, where no resource has a say.
-fn weigh(identity: &Identity, member: &Member, action: Action<'_>, resource: &Resource<'_>, facts: &Facts<'_>) -> bool {
-    weigh_in(member, action, resource, &facts.context(identity, &member.caller, None, None, None))
+fn weigh(
+    identity: &Identity,
+    member: &Member,
+    action: Action<'_>,
+    resource: &Resource<'_>,
+    facts: &Facts<'_>,
+    granted: Option<Meant>,
+) -> bool {
+    weigh_in(member, action, resource, &facts.context(identity, &member.caller, None, None, None), granted)
 }
 
-fn weigh_in(member: &Member, action: Action<'_>, resource: &Resource<'_>, context: &Context<'_>) -> bool {
+fn weigh_in(
+    member: &Member,
+    action: Action<'_>,
+    resource: &Resource<'_>,
+    context: &Context<'_>,
+    granted: Option<Meant>,
+) -> bool {
     let request = Request { caller: &member.caller, action, resource, context };
     let own = member.powers.own();
     let (session, administration) = (member.session_sources(), member.powers.administration());
@@ -141,7 +174,7 @@ fn weigh_in(member: &Member, action: Action<'_>, resource: &Resource<'_>, contex
             session: &session,
             administration: &administration,
             owner: &member.account.id.0,
-            is_granted_otherwise: false,
+            granted_otherwise: granted,
         },
     )
     .is_allowed
@@ -216,7 +249,7 @@ pub fn may_assume(
             session: &session,
             administration: &administration,
             owner: &account.id.0,
-            is_granted_otherwise: false,
+            granted_otherwise: None,
         };
         let Decision { is_allowed, reason } = decide(&request, &policies);
         // Its own policies alone let nobody into a role that does not trust them.

@@ -6,7 +6,7 @@ use types::{AclRequest, Millis, ObjectKey, Timestamp};
 
 use super::Identity;
 use crate::policy::{Caller, Context, Fact, KeyName, parse_date};
-use crate::rows::{BucketRow, KeyRow};
+use crate::rows::{BucketRow, KeyRow, NativeAcl};
 
 /// How a request was signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Facts<'a> {
     pub pays: bool,
     /// The ACL of what is made, or the one to set.
     pub acl: Option<&'a AclRequest>,
+    /// The native ACL of the volume that the request is about, where it is about no bucket of it.
+    pub volume: Option<&'a NativeAcl>,
     /// What the request says in its body.
     pub more: Vec<(KeyName, Fact<'a>)>,
 }
@@ -89,6 +91,11 @@ fn value<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
 impl Facts<'_> {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         value(self.headers, name)
+    }
+
+    /// That a listing is of.
+    pub(super) fn prefix(&self) -> Option<&str> {
+        value(self.query, "prefix")
     }
 
     /// Begun ones count, as in S3.

@@ -6,9 +6,13 @@ use bucket_config::{BucketAcl, BucketPolicy, OwnershipControls, PublicAccessBloc
 use tables::{ReadTables, StorageFault};
 use types::{Acl, LogIndex};
 
+use super::native::NativeGuard;
 use crate::namespace;
 use crate::policy::{MalformedPolicy, Policy, PolicyKind};
-use crate::rows::BucketRow;
+use crate::rows::{BucketRow, NativeAcl};
+
+/// What an entry of a native ACL counts as, which takes no more room than a policy's text of this length.
+const ENTRY_TEXT: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KeptPolicy {
@@ -26,6 +30,8 @@ pub struct Guard {
     pub(super) block: PublicAccessBlock,
     pub(super) ownership: Option<ObjectOwnership>,
     pub(super) acl: Option<Acl>,
+    /// Ozone's.
+    pub(super) native: Option<NativeGuard>,
     pub(super) requester_pays: bool,
     unreadable: Option<MalformedPolicy>,
     text: usize,
@@ -45,8 +51,10 @@ impl Guard {
                 .is_some_and(|payment| payment.payer == Payer::Requester),
             ..Self::default()
         };
+        guard.native = NativeGuard::load(tables, bucket)?;
+        guard.text = guard.native.iter().flat_map(NativeGuard::acls).map(|acl| acl.entries.len() * ENTRY_TEXT).sum();
         if let Some(BucketPolicy { text, binds_owner }) = namespace::bucket_document(tables, bucket.id)? {
-            guard.text = text.len();
+            guard.text += text.len();
             guard.policy = Some(match Policy::parse(&text, PolicyKind::Bucket) {
                 Ok(policy) => KeptPolicy { is_public: policy.is_public(), policy, binds_owner },
                 // What it denied must not be open. Its owner can still replace it.
@@ -64,7 +72,7 @@ impl Guard {
         self.unreadable.as_ref()
     }
 
-    /// Bytes of the policy's text, to which the room that a guard takes is in proportion.
+    /// Bytes of the policy's text and so many for each native entry, to which the room that a guard takes is in proportion.
     pub fn text_length(&self) -> usize {
         self.text
     }
@@ -92,6 +100,8 @@ impl Guard {
 
     pub(super) fn is_public(&self, block: PublicAccessBlock) -> bool {
         let by_acl = !self.is_owner_enforced() && !block.ignore_public_acls && self.acl.as_ref().is_some_and(Acl::is_public);
-        by_acl || self.policy.as_ref().is_some_and(|kept| kept.is_public)
+        let by_native =
+            !block.ignore_public_acls && self.native.iter().flat_map(NativeGuard::acls).any(NativeAcl::is_public);
+        by_acl || by_native || self.policy.as_ref().is_some_and(|kept| kept.is_public)
     }
 }

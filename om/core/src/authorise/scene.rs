@@ -8,9 +8,10 @@ use types::{Acl, AclRequest, CannedAcl, ObjectKey};
 use super::acl::{gives, object_acl, says_what_is_enforced};
 use super::actions::{ByAcl, by_acl};
 use super::guard::KeptPolicy;
+use super::native::{ByNative, by_native, gives_native};
 use super::{Denied, Facts, Guard, Identity, LogSource, Member};
 use crate::policy::{Answer, Caller, Grants, Layer, Meant, Permission, Policies, Reason, Request, Resource, Source, decide};
-use crate::rows::{BucketRow, KeyRow, UploadRow, UserId};
+use crate::rows::{BucketRow, KeyRow, NativeRights, UploadRow, UserId};
 
 /// What in the bucket an action is about.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +19,8 @@ pub enum Target<'a> {
     Bucket,
     /// A key, whatever lies under it: to write and to delete are rights in the bucket.
     Key(&'a ObjectKey),
+    /// The same, with what lies under it now: its own ACL of Ozone's may give what nothing in the bucket does.
+    Replaced(&'a ObjectKey, &'a KeyRow),
     /// Keys that begin so, as whoever names them in a policy may have named them: without a wildcard behind it.
     KeysUnder(&'a str),
     /// An object that is there: what is done to it is its owner's to allow.
@@ -31,14 +34,14 @@ impl<'a> Target<'a> {
     fn key(self) -> Option<&'a ObjectKey> {
         match self {
             Self::Bucket | Self::ListingOf(_) | Self::KeysUnder(_) => None,
-            Self::Key(key) | Self::Object(key, _) | Self::Upload(key, _) => Some(key),
+            Self::Key(key) | Self::Replaced(key, _) | Self::Object(key, _) | Self::Upload(key, _) => Some(key),
         }
     }
 
     fn object(self) -> Option<&'a KeyRow> {
         match self {
             Self::Object(_, row) => Some(row),
-            Self::Bucket | Self::ListingOf(_) | Self::Key(_) | Self::KeysUnder(_) | Self::Upload(..) => None,
+            Self::Bucket | Self::ListingOf(_) | Self::Key(_) | Self::Replaced(..) | Self::KeysUnder(_) | Self::Upload(..) => None,
         }
     }
 }
@@ -265,7 +268,10 @@ impl Scene<'_> {
                 Some(account) if self.identity.is_admin() => &account.canonical,
                 _ => &owner.0,
             },
-            is_granted_otherwise: self.is_given_by_acl(action, target, &caller),
+            // A native one may name the caller; one of S3's names accounts.
+            granted_otherwise: self
+                .given_by_native(action, target, &caller)
+                .or_else(|| self.is_given_by_acl(action, target, &caller).then_some(Meant::AsAccount)),
         };
         let request = Request { caller: &caller, action: action.into(), resource: &resource, context: &context };
         let decision = decide(&request, &policies);
@@ -294,6 +300,57 @@ impl Scene<'_> {
             None => return false,
         };
         acl.is_some_and(|acl| gives(acl, caller, permission, self.block().ignore_public_acls))
+    }
+
+    /// What Ozone's ACLs of the bucket, of the longest prefix and of the object give.
+    fn given_by_native(&self, action: Permission, target: Target<'_>, caller: &Caller) -> Option<Meant> {
+        self.bucket.native_acls?;
+        let (rights, of_bucket, of_prefix, of_object) = match by_native(action)? {
+            ByNative::OfVolume(_) => return None,
+            ByNative::OfBucket(rights) => (rights, true, None, None),
+            ByNative::Listing => {
+                let prefix = match target {
+                    Target::ListingOf(key) => Some(key.as_str()),
+                    _ => self.facts.prefix(),
+                };
+                (NativeRights::LIST, true, prefix, None)
+            }
+            ByNative::OfPlace(rights) => (rights, true, target.key().map(ObjectKey::as_str), None),
+            ByNative::OfObject(rights) => {
+                let object = match target {
+                    Target::Object(_, row) | Target::Replaced(_, row) => Some(row),
+                    _ => None,
+                };
+                // What comes along with a write is a right where that is.
+                let is_along = rights == NativeRights::WRITE && matches!(target, Target::Key(_));
+                (rights, is_along, target.key().map(ObjectKey::as_str), object)
+            }
+        };
+        // What is another's in the bucket is not the bucket's to give.
+        let is_bucket_s = of_object.is_none_or(|row| self.is_of_bucket(row));
+        let native = self.guard.native.as_ref().filter(|_| is_bucket_s);
+        let of_bucket = native.filter(|_| of_bucket).map(|native| &native.bucket);
+        let of_prefix = native.zip(of_prefix).and_then(|(native, key)| native.above(key));
+        let of_object = of_object.and_then(|row| row.body.native_acl.as_ref());
+        let acls = [of_bucket, of_prefix, of_object].into_iter().flatten();
+        gives_native(acls, self.identity, caller, rights, self.block().ignore_public_acls)
+    }
+
+    /// Whether a right on a prefix or an object, and no policy against it, lets the requester see or set its native ACL.
+    pub fn has_native_right(&self, action: Permission, target: Target<'_>) -> bool {
+        let caller = self.identity.principal();
+        self.given_by_native(action, target, &caller).is_some()
+            && !self.weigh(action, target, |_, reason| matches!(reason, Reason::Denied(_)))
+    }
+
+    /// Whether keys of the bucket may have native ACLs of their own.
+    pub fn has_native_acls(&self) -> bool {
+        self.bucket.native_acls.is_some()
+    }
+
+    /// The bucket's owner has a say about the object, too.
+    pub fn is_of_bucket(&self, row: &KeyRow) -> bool {
+        self.guard.is_owner_enforced() || row.head.owner == self.bucket.owner
     }
 
     /// Whose a new object is, and its ACL, by what the request asks for and the bucket lets be.

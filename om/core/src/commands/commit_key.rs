@@ -10,6 +10,7 @@ use super::shared::{CommittedBlock, KeyCommitted, link, sort_blocks, take_sessio
 use crate::blocks::Freed;
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace;
+use crate::native_acl;
 use crate::notifications::{Event, note};
 use crate::rows::{
     Attributes, Encryption, EventKind, KeyBody, KeyHead, KeyRow, ObjectChecksum, Origin, Sequence, Session, SessionEncryption,
@@ -137,7 +138,8 @@ impl CommitKey {
             lock: self.lock,
         };
         let (attributes, pieces) = (self.attributes, sorted.pieces);
-        let body = KeyBody { attributes, pieces, parts: Vec::new(), encryption, acl: self.acl, replication };
+        let native_acl = native_acl::inherited(tables, &bucket, &self.key, &head.owner)?;
+        let body = KeyBody { attributes, pieces, parts: Vec::new(), encryption, acl: self.acl, replication, native_acl };
         freed.drop_handed_out(sorted.unused);
         let committed = link(tables, &bucket, &self.key, replaced, KeyRow { head, body }, freed)?;
         let is_form = self.origin.as_ref().is_some_and(|origin| origin.is_form);

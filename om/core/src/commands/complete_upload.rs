@@ -9,6 +9,7 @@ use super::shared::{KeyCommitted, link};
 use crate::blocks::Freed;
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace;
+use crate::native_acl;
 use crate::notifications::{Event, note};
 use crate::rows::{
     self, CompletedRow, EventKind, KeyBody, KeyHead, KeyRow, ObjectChecksum, Origin, PartEntry, PartRow, Sequence, UploadKey,
@@ -112,7 +113,8 @@ impl CompleteUpload {
 
         let mut freed = Freed::default();
         self.remove_upload(tables, &mut freed)?;
-        let row = self.version(log, size, &upload, parts);
+        let mut row = self.version(log, size, &upload, parts);
+        row.body.native_acl = native_acl::inherited(tables, &bucket, &self.at.key, &row.head.owner)?;
         let answer = link(tables, &bucket, &self.at.key, replaced, row, &mut freed)?;
         let event = Event::created(EventKind::CompleteUpload, &self.at.key, &answer);
         note(tables, &bucket, event, Sequence::new(log, 0), self.origin.as_ref())?;
@@ -197,6 +199,7 @@ impl CompleteUpload {
             encryption: upload.encryption.clone(),
             acl: upload.acl.clone(),
             replication: upload.replication,
+            native_acl: None,
         };
         KeyRow { head, body }
     }

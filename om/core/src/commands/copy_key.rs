@@ -9,6 +9,7 @@ use super::shared::{CopySource, KeyCommitted, link};
 use crate::blocks::{Freed, add_reference};
 use crate::condition::{ConditionFailed, WriteCondition};
 use crate::namespace::{self, Missing};
+use crate::native_acl;
 use crate::notifications::{Event, note};
 use crate::rows::{
     Attributes, Encryption, EventKind, KeyBody, KeyHead, KeyRow, KmsKeyId, ObjectChecksum, Origin, Scheme, Sequence,
@@ -246,8 +247,9 @@ impl CopyKey {
             CopyAttributes::Replace(attributes) => attributes,
         };
         let attributes = Attributes { tags: self.tags.unwrap_or(tags), ..attributes };
-        let body =
-            KeyBody { attributes, parts, pieces: source.body.pieces, encryption, acl: self.acl, replication: self.replication };
+        let native_acl = native_acl::inherited(tables, &bucket, &self.key, &head.owner)?;
+        let (pieces, acl, replication) = (source.body.pieces, self.acl, self.replication);
+        let body = KeyBody { attributes, parts, pieces, encryption, acl, replication, native_acl };
         let row = KeyRow { head, body };
         let mut freed = Freed::default();
         let committed = link(tables, &bucket, &self.key, replaced, row, &mut freed)?;

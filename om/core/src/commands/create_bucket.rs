@@ -7,11 +7,12 @@ use types::{Acl, BucketId, BucketLock, BucketName, LogIndex, Replication, Timest
 
 use super::Outcome;
 use crate::namespace;
+use crate::native_acl;
 use crate::rows::{
     self, BucketConfigRow, BucketLayout, BucketRow, UserId, Versioning, VolumeRow, bucket_key, config_key, keys_under, name_key,
-    user_bucket_key, user_bucket_prefix,
+    prefix_acl_key,    user_bucket_key, user_bucket_prefix,
 };
-use crate::tables::{BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, USER_BUCKETS, VOLUMES};
+use crate::tables::{BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, PREFIXES, USER_BUCKETS, VOLUMES};
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct CreateBucket {
@@ -82,6 +83,7 @@ impl CreateBucket {
         }
         let acl = self.acl.map(|acl| BucketDocument::from(BucketAcl { acl }));
         let documents: Vec<_> = acl.into_iter().chain(self.ownership.map(BucketDocument::from)).collect();
+        let native_acl = native_acl::of_volume(tables, &self.volume)?.and_then(|acl| acl.handed_on());
         let row = BucketRow {
             id: BucketId(log.0),
             volume: self.volume,
@@ -93,10 +95,14 @@ impl CreateBucket {
             replication: self.replication,
             versioning: if with_lock { Versioning::Enabled } else { Versioning::Unversioned },
             object_lock: with_lock.then(BucketLock::default),
-            guarded: (!documents.is_empty()).then_some(log),
+            guarded: (!documents.is_empty() || native_acl.is_some()).then_some(log),
             lifecycle: None,
             notifies: None,
+            native_acls: native_acl.as_ref().map(|_| log),
         };
+        if let Some(acl) = native_acl {
+            rows::put(tables, PREFIXES, &prefix_acl_key(row.id, ""), &acl);
+        }
         for document in documents {
             let key = config_key(row.id, document.kind());
             rows::put(tables, BUCKET_CONFIGS, &key, &BucketConfigRow { document, changed: self.now });

@@ -9,7 +9,7 @@ use crate::namespace;
 use crate::rows::{self, LOGS_CHANGED, bucket_key, is_empty_under, keys_under, name_key, user_bucket_key};
 use crate::tables::{
     BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, COMPLETED_UPLOADS, ENDING_BUCKETS, KEYS, LIFECYCLE_BUCKETS, LOGGED_BUCKETS, META,
-    UPLOADS, USER_BUCKETS, VERSIONS,
+    PREFIXES, UPLOADS, USER_BUCKETS, VERSIONS,
 };
 
 /// Its name is free at once. Uploads in flight cannot be reached any more and are freed piece by piece behind it
@@ -43,6 +43,9 @@ impl DeleteBucket {
         // One row a kind at most.
         for key in keys_under(tables, BUCKET_CONFIGS, &inside, usize::MAX)?.0 {
             tables.delete(BUCKET_CONFIGS, &key);
+        }
+        for key in keys_under(tables, PREFIXES, &inside, usize::MAX)?.0 {
+            tables.delete(PREFIXES, &key);
         }
         tables.delete(LIFECYCLE_BUCKETS, &inside);
         if tables.get(LOGGED_BUCKETS, &inside)?.is_some() {

@@ -7,6 +7,7 @@
 mod abort_upload;
 mod append_key;
 mod change_kms_key;
+mod change_native_acl;
 mod close_session;
 mod commit_key;
 mod commit_part;
@@ -48,6 +49,7 @@ pub use crate::iam::ChangeIam;
 pub use abort_upload::{AbortUpload, AbortUploadRejected};
 pub use append_key::{AppendBase, AppendKey, AppendKeyRejected};
 pub use change_kms_key::{ChangeKmsKey, ChangeKmsKeyRejected, KmsKeyChange};
+pub use change_native_acl::{ChangeNativeAcl, NativeChange, NativePlace};
 pub use close_session::CloseSession;
 pub use commit_key::{CommitKey, CommitKeyRejected};
 pub use commit_part::{CommitPart, CommitPartRejected, PartCommitted};
@@ -213,6 +215,7 @@ commands! {
     67 SetAccountBlock -> (), rejects SetAccountBlockRejected;
     73 RenewToken -> types::Timestamp, rejects types::IamError;
     74 CancelToken -> (), rejects types::IamError;
+    75 ChangeNativeAcl -> crate::rows::NativeAcl, rejects types::IamError;
 
     80 CreateKmsKey -> crate::rows::KmsKeyRow, rejects CreateKmsKeyRejected;
     81 ChangeKmsKey -> crate::rows::KmsKeyRow, rejects ChangeKmsKeyRejected;

@@ -30,6 +30,8 @@ pub struct Powers {
     /// With the path and without the slash before it.
     pub full_name: String,
     pub tags: Tags,
+    /// That a user is in.
+    pub(crate) groups: Vec<IamId>,
     own: Vec<Held>,
     boundary: Option<Held>,
     administration: Vec<Held>,
@@ -52,6 +54,7 @@ impl Powers {
                 for group in &row.groups {
                     if let Some(group) = find::group(tables, &account.id, group)? {
                         powers.collect(tables, account, &group.holding, &mut own)?;
+                        powers.groups.push(group.id);
                     }
                 }
                 powers.be(row.id, &row.path, &row.name, row.tags);

@@ -79,7 +79,7 @@ pub fn simulate(tables: &dyn ReadTables, account: &UserRow, asked: &Simulation) 
                     session: &[],
                     administration: &administration,
                     owner: &account.id.0,
-                    is_granted_otherwise: false,
+                    granted_otherwise: None,
                 },
             );
             let (word, place) = match (decision.is_allowed, decision.reason) {

@@ -66,8 +66,8 @@ pub struct Policies<'p> {
     pub administration: &'p [Source<'p>],
     /// Of whom the resource is, by the account's canonical id.
     pub owner: &'p str,
-    /// The resource lets the caller in by other means than its policy: an ACL.
-    pub is_granted_otherwise: bool,
+    /// As whom the resource lets the caller in by other means than its policy: an ACL.
+    pub granted_otherwise: Option<Meant>,
 }
 
 /// Where a deciding statement stands.
@@ -196,8 +196,7 @@ pub fn decide<'p>(request: &Request<'_>, policies: &Policies<'p>) -> Decision<'p
     let by_resource = match resource {
         Said::Allowed(place, meant) => Some((Reason::Allowed(place), meant)),
         _ if by_administration.is_some() => by_administration,
-        _ if policies.is_granted_otherwise => Some((Reason::Granted, Meant::AsAccount)),
-        Said::Denied(_) | Said::Silent => None,
+        Said::Denied(_) | Said::Silent => policies.granted_otherwise.map(|meant| (Reason::Granted, meant)),
     };
     match (by_resource, own) {
         // Nobody and services have nothing of their own that would have to allow it.

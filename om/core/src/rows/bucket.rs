@@ -79,6 +79,9 @@ pub struct BucketRow {
     /// The entry that set whom to notify. None: nobody, and there is nothing to look up.
     #[n(12)]
     pub notifies: Option<LogIndex>,
+    /// The entry that last gave it, or first gave something in it, an ACL of Ozone's. None: there is none to look up.
+    #[n(13)]
+    pub native_acls: Option<LogIndex>,
 }
 
 pub(crate) fn name_key(volume: &VolumeName, name: &BucketName) -> Vec<u8> {

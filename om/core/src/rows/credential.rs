@@ -44,7 +44,7 @@ pub struct Delegation {
     #[n(0)]
     pub sequence: LogIndex,
     #[n(1)]
-    pub renewer: Option<Renewer>,
+    pub renewer: Option<Principal>,
     /// The administrator who got it for its owner, if not the owner.
     #[n(2)]
     pub real_user: Option<UserId>,
@@ -53,9 +53,9 @@ pub struct Delegation {
     pub ends: Timestamp,
 }
 
-/// Who may renew a token, as long as the name means the same.
+/// Somebody of an account, as long as the name means the same.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Renewer {
+pub struct Principal {
     #[n(0)]
     pub account: UserId,
     #[n(1)]

@@ -7,7 +7,7 @@ use types::{
     Salt, Timestamp, VersionId,
 };
 
-use super::{Encryption, UserId, malformed};
+use super::{Encryption, NativeAcl, UserId, malformed};
 use crate::tables::KEYS;
 
 /// The order in which the versions of a key were written: the log index, and the place within an entry that writes several.
@@ -146,6 +146,9 @@ pub struct KeyBody {
     /// How its blocks are kept; as its bucket's if absent.
     #[n(5)]
     pub replication: Option<Replication>,
+    /// Ozone's; `None` is one without entries.
+    #[n(6)]
+    pub native_acl: Option<NativeAcl>,
 }
 
 /// ```text
@@ -223,7 +226,15 @@ mod tests {
         let piece = Piece { block: BlockId { container: ContainerId(1), local: 2 }, offset: 0, length: 5 };
         let tags = vec![("k".to_owned(), "v".to_owned())];
         let attributes = Attributes { tags: tags.clone(), ..Attributes::default() };
-        let body = KeyBody { attributes, pieces: vec![piece], parts: Vec::new(), encryption: None, acl: None, replication: None };
+        let body = KeyBody {
+            attributes,
+            pieces: vec![piece],
+            parts: Vec::new(),
+            encryption: None,
+            acl: None,
+            replication: None,
+            native_acl: None,
+        };
         let row = KeyRow { head: head.clone(), body };
         let bytes = tables::encode(&row);
         assert_eq!(KeyRow::decode_head(&bytes).expect("ours"), head);

@@ -11,6 +11,7 @@ mod iam;
 mod identity;
 mod key;
 mod meta;
+mod native_acl;
 mod reclaim;
 mod session;
 mod upload;
@@ -18,7 +19,7 @@ mod version;
 
 pub use bucket::{BucketLayout, BucketRow, Versioning, VolumeRow};
 pub use bucket_config::BucketConfigRow;
-pub use credential::{CredentialHolder, CredentialRow, Delegation, Renewer, TokenDigest};
+pub use credential::{CredentialHolder, CredentialRow, Delegation, Principal, TokenDigest};
 pub use encryption::{
     Encryption, KeyCheck, KmsKeyId, KmsKeyRow, KmsKeyState, KmsKeyVersion, KmsSealed, Scheme, SealedKey, SessionEncryption,
 };
@@ -30,6 +31,7 @@ pub use iam::{
 pub use identity::{AccessKeyId, AccessKeyRow, PairOrigin, RevokedKeyRow, UserId, UserRow};
 pub use key::{Attributes, KeyBody, KeyHead, KeyRow, ObjectChecksum, PartEntry, Piece, Sequence, SystemHeader};
 pub use meta::SealCheck;
+pub use native_acl::{NativeAcl, NativeEntry, NativeRights, NativeScope, NativeWho};
 pub use reclaim::{ReclaimKey, ReclaimRow};
 pub use session::{Session, SessionRow, Storage};
 pub use upload::{CompletedRow, PartRow, UploadKey, UploadRow};
@@ -43,6 +45,7 @@ pub(crate) use iam::{iam_access_key, iam_access_key_prefix, in_account, named};
 pub(crate) use identity::{access_key_of_user, access_key_prefix, email_key};
 pub(crate) use key::{key_key, key_prefix};
 pub(crate) use meta::{LOCK_CLOCK, LOGS_CHANGED, SEAL_CHECK};
+pub(crate) use native_acl::{prefix_acl_key, volume_acl_key};
 pub(crate) use reclaim::block_key;
 pub(crate) use session::session_key;
 pub(crate) use upload::{completed_time_key, part_key, parts_prefix, upload_key};

@@ -4,7 +4,7 @@ use bucket_config::PublicAccessBlock;
 use om_core::iam::{ChangeIam, Holder, IamChange, NewEntity, Renaming, Tagged};
 use om_core::rows::*;
 use om_core::*;
-use types::{LogIndex, Timestamp};
+use types::{BucketId, LogIndex, ObjectKey, Timestamp, VersionId, VolumeName};
 
 use super::values::user;
 
@@ -93,9 +93,28 @@ fn credential() -> CredentialRow {
 }
 
 fn token() -> CredentialRow {
-    let renewer = Renewer { account: user(), holder: CredentialHolder::User { name: "c".into(), id: IamId("AIDA1".into()) } };
+    let renewer = Principal { account: user(), holder: CredentialHolder::User { name: "c".into(), id: IamId("AIDA1".into()) } };
     let delegation = Delegation { sequence: LogIndex(9), renewer: Some(renewer), real_user: Some(user()), ends: NOW };
     CredentialRow { delegation: Some(delegation), ..credential() }
+}
+
+pub(super) fn native_acl() -> NativeAcl {
+    let bob = Principal { account: user(), holder: CredentialHolder::Root };
+    let staff = NativeWho::Group { account: user(), name: "staff".into(), id: IamId("AGPA1".into()) };
+    let who = [NativeWho::User(bob), staff, NativeWho::World, NativeWho::Anonymous];
+    let scopes = [NativeScope::Access, NativeScope::Default].into_iter().cycle();
+    let entry = |(who, scope)| NativeEntry { who, rights: NativeRights::ALL, scope };
+    NativeAcl { entries: who.into_iter().zip(scopes).map(entry).collect() }
+}
+
+fn native_changes() -> [ChangeNativeAcl; 3] {
+    let entries = || native_acl().entries;
+    let (bucket, key) = (BucketId(7), ObjectKey::parse("k").expect("legal"));
+    [
+        ChangeNativeAcl { on: NativePlace::Volume(VolumeName::s3v()), change: NativeChange::Add(entries()) },
+        ChangeNativeAcl { on: NativePlace::Prefix { bucket, prefix: "a/".into() }, change: NativeChange::Remove(entries()) },
+        ChangeNativeAcl { on: NativePlace::Key { bucket, key, version: VersionId(4096) }, change: NativeChange::Set(entries()) },
+    ]
 }
 
 pub(super) fn commands() -> Vec<Command> {
@@ -105,6 +124,7 @@ pub(super) fn commands() -> Vec<Command> {
     commands.push(OpenCredential { access_key: AccessKeyId("ASIA".into()), row: token() }.into());
     commands.push(RenewToken { access_key: AccessKeyId("ASIA".into()), now: NOW, expires: NOW }.into());
     commands.push(CancelToken { access_key: AccessKeyId("ASIA".into()) }.into());
+    commands.extend(native_changes().map(Command::from));
     commands.push(EndCredentials { until: NOW, most: 7 }.into());
     commands.push(SetAccountBlock { account: user(), block: Some(PublicAccessBlock::default()) }.into());
     commands.push(SetAccountBlock { account: user(), block: None }.into());
@@ -184,6 +204,7 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<u8>)> {
         ("iam-account", ::tables::encode(&AccountRow { changed: Some(LogIndex(9)), holding: holding() })),
         ("credential", ::tables::encode(&credential())),
         ("credential", ::tables::encode(&token())),
+        ("native-acl", ::tables::encode(&native_acl())),
         ("credential-holder", ::tables::encode(&CredentialHolder::Root)),
         ("credential-holder", ::tables::encode(&CredentialHolder::User { name: "c".into(), id: IamId("AIDA1".into()) })),
         ("key-use", ::tables::encode(&KeyUseRow { last: NOW })),

@@ -426,8 +426,15 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         lock: None,
     };
     let parts = vec![PartEntry { number: part(), size: 10, checksum: Some(checksum()), salt: None }];
-    let body =
-        KeyBody { attributes: attributes(), pieces: pieces.clone(), parts, encryption: None, acl: None, replication: None };
+    let body = KeyBody {
+        attributes: attributes(),
+        pieces: pieces.clone(),
+        parts,
+        encryption: None,
+        acl: None,
+        replication: None,
+        native_acl: None,
+    };
     let bucket = BucketRow {
         notifies: None,
         id: BucketId(7),
@@ -442,6 +449,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         object_lock: None,
         guarded: None,
         lifecycle: None,
+        native_acls: None,
     };
     let cycling = BucketRow { lifecycle: Some(LogIndex(9)), ..bucket.clone() };
     let locked = BucketRow { versioning: Versioning::Enabled, object_lock: Some(BucketLock::default()), ..bucket.clone() };
@@ -451,6 +459,8 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
     };
     let guarded = BucketRow { guarded: Some(LogIndex(12)), ..bucket.clone() };
     let granted = KeyRow { head: head.clone(), body: KeyBody { acl: Some(acl()), ..body.clone() } };
+    let natively = KeyRow { head: head.clone(), body: KeyBody { native_acl: Some(identities::native_acl()), ..body.clone() } };
+    let natively_guarded = BucketRow { native_acls: Some(LogIndex(13)), ..bucket.clone() };
     let elsewhere = KeyRow { head: head.clone(), body: KeyBody { replication: Some(Replication::One), ..body.clone() } };
     let cold_session =
         SessionRow { bucket: BucketId(7), opened: NOW, blocks: Vec::new(), encryption: None, storage: Some(storage()) };
@@ -505,6 +515,8 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("volume", ::tables::encode(&VolumeRow { owner: user(), created: NOW })),
         ("bucket", ::tables::encode(&bucket)),
+        ("bucket", ::tables::encode(&natively_guarded)),
+        ("key", ::tables::encode(&natively)),
         ("key", ::tables::encode(&KeyRow { head, body })),
         (
             "session",

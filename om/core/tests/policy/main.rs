@@ -7,7 +7,7 @@ mod tables;
 use std::collections::BTreeSet;
 
 use asking::{Facts, bucket_name, caller, parse};
-use om_core::policy::{Answer, Decision, Grants, MalformedPolicy, Policies, Policy, PolicyKind, Reason, Source, decide};
+use om_core::policy::{Answer, Decision, Grants, MalformedPolicy, Meant, Policies, Policy, PolicyKind, Reason, Source, decide};
 use tables::{Row, blocks, rows};
 
 const CONDITIONS: &str = include_str!("conditions.cases");
@@ -113,7 +113,7 @@ fn policies_together_decide_as_their_rows_say() {
             session: &session,
             administration: &[],
             owner: &owner.account().expect("an account").canonical,
-            is_granted_otherwise,
+            granted_otherwise: is_granted_otherwise.then_some(Meant::AsAccount),
         };
         let given = asking::with_request(&who, "s3:GetObject", "photos/a", &facts, |request| reason(decide(request, &policies)));
         if given != *wanted {

@@ -145,6 +145,10 @@ fn operation(method: &Method, path: &str) -> Option<&'static str> {
         ("GET", "/admin/v1/datanodes") => "AdminDatanodes",
         ("GET", "/admin/v1/users") => "AdminUsers",
         ("POST", "/admin/v1/iam") => "AdminIam",
+        ("GET", "/admin/v1/acl") => "AdminGetAcl",
+        ("POST", "/admin/v1/acl") => "AdminAddAcl",
+        ("DELETE", "/admin/v1/acl") => "AdminRemoveAcl",
+        ("PUT", "/admin/v1/acl") => "AdminSetAcl",
         ("GET", "/admin/v1/explain") => "AdminExplain",
         _ => return None,
     })
