@@ -43,12 +43,12 @@ pub use commands::{
     SealedPair, SetBucketConfig, SetBucketConfigRejected, SetBucketLock, SetBucketLockRejected, SetSealCheck, SetVersioning,
     SetVersioningRejected, UnfitLogTarget, UpdateVersion, UpdateVersionRejected, UserAccount, VersionChange, VersioningStatus,
 };
-pub use commands::{ChangeNativeAcl, NativeChange, NativePlace};
 pub use commands::{CancelToken, MOST_DELEGATION_TOKENS, RenewToken};
 pub use commands::{ChangeIam, EndCredentials, OpenCredential, RecordKeyUses, SetAccountBlock, SetAccountBlockRejected};
 pub use commands::{
     ChangeKmsKey, ChangeKmsKeyRejected, CopyEncryption, CopyScheme, CreateKmsKey, CreateKmsKeyRejected, KmsKeyChange,
 };
+pub use commands::{ChangeNativeAcl, NativeChange, NativePlace};
 pub use commands::{Command, Never, Outcome, Proposal};
 pub use commands::{ExpireVersions, HowItEnds, VersionEnd, VersionsExpired};
 pub use commands::{MoveBytes, MoveBytesRejected, MoveVersions, VersionMove, VersionPlace};

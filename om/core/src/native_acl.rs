@@ -150,7 +150,11 @@ mod tests {
             ("anonymous::n", WrittenWho::Anonymous),
             ("anonymous:ANONYMOUS:n", WrittenWho::Anonymous),
         ] {
-            assert_eq!(WrittenEntry::parse(text), Ok(WrittenEntry { who, rights: NativeRights::NONE, scope: NativeScope::Access }), "{text}");
+            assert_eq!(
+                WrittenEntry::parse(text),
+                Ok(WrittenEntry { who, rights: NativeRights::NONE, scope: NativeScope::Access }),
+                "{text}"
+            );
         }
     }
 

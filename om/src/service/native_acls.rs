@@ -100,13 +100,7 @@ impl OmService {
         self.log.machine().read(|tables, _| show(tables, &acl)).map_err(|fault| CallError::Unknown(fault.to_string()))
     }
 
-    fn found(
-        &self,
-        tables: &dyn ReadTables,
-        by: &api::Requester,
-        place: Place,
-        asked: Asked,
-    ) -> Result<Found, Stop<Rejected>> {
+    fn found(&self, tables: &dyn ReadTables, by: &api::Requester, place: Place, asked: Asked) -> Result<Found, Stop<Rejected>> {
         let (volume, bucket) = match &place {
             Place::Volume(volume) => return self.of_volume(tables, by, volume.clone(), asked),
             Place::Bucket(volume, bucket) | Place::Prefix(volume, bucket, _) | Place::Key(volume, bucket, _) => (volume, bucket),
@@ -199,12 +193,7 @@ fn is_root_of(identity: &Identity, row: &KeyRow) -> bool {
     identity.is_root() && identity.account().is_some_and(|account| account.is_admin || account.id == row.head.owner)
 }
 
-fn entries(
-    tables: &dyn ReadTables,
-    found: &Found,
-    texts: &[&str],
-    asked: Asked,
-) -> Result<Vec<NativeEntry>, Stop<Rejected>> {
+fn entries(tables: &dyn ReadTables, found: &Found, texts: &[&str], asked: Asked) -> Result<Vec<NativeEntry>, Stop<Rejected>> {
     let invalid = |rule: String| refuse(IamErrorCode::ValidationError, rule);
     if texts.is_empty() && asked != Asked::Set {
         return Err(invalid("Acl: at least one entry".to_owned()));
@@ -229,12 +218,7 @@ fn entries(
     Ok(entries)
 }
 
-fn who(
-    tables: &dyn ReadTables,
-    found: &Found,
-    written: WrittenWho<'_>,
-    asked: Asked,
-) -> Result<Option<NativeWho>, StorageFault> {
+fn who(tables: &dyn ReadTables, found: &Found, written: WrittenWho<'_>, asked: Asked) -> Result<Option<NativeWho>, StorageFault> {
     // Who is gone can still be taken out, by the name under which they are shown.
     if asked == Asked::Remove
         && let WrittenWho::User(name) | WrittenWho::Group(name) = written

@@ -15,7 +15,8 @@ use tokio::net::TcpStream;
 use super::iam;
 use super::show;
 use crate::cli::{
-    AccountCommand, AclCommand, AdminArgs, AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand, TokenCommand,
+    AccountCommand, AclCommand, AdminArgs, AdminCommand, DatanodeCommand, GroupCommand, KmsCommand, ScmCommand, SecretCommand,
+    TokenCommand,
 };
 
 #[derive(Debug, thiserror::Error)]

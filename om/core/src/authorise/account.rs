@@ -6,8 +6,8 @@ use super::identity::{Identity, Member};
 use super::native::{ByNative, by_native, gives_native};
 use super::{Denied, Facts};
 use crate::policy::{
-    Action, Caller, Context, Decision, Grants, KeyName, Meant, Permission, Policies, Policy, PolicyKind, Reason, Request, Resource,
-    Source, decide,
+    Action, Caller, Context, Decision, Grants, KeyName, Meant, Permission, Policies, Policy, PolicyKind, Reason, Request,
+    Resource, Source, decide,
 };
 use crate::rows::{NativeAcl, NativeRights, RoleRow, UserId, UserRow};
 
@@ -154,13 +154,7 @@ fn weigh(
     weigh_in(member, action, resource, &facts.context(identity, &member.caller, None, None, None), granted)
 }
 
-fn weigh_in(
-    member: &Member,
-    action: Action<'_>,
-    resource: &Resource<'_>,
-    context: &Context<'_>,
-    granted: Option<Meant>,
-) -> bool {
+fn weigh_in(member: &Member, action: Action<'_>, resource: &Resource<'_>, context: &Context<'_>, granted: Option<Meant>) -> bool {
     let request = Request { caller: &member.caller, action, resource, context };
     let own = member.powers.own();
     let (session, administration) = (member.session_sources(), member.powers.administration());

@@ -100,8 +100,7 @@ impl Guard {
 
     pub(super) fn is_public(&self, block: PublicAccessBlock) -> bool {
         let by_acl = !self.is_owner_enforced() && !block.ignore_public_acls && self.acl.as_ref().is_some_and(Acl::is_public);
-        let by_native =
-            !block.ignore_public_acls && self.native.iter().flat_map(NativeGuard::acls).any(NativeAcl::is_public);
+        let by_native = !block.ignore_public_acls && self.native.iter().flat_map(NativeGuard::acls).any(NativeAcl::is_public);
         by_acl || by_native || self.policy.as_ref().is_some_and(|kept| kept.is_public)
     }
 }

@@ -69,9 +69,8 @@ impl NativeChange {
                     for entry in acl.entries.iter_mut().filter(|entry| entry.who == gone.who && entry.scope == gone.scope) {
                         entry.rights = entry.rights.without(gone.rights);
                     }
-                    acl.entries.retain(|entry| {
-                        entry.who != gone.who || entry.scope != gone.scope || entry.rights != NativeRights::NONE
-                    });
+                    acl.entries
+                        .retain(|entry| entry.who != gone.who || entry.scope != gone.scope || entry.rights != NativeRights::NONE);
                 }
                 acl
             }
@@ -228,10 +227,14 @@ mod tests {
         ] {
             change(&mut om, on(bucket, prefix), add(entry)).expect("few entries");
         }
-        for (number, (name, inherited)) in
-            [("x", bob(READ, ACCESS)), ("a/x", bob(WRITE, ACCESS)), ("a/b/x", bob(WRITE, ACCESS)), ("a/c/d/x", world(READ, ACCESS))]
-                .into_iter()
-                .enumerate()
+        for (number, (name, inherited)) in [
+            ("x", bob(READ, ACCESS)),
+            ("a/x", bob(WRITE, ACCESS)),
+            ("a/b/x", bob(WRITE, ACCESS)),
+            ("a/c/d/x", world(READ, ACCESS)),
+        ]
+        .into_iter()
+        .enumerate()
         {
             om.write(bucket, name, [(number as u64 + 2, 10)]);
             assert_eq!(of_key(&om, bucket, name), [inherited], "{name}");

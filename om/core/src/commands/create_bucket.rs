@@ -10,7 +10,7 @@ use crate::namespace;
 use crate::native_acl;
 use crate::rows::{
     self, BucketConfigRow, BucketLayout, BucketRow, UserId, Versioning, VolumeRow, bucket_key, config_key, keys_under, name_key,
-    prefix_acl_key,    user_bucket_key, user_bucket_prefix,
+    prefix_acl_key, user_bucket_key, user_bucket_prefix,
 };
 use crate::tables::{BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, PREFIXES, USER_BUCKETS, VOLUMES};
 
