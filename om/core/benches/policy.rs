@@ -56,7 +56,7 @@ fn large(c: &mut Criterion) {
         session: &[],
         administration: &[],
         owner: "ada-id",
-        is_granted_otherwise: false,
+        granted_otherwise: None,
     };
     c.bench_function("a bucket policy of 20 KiB", |bench| bench.iter(|| decide(black_box(&request), black_box(&policies))));
     c.bench_function("to read that policy", |bench| bench.iter(|| Policy::parse(black_box(&text), PolicyKind::Bucket)));
