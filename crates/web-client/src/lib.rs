@@ -3,6 +3,8 @@
 //! Nothing that a client of Trioxide says becomes an address here; whoever calls takes addresses from the configuration alone. No
 //! redirect is followed, an answer has a length and a time that it may take, and TLS is verified always.
 
+mod kept;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -18,6 +20,8 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+pub use kept::KeptConnections;
 
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
@@ -90,48 +94,69 @@ impl WebClient {
         self.send(request.map_err(|_| WebError::Address(address.to_string()))?, limits).await
     }
 
-    async fn exchange(&self, mut request: Request<Full<Bytes>>, limits: Limits) -> Result<Response<Bytes>, WebError> {
-        let uri = request.uri().clone();
-        let wrong = || WebError::Address(uri.to_string());
-        let authority = uri.authority().ok_or_else(wrong)?;
-        let is_tls = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err(wrong()),
-        };
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        let header = http::HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?;
-        request.headers_mut().insert(http::header::HOST, header);
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        *request.uri_mut() = path.parse().map_err(|_| wrong())?;
-        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(WebError::Connect)?;
-        if !is_tls {
-            return converse(stream, request, limits).await;
-        }
-        let name = ServerName::try_from(host).map_err(|_| wrong())?;
-        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.map_err(WebError::Connect)?;
-        converse(stream, request, limits).await
+    async fn exchange(&self, request: Request<Full<Bytes>>, limits: Limits) -> Result<Response<Bytes>, WebError> {
+        let (server, request) = addressed(request)?;
+        let mut connection = self.connect(&server).await?;
+        ask(&mut connection, request, limits).await
+    }
+
+    /// It lives for as long as the sender does.
+    async fn connect(&self, server: &Server) -> Result<Sender, WebError> {
+        let stream = TcpStream::connect((server.host.as_str(), server.port)).await.map_err(WebError::Connect)?;
+        // A head and a body are two writes; the second would wait for an answer to the first.
+        stream.set_nodelay(true).map_err(WebError::Connect)?;
+        let Some(name) = &server.tls else { return handshake(stream).await };
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name.clone(), stream).await.map_err(WebError::Connect)?;
+        handshake(stream).await
     }
 }
 
-async fn converse<S>(stream: S, request: Request<Full<Bytes>>, limits: Limits) -> Result<Response<Bytes>, WebError>
+type Sender = SendRequest<Full<Bytes>>;
+
+/// Where a request goes.
+struct Server {
+    host: String,
+    port: u16,
+    tls: Option<ServerName<'static>>,
+}
+
+/// The request as it is sent there, with its `Host`.
+fn addressed(mut request: Request<Full<Bytes>>) -> Result<(Server, Request<Full<Bytes>>), WebError> {
+    let uri = request.uri().clone();
+    let wrong = || WebError::Address(uri.to_string());
+    let authority = uri.authority().ok_or_else(wrong)?;
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let tls = match uri.scheme_str() {
+        Some("https") => Some(ServerName::try_from(host.clone()).map_err(|_| wrong())?),
+        Some("http") => None,
+        _ => return Err(wrong()),
+    };
+    let port = authority.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
+    let header = http::HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?;
+    request.headers_mut().insert(http::header::HOST, header);
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    *request.uri_mut() = path.parse().map_err(|_| wrong())?;
+    Ok((Server { host, port, tls }, request))
+}
+
+async fn handshake<S>(stream: S) -> Result<Sender, WebError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(WebError::Exchange)?;
-    let exchange = async {
-        let answer = sender.send_request(request).await.map_err(WebError::Exchange)?;
-        let (head, body) = answer.into_parts();
-        let body = Limited::new(body, limits.most_bytes).collect().await.map_err(|_| WebError::Body(limits.most_bytes))?;
-        Ok(Response::from_parts(head, body.to_bytes()))
-    };
-    tokio::pin!(exchange);
-    tokio::select! {
-        answer = &mut exchange => answer,
-        // The connection ends by itself only when it fails, or when the answer ends with it.
-        _ = connection => exchange.await,
-    }
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(WebError::Exchange)?;
+    // What it fails with, whoever waits for an answer is told. It ends with its sender.
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(sender)
+}
+
+/// The answer is read to its end.
+async fn ask(sender: &mut Sender, request: Request<Full<Bytes>>, limits: Limits) -> Result<Response<Bytes>, WebError> {
+    let answer = sender.send_request(request).await.map_err(WebError::Exchange)?;
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, limits.most_bytes).collect().await.map_err(|_| WebError::Body(limits.most_bytes))?;
+    Ok(Response::from_parts(head, body.to_bytes()))
 }
 
 #[cfg(test)]
