@@ -3,6 +3,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bucket_config::lifecycle::{LifecycleRule, RuleScope, Transition, TransitionTime};
@@ -149,6 +150,29 @@ async fn an_object_is_moved_by_copying_its_bytes_where_its_blocks_are_of_another
     node.clock.advance(Millis(120_000));
     node.until("the old block is reclaimed", |node| node.scm.deleted_blocks().contains(&old[0])).await;
     assert!(!node.scm.deleted_blocks().contains(&work.to.blocks[0].block));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_object_that_nobody_can_locate_is_offered_again_when_somebody_can() {
+    let (dir, node, ada) = node().await;
+    node.put(&ada, "photos", "cat", 10).await;
+    set_rule(&node, &ada, moving("SAFER")).await.expect("it is configured");
+    let scm = Arc::clone(&node.scm);
+    node.stop().await;
+    // Nothing is known any more of the container that it lies in.
+    scm.new_containers.store(true, Ordering::SeqCst);
+    scm.cannot_locate.store(true, Ordering::SeqCst);
+    let node = Node::start_with(dir.path(), with_classes(), Arc::clone(&scm)).await;
+    node.clock.advance(SOON);
+    let failed = async {
+        while node.om.take_move(cx(), ()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), failed).await.expect("it is tried");
+    scm.cannot_locate.store(false, Ordering::SeqCst);
+    assert_eq!(work(&node).await.length, 10);
     node.stop().await;
 }
 

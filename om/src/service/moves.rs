@@ -49,12 +49,13 @@ impl OmService {
             if pieces.is_empty() {
                 continue;
             }
+            // Before anything is begun: if nobody can say where they are, the next walk finds the object again.
+            let pieces = self.locate(pieces, CALLER, false, &cx).await?;
             let storage = Storage { class: what.planned.class.clone(), replication: what.planned.replication };
             // It is copied as it is stored: what is sealed stays sealed.
             let opened = self.open_session(&bucket, Some(length), None, Some(storage), CALLER, cx.deadline).await;
             let to = opened.map_err(|error: NoSession<_>| error.into_call(api::MoveRejected::NoBlocks))?;
             self.moves.begin(to.session.object, what, row.head.object, self.clock.now());
-            let pieces = self.locate(pieces, CALLER, false, &cx).await?;
             let work = api::MoveWork { to, from: api::MovePieces { pieces }, length };
             return Ok(api::MoveOffer { work: Some(work), ask_again });
         }

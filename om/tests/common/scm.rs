@@ -14,6 +14,9 @@ pub(crate) struct FakeScm {
     leased: AtomicU64,
     pub(crate) leases: AtomicU64,
     pub(crate) is_away: AtomicBool,
+    pub(crate) cannot_locate: AtomicBool,
+    /// Blocks are leased of other containers than before.
+    pub(crate) new_containers: AtomicBool,
     /// In the order of their arrival.
     pub(crate) deleted: Mutex<Vec<BlockId>>,
 }
@@ -50,8 +53,9 @@ impl Scm for FakeScm {
             return Err(CallError::Rejected(LeaseRejected::NoPipeline));
         }
         let count = request.count.div_ceil(open.len() as u32);
+        let from = if self.new_containers.load(Ordering::SeqCst) { 100 } else { 0 };
         let range = |pipeline: PipelineId| BlockRange {
-            container: ContainerId(pipeline.0),
+            container: ContainerId(from + pipeline.0),
             first: self.leased.fetch_add(u64::from(count), Ordering::SeqCst),
             count,
             pipeline,
@@ -63,6 +67,9 @@ impl Scm for FakeScm {
 
     async fn locate_containers(&self, _: CallContext, request: LocateContainers) -> Result<ContainerLocations, CallError<Never>> {
         self.here()?;
+        if self.cannot_locate.load(Ordering::SeqCst) {
+            return Err(CallError::unavailable("nobody knows"));
+        }
         let locate = |container: ContainerId| ContainerLocation {
             container,
             pipeline: Some(PipelineId(container.0)),
