@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use tables::{StorageFault, WriteTables};
-use types::{BucketId, LogIndex, ObjectKey, Precondition, Timestamp};
+use types::{BucketId, LogIndex, ObjectKey, Precondition, Timestamp, VersionId};
 
 use super::shared::{KeyCommitted, link};
 use super::{Never, Outcome};
@@ -123,18 +123,18 @@ impl RenameKey {
         row.head.sequence = Sequence::new(log, 0);
         // A lock holds the version under its old name, which stays.
         row.head.lock = None;
-        self.take_away(log, tables, &bucket, source, &mut freed)?;
+        let marker = self.take_away(log, tables, &bucket, source, &mut freed)?;
         let committed = link(tables, &bucket, &self.key, replaced, row, &mut freed)?;
         let copied = Event::created(EventKind::Copy, &self.key, &committed);
         note(tables, &bucket, copied, Sequence::new(log, 0), self.origin.as_ref())?;
-        let kind = if bucket.versioning == Versioning::Unversioned { EventKind::Delete } else { EventKind::DeleteMarker };
-        let gone = Event::of(kind, &self.source, self.now);
+        let kind = if marker.is_some() { EventKind::DeleteMarker } else { EventKind::Delete };
+        let gone = Event { version: marker, ..Event::of(kind, &self.source, self.now) };
         note(tables, &bucket, gone, Sequence::new(log, 1), self.origin.as_ref())?;
         freed.write(tables, log, self.now);
         Ok(Ok(committed))
     }
 
-    /// The old name shows nothing any more; each block keeps a reference for the new one.
+    /// The old name shows nothing any more; each block keeps a reference for the new one. Answers the delete marker, if there is one.
     fn take_away(
         &self,
         log: LogIndex,
@@ -142,18 +142,17 @@ impl RenameKey {
         bucket: &BucketRow,
         source: KeyRow,
         freed: &mut Freed,
-    ) -> Result<(), StorageFault> {
+    ) -> Result<Option<VersionId>, StorageFault> {
         if bucket.versioning == Versioning::Unversioned {
             tables.delete(KEYS, &key_key(bucket.id, &self.source));
-            return Ok(());
+            return Ok(None);
         }
         for piece in &source.body.pieces {
             add_reference(tables, piece.block)?;
         }
         let owner = self.owner.as_ref().unwrap_or(&bucket.owner).clone();
         let marker = (Sequence::new(log, 1), self.now, owner);
-        versions::push_marker(tables, bucket, &self.source, Some(source), marker, freed)?;
-        Ok(())
+        versions::push_marker(tables, bucket, &self.source, Some(source), marker, freed).map(Some)
     }
 }
 

@@ -199,9 +199,24 @@ mod tests {
         let change = VersionChange::Tags(Vec::new());
         om.apply(UpdateVersion { bucket, key: key("cat"), version: None, change, now: Timestamp(9), origin: None })
             .expect("it is there");
+        let rename = crate::RenameKey {
+            bucket,
+            source: key("cat"),
+            source_conditions: crate::ReadConditions::default(),
+            key: key("tom"),
+            condition: crate::WriteCondition::Always,
+            conditions: crate::ReadConditions::default(),
+            owner: None,
+            now: Timestamp(10),
+            origin: None,
+        };
+        om.apply(rename).expect("it is there");
+        let moved = notifications::waiting(&om.tables, "gone", 9).expect("memory").pop().expect("that it is gone").1;
+        let marker = om.versions(bucket).iter().find_map(|shown| shown.strip_prefix("cat ")?.strip_suffix("x*").map(str::to_owned));
+        assert_eq!((moved.kind, moved.version.map(|version| version.to_string())), (EventKind::DeleteMarker, marker));
         om.delete(bucket, "cat");
         assert_eq!(waiting(&om, "tags")[1..], [(EventKind::DeleteTags, "cat".to_owned())]);
-        assert_eq!(waiting(&om, "gone")[1..], [(EventKind::DeleteMarker, "cat".to_owned())]);
+        assert_eq!(waiting(&om, "gone")[1..], [(EventKind::DeleteMarker, "cat".to_owned()), (EventKind::DeleteMarker, "cat".into())]);
         om.check();
     }
 
