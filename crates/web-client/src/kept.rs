@@ -16,6 +16,12 @@ pub struct KeptConnections {
     idle: Arc<Mutex<Vec<Sender>>>,
 }
 
+impl std::fmt::Debug for KeptConnections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeptConnections")
+    }
+}
+
 impl KeptConnections {
     pub fn new(client: WebClient) -> Self {
         Self { client, idle: Arc::default() }

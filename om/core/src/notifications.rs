@@ -1,8 +1,8 @@
 //! Telling others what happens in a bucket.
 //!
 //! The event is a row that the same entry writes that makes it happen: it is there exactly if the change is, whoever dies. Only buckets
-//! with a configuration have any, and they pay one more row and no further sync. Who leads delivers the rows, each destination's in
-//! their order, and takes them away ([`SettleEvents`](crate::SettleEvents)).
+//! with a configuration have any, and they pay one more row and no further sync. Who leads delivers the rows, to each destination those
+//! of one key in their order, and takes them away ([`SettleEvents`](crate::SettleEvents)).
 
 use std::collections::BTreeSet;
 

@@ -2,6 +2,7 @@
 //! so that it makes nobody call what it likes.
 
 mod document;
+mod turns;
 mod webhook;
 
 use std::fmt;
@@ -9,16 +10,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
-use web_client::{WebClient, WebError, check_address};
+use web_client::{KeptConnections, WebClient, WebError, check_address};
 use zeroize::Zeroizing;
 
 pub(crate) use document::document;
+pub(crate) use turns::{Held, Turns};
 pub(crate) use webhook::NotTaken;
 
-/// A webhook: events are posted to it, one by one and in their order.
+/// A webhook: events are posted to it, each by itself, those of one key in their order.
 #[derive(Clone)]
 pub struct Destination {
-    web: WebClient,
+    web: KeptConnections,
     url: Uri,
     /// Sent as `Authorization: Bearer …`.
     token: Option<Zeroizing<String>>,
@@ -51,7 +53,7 @@ impl Destination {
             return Err(BadDestination::Token);
         }
         Ok(Self {
-            web: WebClient::new(authorities.as_slice())?,
+            web: KeptConnections::new(WebClient::new(authorities.as_slice())?),
             url,
             token: token.map(Zeroizing::new),
             timeout: Duration::from_secs(10),

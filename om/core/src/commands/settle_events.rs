@@ -212,11 +212,15 @@ mod tests {
         };
         om.apply(rename).expect("it is there");
         let moved = notifications::waiting(&om.tables, "gone", 9).expect("memory").pop().expect("that it is gone").1;
-        let marker = om.versions(bucket).iter().find_map(|shown| shown.strip_prefix("cat ")?.strip_suffix("x*").map(str::to_owned));
+        let marker =
+            om.versions(bucket).iter().find_map(|shown| shown.strip_prefix("cat ")?.strip_suffix("x*").map(str::to_owned));
         assert_eq!((moved.kind, moved.version.map(|version| version.to_string())), (EventKind::DeleteMarker, marker));
         om.delete(bucket, "cat");
         assert_eq!(waiting(&om, "tags")[1..], [(EventKind::DeleteTags, "cat".to_owned())]);
-        assert_eq!(waiting(&om, "gone")[1..], [(EventKind::DeleteMarker, "cat".to_owned()), (EventKind::DeleteMarker, "cat".into())]);
+        assert_eq!(
+            waiting(&om, "gone")[1..],
+            [(EventKind::DeleteMarker, "cat".to_owned()), (EventKind::DeleteMarker, "cat".into())]
+        );
         om.check();
     }
 
