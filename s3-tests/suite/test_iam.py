@@ -3,6 +3,8 @@
 import base64
 import hmac
 import json
+import pathlib
+import re
 import subprocess
 import threading
 import time
@@ -17,6 +19,7 @@ from harness.server import ALICE, BOB, ROOT_KEYS
 from harness.wire import Request, exchange
 from support import refused
 
+DOCS = pathlib.Path(__file__).parents[2] / "docs/identity.md"
 S3_FULL = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
 DENIED = ("AccessDenied", 403)
 
@@ -529,6 +532,19 @@ def test_aws_cli_speaks_iam_and_sts_at_both_listeners(server):
         assert name in run("iam", "list-users")
         assert "assumed" not in run("sts", "get-caller-identity")
         run("iam", "delete-user", "--user-name", name)
+
+
+def test_the_walk_of_the_documentation_works_as_printed(new_server, tmp_path):
+    server = new_server().start().wait_ready()
+    walk = re.search(r"## IAM and STS.*?```sh\n(.*?)```", DOCS.read_text(), re.DOTALL).group(1)
+    lines = walk.replace("http://127.0.0.1:9878", server.endpoint)
+    assert server.endpoint in lines
+    env = environment(server.endpoint, keys_of(ALICE)) | {"HOME": str(tmp_path)}
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", lines], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert '"allowed"' in done.stdout and '"implicitDeny"' in done.stdout and "assumed-role/backup/tonight" in done.stdout
+    [key] = boto(server.endpoint, keys_of(ALICE), service="iam").list_access_keys(UserName="carol")["AccessKeyMetadata"]
+    assert key["Status"] == "Active"
 
 
 def test_an_administrator_learns_why_a_request_was_refused(server, s3, bobs, bucket):

@@ -42,7 +42,9 @@ pub(crate) fn host_config(config: &Config, data: &Path, role: PeerRole) -> HostC
 /// The SCM's tables in `dir`, made if there are none.
 pub(crate) fn open_scm_machine(dir: &Path) -> Result<Arc<TableMachine<scm::ScmCore>>, Failed> {
     crate::files::private_folder(dir)?;
-    Ok(TableMachine::open(&dir.join("scm.redb"), scm::ScmCore, TableOptions::default())?)
+    // It knows containers, not what lies in them.
+    let options = TableOptions { cache_bytes: 16 << 20, ..TableOptions::default() };
+    Ok(TableMachine::open(&dir.join("scm.redb"), scm::ScmCore, options)?)
 }
 
 pub(crate) fn scm_config(config: &Config, replication: Replication) -> scm::Config {

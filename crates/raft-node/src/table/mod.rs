@@ -46,7 +46,7 @@ pub struct TableOptions {
 
 impl Default for TableOptions {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, overlay_bytes: 32 << 20 }
+        Self { cache_bytes: 64 << 20, overlay_bytes: 16 << 20 }
     }
 }
 

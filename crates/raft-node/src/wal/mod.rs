@@ -55,7 +55,7 @@ impl Default for WalOptions {
         Self {
             first_segment_bytes: 16 << 20,
             segment_bytes: 64 << 20,
-            cache_bytes: 32 << 20,
+            cache_bytes: 16 << 20,
             segments_kept: 16,
             max_command_bytes: 4 << 20,
         }
