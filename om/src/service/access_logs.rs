@@ -51,7 +51,7 @@ impl OmService {
     ) -> Result<(), Stop<api::SetBucketConfigRejected>> {
         let Some(target) = find_bucket(tables, &logging.target)? else { return Ok(()) };
         let guard = self.guards.of(tables, &target)?;
-        let identity = Identity::LogDelivery(vec![LogSource::new(&source.bucket, logging, Some(target.id))]);
+        let identity = Identity::LogDelivery(vec![LogSource::of(tables, &source.bucket, logging, Some(target.id))?]);
         // As at a delivery, of which nothing is known but the log.
         let facts = Facts { now: self.clock.now(), ..Facts::default() };
         let account_block = namespace::user(tables, &target.owner)?.and_then(|owner| owner.block).unwrap_or_default();

@@ -251,10 +251,10 @@ pub(super) fn holder_of(
         Identity::Member(member) => {
             let user = member.user_name().map(|name| iam::user(tables, &member.account.id, name)).transpose()?.flatten();
             let holder = match user {
-                Some(row) => CredentialHolder::User { name: row.name, id: row.id },
-                None => CredentialHolder::Root,
+                Some(row) => Some(CredentialHolder::User { name: row.name, id: row.id }),
+                None => member.is_root().then_some(CredentialHolder::Root),
             };
-            Some((member.account.clone(), holder))
+            holder.map(|holder| (member.account.clone(), holder))
         }
         Identity::Anonymous | Identity::System | Identity::LogDelivery(_) => None,
     })

@@ -120,6 +120,12 @@ const SECRETS: [&str; 3] = [
     "x-amz-copy-source-server-side-encryption-customer-key",
     "x-amz-security-token",
 ];
+/// Whether a text names one of them.
+pub(crate) fn names_secret(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    SECRETS.iter().any(|secret| text.contains(secret))
+}
+
 /// Parameters by which whoever reads them could make the request again.
 const SIGNATURES: [&str; 2] = ["x-amz-signature", "signature"];
 

@@ -69,14 +69,17 @@ enum Wants {
 }
 
 impl Policy {
-    /// From the field's text, base64 of JSON.
-    pub fn parse(text: &str) -> Result<Self, S3Error> {
+    pub(super) fn document(text: &str) -> Result<Value, S3Error> {
         // Signers may break the lines of base64; the text is signed as it is.
         let compact: String = text.chars().filter(|character| !character.is_ascii_whitespace()).collect();
         let json = base64_decode(&compact).and_then(|bytes| String::from_utf8(bytes).ok());
         let json = json.ok_or_else(|| invalid("Invalid Policy: it is not base64 of UTF-8."))?;
-        let document: Value =
-            serde_json::from_str(&to_plain_json(&json)).map_err(|_| invalid("Invalid Policy: Invalid JSON."))?;
+        serde_json::from_str(&to_plain_json(&json)).map_err(|_| invalid("Invalid Policy: Invalid JSON."))
+    }
+
+    /// From the field's text, base64 of JSON.
+    pub fn parse(text: &str) -> Result<Self, S3Error> {
+        let document = Self::document(text)?;
         let expiration = document.get("expiration").ok_or_else(|| invalid("Invalid Policy: Policy missing expiration."))?;
         let expires_at = expiration.as_str().filter(|text| text.contains('T')).and_then(parse_iso8601);
         let expires_at = expires_at.ok_or_else(|| invalid("Invalid Policy: Invalid 'expiration' value."))?;

@@ -2,11 +2,10 @@
 
 use types::{Millis, Timestamp};
 
-use super::Form;
+use super::{Form, Policy};
 use crate::auth::parse::{NOT_SUPPORTED, parse_credential};
-use crate::auth::{ALGORITHM, Accepts, MAX_SKEW_MS, Scope, Signature, SignatureV2, SigningKey};
+use crate::auth::{ALGORITHM, Accepts, MAX_SKEW_MS, Scope, Signature, SignatureV2, SigningKey, names_secret};
 use crate::dates::{format_scope_date, parse_iso_basic};
-use crate::encoding::base64_decode;
 use crate::error::{S3Error, S3ErrorCode};
 
 /// A claim, not yet held against a secret.
@@ -113,10 +112,10 @@ impl PolicyV2 {
     }
 }
 
-/// With what we would have signed, unless it holds what only the client may know: a session's token stands in its policy.
+/// With what we would have signed, unless it may hold what only the client may know: a session's token stands in its policy.
 fn mismatch(access_key: &str, policy: &str) -> S3Error {
     let error = S3Error::new(S3ErrorCode::SignatureDoesNotMatch).field("AWSAccessKeyId", access_key);
-    let text = base64_decode(policy).unwrap_or_default();
-    let is_secret = String::from_utf8_lossy(&text).to_ascii_lowercase().contains("security-token");
-    if is_secret { error } else { error.field("StringToSign", policy) }
+    // Read as it would be obeyed: lines may be broken, and letters escaped.
+    let holds_secret = Policy::document(policy).map_or(true, |document| names_secret(&document.to_string()));
+    if holds_secret { error } else { error.field("StringToSign", policy) }
 }

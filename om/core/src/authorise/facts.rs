@@ -209,6 +209,7 @@ fn set_caller<'c>(context: &mut Context<'c>, identity: &'c Identity, caller: &'c
         && let [source] = sources.as_slice()
     {
         context.set(KeyName::SourceArn, source.arn.as_str());
-        context.set(KeyName::SourceAccount, source.owner.0.as_str());
+        // Its number, or the id that S3 shows of it.
+        context.set_many(KeyName::SourceAccount, [source.account.as_str(), source.owner.0.as_str()]);
     }
 }

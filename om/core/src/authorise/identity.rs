@@ -141,6 +141,8 @@ impl Member {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSource {
     pub(super) owner: UserId,
+    /// The owner's number, as ARNs have it.
+    pub(super) account: String,
     pub(super) arn: String,
     pub(super) target: BucketName,
     /// The bucket that had the target's name when the log was set up.
@@ -149,19 +151,32 @@ pub struct LogSource {
 }
 
 impl LogSource {
-    pub fn new(bucket: &BucketRow, logging: &LoggingConfiguration, meant: Option<BucketId>) -> Self {
-        Self {
+    pub fn of(
+        tables: &dyn ReadTables,
+        bucket: &BucketRow,
+        logging: &LoggingConfiguration,
+        meant: Option<BucketId>,
+    ) -> Result<Self, StorageFault> {
+        let owner = namespace::user(tables, &bucket.owner)?;
+        Ok(Self {
             owner: bucket.owner.clone(),
+            account: owner.map_or_else(|| bucket.owner.0.clone(), |owner| owner.account_id()),
             arn: format!("arn:aws:s3:::{}", bucket.name),
             target: logging.target.clone(),
             meant,
             prefix: logging.prefix.clone(),
-        }
+        })
     }
 
-    /// Of a bucket that no policy names.
-    pub(super) fn of_a_stranger(&self) -> Self {
-        Self { owner: UserId(String::new()), arn: String::new(), ..self.clone() }
+    /// Of buckets that anybody could make, and that no policy means: a name that begins or ends as this one does.
+    pub(super) fn strangers(&self) -> [Self; 2] {
+        let name = self.arn.rsplit(':').next().unwrap_or_default();
+        [format!("arn:aws:s3:::strangers-{name}"), format!("{}-of-a-stranger", self.arn)].map(|arn| Self {
+            owner: UserId("a-stranger".to_owned()),
+            account: "000000000000".to_owned(),
+            arn,
+            ..self.clone()
+        })
     }
 }
 
@@ -377,7 +392,7 @@ fn log_sources(tables: &dyn ReadTables, of: &[BucketId]) -> Result<Result<Identi
         let Some((bucket, logging)) = namespace::bucket(tables, *id)?.zip(namespace::bucket_document(tables, *id)?) else {
             return Ok(Err(Denied::AccessDenied));
         };
-        sources.push(LogSource::new(&bucket, &logging, access_logs::target_meant(tables, bucket.id)?));
+        sources.push(LogSource::of(tables, &bucket, &logging, access_logs::target_meant(tables, bucket.id)?)?);
     }
     Ok(Ok(Identity::LogDelivery(sources)))
 }

@@ -152,8 +152,10 @@ impl Scene<'_> {
         if verdict != Some(true) || self.bucket.owner == source.owner {
             return verdict;
         }
-        let stranger = Identity::LogDelivery(vec![source.of_a_stranger()]);
-        let lets_anybody_in = weigh(&Scene { identity: &stranger, ..*self }) == Some(true);
+        let lets_anybody_in = source.strangers().into_iter().any(|stranger| {
+            let stranger = Identity::LogDelivery(vec![stranger]);
+            weigh(&Scene { identity: &stranger, ..*self }) == Some(true)
+        });
         (!lets_anybody_in).then_some(true)
     }
 

@@ -17,7 +17,7 @@ fn log_of_films(owner: &str, prefix: &str) -> Identity {
     let films = namespace::bucket(&om.tables, films).expect("memory").expect("it is there");
     let target = BucketName::parse("photos").expect("legal");
     let logging = LoggingConfiguration { target, prefix: prefix.into(), key_format: LogKeyFormat::Simple };
-    Identity::LogDelivery(vec![LogSource::new(&films, &logging, Some(photos_id()))])
+    Identity::LogDelivery(vec![LogSource::of(&om.tables, &films, &logging, Some(photos_id())).expect("memory")])
 }
 
 fn other_target(log: &Identity, meant: Option<BucketId>) -> Identity {
@@ -68,12 +68,38 @@ fn what_would_let_anybodys_log_in_was_meant_for_the_owners_own() {
     let mut photos = Photos::new();
     let takes = |photos: &Photos, log: &Identity| photos.scene(log, &Facts::default(), |scene| scene.takes_logs());
     let (open, _) = TAKE_LOGS.split_once(",\"Condition\"").expect("a statement with one");
-    let policies =
-        ["", r#","Condition":{"StringLike":{"aws:SourceAccount":"*"}}"#].map(|condition| format!("{open}{condition}}}"));
+    let policies = [
+        "",
+        r#","Condition":{"StringLike":{"aws:SourceAccount":"*"}}"#,
+        r#","Condition":{"StringLike":{"aws:SourceAccount":"?*"}}"#,
+        r#","Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:s3:::*"}}"#,
+        r#","Condition":{"StringLike":{"aws:SourceArn":"arn:*"}}"#,
+        r#","Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:s3:::fi*"}}"#,
+        r#","Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:s3:::*ms"}}"#,
+    ];
+    let policies = policies.map(|condition| format!("{open}{condition}}}"));
     for policy in &policies {
         photos.policy(policy);
         assert!(takes(&photos, &log_of_films("ada", "log/")), "{policy}");
         assert!(!takes(&photos, &log_of_films("bob", "log/")), "{policy}");
+    }
+}
+
+#[test]
+fn an_account_is_known_to_a_target_by_its_number_and_by_its_id() {
+    let mut photos = Photos::new();
+    let takes = |photos: &Photos, log: &Identity| photos.scene(log, &Facts::default(), |scene| scene.takes_logs());
+    let log = log_of_films("bob", "log/");
+    let Identity::LogDelivery(sources) = &log else { panic!("{log:?}") };
+    let number = sources[0].account.clone();
+    let by_number = TAKE_LOGS.replace(r#""bob""#, &format!("{number:?}"));
+    assert_ne!(by_number, TAKE_LOGS);
+    photos.policy(&by_number);
+    assert!(takes(&photos, &log));
+    for name in [number.as_str(), "bob"] {
+        let deny = TAKE_LOGS.replace("Allow", "Deny").replace(r#""bob""#, &format!("{name:?}"));
+        photos.policy(&format!("{TAKE_LOGS},{deny}"));
+        assert!(!takes(&photos, &log), "{name}");
     }
 }
 
