@@ -241,6 +241,24 @@ def test_an_administrator_gets_one_for_another_account_and_is_named_in_it(new_se
         token.s3.list_objects_v2(Bucket="by-a-job")
 
 
+def test_what_a_key_asked_for_ends_with_its_secret(new_server):
+    server = new_server()
+    server.start().wait_ready()
+    token = Token(server, keys_of(ALICE))
+    session = boto(server.endpoint, keys_of(ALICE), service="sts").get_session_token()["Credentials"]
+    kept = Token(server, keys_of(BOB))
+    server.stop()
+    server.config.write_text(server.config.read_text().replace(ALICE.secret_key, "another-secret-of-hers"))
+    server.start().wait_ready()
+    boto(server.endpoint, (ALICE.access_key, "another-secret-of-hers")).list_buckets()
+    pair = session["AccessKeyId"], session["SecretAccessKey"]
+    for client in (token.s3, boto(server.endpoint, pair, token=session["SessionToken"], signature_version="s3v4")):
+        with refused("InvalidAccessKeyId", 403):
+            client.list_buckets()
+    no(ask(server, "PUT", keys_of(ALICE), id=token.id), 403, "SignatureDoesNotMatch")
+    kept.s3.list_buckets()
+
+
 def test_tokens_survive_a_restart(new_server):
     server = new_server()
     server.start().wait_ready()

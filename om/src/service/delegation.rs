@@ -5,7 +5,7 @@
 //! what a token signs gets no other one.
 
 use om_api as api;
-use om_core::authorise::{AdminAction, Denied, Identity, administer};
+use om_core::authorise::{AdminAction, Denied, Identity, administer, is_alive};
 use om_core::iam::{self, Kind as Named, Query, Subject, account_by_id, split_arn};
 use om_core::rows::{AccessKeyId, CredentialHolder, CredentialRow, Delegation, Principal, UserId, UserRow};
 use om_core::{CancelToken, RenewToken, accounts, namespace};
@@ -81,7 +81,13 @@ impl OmService {
             .log
             .read(cx.deadline, |tables| {
                 let identity = self.lasting(tables, request)?;
-                let (access_key, _, delegation) = named_token(tables, request)?;
+                let (access_key, row, delegation) = named_token(tables, request)?;
+                if !is_alive(tables, &row)? {
+                    return Err(refuse(
+                        IamErrorCode::NoSuchEntity,
+                        "the delegation token's owner, or the key that asked for it, is gone",
+                    ));
+                }
                 let may = delegation.renewer.as_ref().is_some_and(|renewer| identity.is(&renewer.account, &renewer.holder));
                 if may { Ok(access_key) } else { Err(self.not_theirs(request, &identity, "only its renewer renews a token")) }
             })

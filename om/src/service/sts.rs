@@ -36,7 +36,8 @@ pub(super) struct Session {
     pub(super) tags: Vec<(String, String)>,
     pub(super) claims: Vec<(String, Vec<String>)>,
     pub(super) provider: Option<String>,
-    pub(super) parent: Option<AccessKeyId>,
+    /// The key that asks for it, if it is to last no longer than that, and the version of its secret.
+    pub(super) parent: Option<(AccessKeyId, u64)>,
     /// Of a delegation token.
     pub(super) delegated: Option<Delegated>,
     /// What the answer tells besides the credential.
@@ -100,6 +101,7 @@ impl OmService {
             real_user: delegated.real_user,
             ends: now + delegated.lasts,
         });
+        let (parent, parent_version) = session.parent.unzip();
         let row = CredentialRow {
             account: session.account.id,
             holder: session.holder,
@@ -112,8 +114,9 @@ impl OmService {
             tags: session.tags,
             claims: session.claims,
             provider: session.provider,
-            parent: session.parent,
+            parent,
             delegation,
+            parent_version,
         };
         // Under no request's id: the token is kept nowhere, so that a retry has to open another session.
         let command = OpenCredential { access_key: pair.access_key, row };
@@ -261,9 +264,9 @@ pub(super) fn holder_of(
 }
 
 /// What lasts as long as the key that asked for it has this for its parent.
-pub(super) fn signing_key_of(by: &api::Requester) -> Option<AccessKeyId> {
+pub(super) fn signing_key_of(by: &api::Requester) -> Option<(AccessKeyId, u64)> {
     match by {
-        api::Requester::Signed { access_key, .. } => Some(access_key.clone().into_core()),
+        api::Requester::Signed { access_key, secret_version, .. } => Some((access_key.clone().into_core(), *secret_version)),
         api::Requester::Anonymous { .. } | api::Requester::System | api::Requester::LogDelivery { .. } => None,
     }
 }

@@ -61,6 +61,11 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
             if !may_by_kind(member, action) {
                 return Err(Denied::AccessDenied);
             }
+            // What S3 lets them is theirs in their own account; in another's it is the cluster's administration.
+            let is_of_account = matches!(action, AdminAction::GetAccountBlock | AdminAction::PutAccountBlock);
+            if is_of_account && of != Some(&member.account.id) {
+                administer(identity, AdminAction::Administer, None, facts)?;
+            }
             let (name, resource) = action.named();
             let granted = facts.volume.and_then(|acl| given_by_volume(acl, identity, &member.caller, action));
             allow(weigh(identity, member, name, &resource, facts, granted))?;

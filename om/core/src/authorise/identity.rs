@@ -9,7 +9,7 @@ use types::{BucketId, BucketName, Timestamp};
 use super::acl::LOG_DELIVERY;
 use super::{Denied, Requester};
 use crate::access_logs;
-use crate::iam::{HolderRef, Powers};
+use crate::iam::{self, HolderRef, Powers};
 use crate::namespace;
 use crate::policy::{Account, Caller, Grants, Policy, PolicyKind, Source};
 use crate::rows::{AccessKeyId, AccessKeyRow, BucketRow, CredentialHolder, CredentialRow, IamId, Tags, UserId, UserRow};
@@ -372,10 +372,22 @@ fn of_credential(
     Ok(found.ok_or(Denied::NoSuchAccessKey))
 }
 
-/// The key that a credential was asked for with still signs, and whoever got it for somebody else still administers the cluster.
+/// A delegation token that nobody ended, whose owner is there.
+pub fn is_alive(tables: &dyn ReadTables, row: &CredentialRow) -> Result<bool, StorageFault> {
+    let has_holder = match &row.holder {
+        CredentialHolder::User { name, id } => iam::user(tables, &row.account, name)?.is_some_and(|user| user.id == *id),
+        CredentialHolder::Root | CredentialHolder::Role { .. } => true,
+    };
+    Ok(has_holder && has_parent(tables, row)?)
+}
+
+/// The key that a credential was asked for with still signs, with the secret that it had, and whoever got it for somebody else still administers the cluster.
 fn has_parent(tables: &dyn ReadTables, row: &CredentialRow) -> Result<bool, StorageFault> {
     let Some(parent) = &row.parent else { return Ok(true) };
     let Some(key) = namespace::access_key(tables, parent)?.filter(AccessKeyRow::is_active) else { return Ok(false) };
+    if row.parent_version.is_some_and(|version| version != key.secret_version) {
+        return Ok(false);
+    }
     match row.delegation.as_ref().and_then(|delegation| delegation.real_user.as_ref()) {
         None => Ok(key.user == row.account),
         Some(real_user) => {

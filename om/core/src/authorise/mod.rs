@@ -31,7 +31,7 @@ pub use account::{AdminAction, Sts, administer, has_volume_right, may_assume, ma
 pub use acl::{bucket_acl, object_acl};
 pub use facts::{AuthType, Facts, PASSED_HEADERS};
 pub use guard::Guard;
-pub use identity::{Identity, KnownPowers, LogSource, Member, Session, Unkept, identify, session_policies};
+pub use identity::{Identity, KnownPowers, LogSource, Member, Session, Unkept, identify, is_alive, session_policies};
 pub use scene::{Scene, Target, Written};
 
 /// What a call does to a bucket or to something in it: one of S3's permissions.

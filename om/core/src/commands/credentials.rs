@@ -104,6 +104,7 @@ mod tests {
             provider: None,
             parent: None,
             delegation: None,
+            parent_version: None,
         };
         OpenCredential { access_key: AccessKeyId(access_key.into()), row }
     }

@@ -7,11 +7,13 @@ use types::{IamError, IamErrorCode, LogIndex, Timestamp};
 
 use super::Outcome;
 use crate::namespace;
-use crate::rows::{self, AccessKeyId, CredentialRow, access_key_prefix, delegation_key, expiry_key};
+use crate::rows::{self, AccessKeyId, CredentialHolder, CredentialRow, access_key_prefix, delegation_key, expiry_key};
 use crate::tables::{DELEGATION_TOKENS, SESSIONS, SESSIONS_BY_EXPIRY};
 
 /// Of an account at a time: their list is shown whole.
 pub const MOST_DELEGATION_TOKENS: usize = 1_000;
+/// Of one user of it, so that they leave room for the others.
+const MOST_OF_ONE_USER: usize = 100;
 
 /// Gives a new token its number and its place in its account's list. Of other credentials nothing is to be done.
 pub(super) fn issue(
@@ -25,6 +27,18 @@ pub(super) fn issue(
     if known.len() == MOST_DELEGATION_TOKENS {
         let rule = format!("the account has {MOST_DELEGATION_TOKENS} delegation tokens: cancel some, or wait for their end");
         return Ok(Err(IamError::new(IamErrorCode::LimitExceeded, rule)));
+    }
+    if row.holder != CredentialHolder::Root {
+        let mut own = 0;
+        for key in &known {
+            let Some(access_key) = rows::get::<AccessKeyId>(tables, DELEGATION_TOKENS, key)? else { continue };
+            let holder = namespace::credential(tables, &access_key)?.map(|known| known.holder);
+            own += usize::from(holder.as_ref() == Some(&row.holder));
+        }
+        if own >= MOST_OF_ONE_USER {
+            let rule = format!("the user has {MOST_OF_ONE_USER} delegation tokens: cancel some, or wait for their end");
+            return Ok(Err(IamError::new(IamErrorCode::LimitExceeded, rule)));
+        }
     }
     delegation.sequence = log;
     rows::put(tables, DELEGATION_TOKENS, &delegation_key(&row.account, log), access_key);
@@ -93,7 +107,7 @@ impl CancelToken {
 mod tests {
     use super::*;
     use crate::accounts::delegation_tokens;
-    use crate::rows::{CredentialHolder, Delegation, TokenDigest, UserId};
+    use crate::rows::{Delegation, IamId, TokenDigest, UserId};
     use crate::testing::Namespace;
     use crate::{EndCredentials, OpenCredential};
 
@@ -113,8 +127,25 @@ mod tests {
             provider: None,
             parent: None,
             delegation: Some(delegation),
+            parent_version: None,
         };
         OpenCredential { access_key: AccessKeyId(access_key.into()), row }
+    }
+
+    #[test]
+    fn a_user_leaves_room_for_the_tokens_of_the_account() {
+        let mut om = Namespace::with_users(["ada"]);
+        let of_carol = |number: usize| {
+            let mut open = token(&format!("C{number}"), 10, 20);
+            open.row.holder = CredentialHolder::User { name: "carol".into(), id: IamId("AIDA1".into()) };
+            open
+        };
+        for number in 0..MOST_OF_ONE_USER {
+            om.apply(of_carol(number)).expect("there is room");
+        }
+        assert_eq!(om.apply(of_carol(100)).map_err(|error| error.code), Err(IamErrorCode::LimitExceeded));
+        om.apply(token("A", 10, 20)).expect("the account has room");
+        om.check();
     }
 
     fn listed(om: &Namespace) -> Vec<String> {

@@ -103,6 +103,9 @@ pub struct CredentialRow {
     pub parent: Option<AccessKeyId>,
     #[n(12)]
     pub delegation: Option<Delegation>,
+    /// The parent's secret as it was then: with another it is another key.
+    #[n(13)]
+    pub parent_version: Option<u64>,
 }
 
 impl fmt::Debug for CredentialRow {

@@ -89,6 +89,7 @@ fn credential() -> CredentialRow {
         provider: Some("arn:idp".into()),
         parent: Some(AccessKeyId("AK".into())),
         delegation: None,
+        parent_version: None,
     }
 }
 
@@ -122,6 +123,10 @@ pub(super) fn commands() -> Vec<Command> {
     let mut commands: Vec<Command> = changes().into_iter().map(change).collect();
     commands.push(OpenCredential { access_key: AccessKeyId("ASIA".into()), row: credential() }.into());
     commands.push(OpenCredential { access_key: AccessKeyId("ASIA".into()), row: token() }.into());
+    commands.push(
+        OpenCredential { access_key: AccessKeyId("ASIA".into()), row: CredentialRow { parent_version: Some(7), ..token() } }
+            .into(),
+    );
     commands.push(RenewToken { access_key: AccessKeyId("ASIA".into()), now: NOW, expires: NOW }.into());
     commands.push(CancelToken { access_key: AccessKeyId("ASIA".into()) }.into());
     commands.extend(native_changes().map(Command::from));
