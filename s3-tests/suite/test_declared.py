@@ -115,10 +115,65 @@ def test_a_start_follows_the_file_and_leaves_alone_what_it_does_not_name(new_ser
     assert [key["AccessKeyId"] for key in iam.list_access_keys(UserName="carol")["AccessKeyMetadata"]] == [own]
 
 
+OTHERS = """
+[[bucket]]
+name = "made-besides"
+owner = "{account}"
+
+[[bucket]]
+name = "taken-before"
+
+[[iam.user]]
+account = "{account}"
+name = "dora"
+policies = ["AmazonS3ReadOnlyAccess"]
+
+[[iam.user]]
+account = "{account}"
+name = "erik"
+groups = ["nobody"]
+"""
+
+
+def test_what_an_account_did_to_its_own_keeps_no_store_from_starting(new_server):
+    server = new_server(config=config(), users=(ALICE,))
+    server.start().wait_ready()
+    iam = boto(server.endpoint, keys_of(ALICE), service="iam")
+    boto(server.endpoint, keys_of(ALICE)).create_bucket(Bucket="taken-before")
+    # There is no room for what the file says from now on: not for carol's key, and not for a policy of the group.
+    iam.delete_access_key(UserName="carol", AccessKeyId=CAROL[0])
+    own = [iam.create_access_key(UserName="carol")["AccessKey"]["AccessKeyId"] for _ in range(2)]
+    arn = iam.list_policies(Scope="Local")["Policies"][0]["Arn"]
+    iam.detach_group_policy(GroupName="staff", PolicyArn=arn)
+    document = policy("s3:ListAllMyBuckets")
+    for number in range(20):
+        full = iam.create_policy(PolicyName=f"full-{number}", PolicyDocument=document)["Policy"]["Arn"]
+        iam.attach_group_policy(GroupName="staff", PolicyArn=full)
+
+    restart(server, config(key="CAROLACCESSKEY000003") + OTHERS.format(account=ALICE.id))
+    log = server.log.read_text().replace("\\", "")
+    for told in ('group "staff": Cannot exceed quota', 'user "carol": access key CAROLACCESSKEY000003: Cannot exceed quota',
+                 'user "erik": The group with name nobody cannot be found', 'bucket "taken-before"'):
+        assert told in log, server.log_tail(20)
+    attached = iam.list_attached_user_policies(UserName="dora")["AttachedPolicies"]
+    assert [policy["PolicyName"] for policy in attached] == ["AmazonS3ReadOnlyAccess"]
+    boto(server.endpoint, keys_of(ALICE)).head_bucket(Bucket="made-besides")
+
+    # It is made as soon as it can be, without another start; what was made already is nobody's to bring back.
+    iam.detach_user_policy(UserName="dora", PolicyArn=attached[0]["PolicyArn"])
+    iam.detach_group_policy(GroupName="staff", PolicyArn=full)
+    iam.delete_access_key(UserName="carol", AccessKeyId=own[0])
+
+    def is_made():
+        keys = {key["AccessKeyId"] for key in iam.list_access_keys(UserName="carol")["AccessKeyMetadata"]}
+        policies = {policy["PolicyArn"] for policy in iam.list_attached_group_policies(GroupName="staff")["AttachedPolicies"]}
+        return "CAROLACCESSKEY000003" in keys and arn in policies
+    wait_until(is_made, 60, "the rest of the file")
+    assert iam.list_attached_user_policies(UserName="dora")["AttachedPolicies"] == []
+
+
 @pytest.mark.parametrize("text, told", [
-    ('[[iam.user]]\nname = "carol"\npolicies = ["nothing"]', 'user "carol": there is no policy "nothing"'),
     ('[[iam.policy]]\nname = "one"\ndocument = "{}"', 'policy "one": document'),
-    ('[[iam.user]]\nname = "carol"\ngroups = ["nobody"]', 'user "carol": The group with name nobody cannot be found'),
     ('[[iam.group]]\naccount = "nobody"\nname = "staff"', 'account nobody: there is no such account'),
     ('[[iam.role]]\nname = "r"\ntrust = "nowhere.json"', 'iam.role "r": trust: reading nowhere.json'),
     ('[[iam.user]]\nname = "c"\naccess_key = "CKEY"\nsecret_key_file = "open.secret"', 'iam.user "c": secret_key_file: reading open.secret'),

@@ -1,19 +1,26 @@
 //! Users, identities, keys and buckets that exist after a start: the root administrator, and what the configuration names. Idempotent.
+//!
+//! What is wrong in the configuration itself ends a start. What only the store as it is now hinders does not, since those who own an
+//! account may change what is there of it: all else is made, and this is tried again. What was made once is not made so again by this
+//! process: whoever takes something away at a later time is not undone.
 
 use std::time::Duration;
 
 use om_api::{
-    AccessKeyId, CreateBucket, CreateBucketRejected, CreateKmsKey, DisplayUser, EnsureIdentities, EnsureUser, KeyPair, KmsKeyId,
-    KmsRejected, ListUsers, Om, Requester, SecretKey, UserId,
+    AccessKeyId, CreateBucket, CreateBucketRejected, CreateKmsKey, DisplayUser, EnsureIdentities, EnsureIdentitiesRejected,
+    EnsureUser, KeyPair, KmsKeyId, KmsRejected, ListUsers, Om, Requester, SecretKey, UserId,
 };
+use raft_node::Group;
 use rpc::{CallContext, CallError};
 use runtime::Entropy;
-use tracing::info;
+use tracing::{error, info};
 use types::{BucketName, RequestId};
 
 use crate::config::{ROOT, Wanted};
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 const ACCESS_KEY_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const SECRET_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -41,21 +48,93 @@ fn told<R: std::fmt::Display + std::fmt::Debug>(error: CallError<R>) -> String {
     }
 }
 
-pub(crate) async fn ensure(om: &dyn Om, wanted: &Wanted, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
-    ensure_root(om, wanted.root.clone(), entropy).await?;
-    for user in &wanted.users {
-        ensure_user(om, user.clone(), entropy).await?;
+/// What is left to be made.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    /// Within it the pair that is given. Without one it is made, unless there is an administrator.
+    root: Option<Option<KeyPair>>,
+    users: Vec<EnsureUser>,
+    identities: Vec<EnsureIdentities>,
+    kms_keys: Vec<KmsKeyId>,
+    buckets: Vec<(BucketName, UserId)>,
+}
+
+impl Rest {
+    pub(crate) fn all(wanted: Wanted) -> Self {
+        let Wanted { root, users, buckets, kms_keys, identities } = wanted;
+        Self { root: Some(root), users, identities, kms_keys, buckets }
     }
-    for identities in &wanted.identities {
-        ensure_identities(om, identities.clone(), entropy).await?;
+
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { root, users, identities, kms_keys, buckets } = self;
+        root.is_none() && users.is_empty() && identities.is_empty() && kms_keys.is_empty() && buckets.is_empty()
     }
-    for key in &wanted.kms_keys {
-        ensure_kms_key(om, key, entropy).await?;
+
+    /// Makes what can be made, and logs what cannot now. The error is the configuration's own, the first if there are several: what it
+    /// names is not tried again.
+    pub(crate) async fn ensure(&mut self, om: &dyn Om, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
+        let mut wrong = Ok(());
+        if let Some(root) = self.root.take()
+            && let Err(why) = ensure_root(om, root.clone(), entropy).await
+        {
+            later(&why);
+            self.root = Some(root);
+        }
+        for user in std::mem::take(&mut self.users) {
+            if let Err(why) = ensure_user(om, user.clone(), entropy).await {
+                later(&why);
+                self.users.push(user);
+            }
+        }
+        for wanted in std::mem::take(&mut self.identities) {
+            let is_account_missing = self.users.iter().any(|user| user.user.id == wanted.account);
+            match ensure_identities(om, wanted, is_account_missing, entropy).await {
+                Ok(left) => self.identities.extend(left),
+                Err(why) => wrong = wrong.and(Err(why)),
+            }
+        }
+        for key in std::mem::take(&mut self.kms_keys) {
+            if let Err(why) = ensure_kms_key(om, &key, entropy).await {
+                later(&why);
+                self.kms_keys.push(key);
+            }
+        }
+        for (bucket, owner) in std::mem::take(&mut self.buckets) {
+            match ensure_bucket(om, &bucket, &owner, entropy).await {
+                Ok(()) => {}
+                Err(why @ BootstrapError::Owner { .. }) if !self.users.iter().any(|user| user.user.id == owner) => {
+                    wrong = wrong.and(Err(why));
+                }
+                Err(why) => {
+                    later(&why);
+                    self.buckets.push((bucket, owner));
+                }
+            }
+        }
+        wrong
     }
-    for (bucket, owner) in &wanted.buckets {
-        ensure_bucket(om, bucket, owner, entropy).await?;
+
+    /// Tries until nothing is left, while this process leads.
+    pub(crate) async fn ensure_all(mut self, om: &dyn Om, group: &Group, entropy: &dyn Entropy) {
+        let mut leadership = group.leadership();
+        let mut pause = FIRST_PAUSE;
+        while !self.is_empty() {
+            if leadership.wait_for(|now| now.is_me).await.is_err() {
+                return;
+            }
+            if let Err(wrong) = self.ensure(om, entropy).await {
+                error!(error = %wrong, "the configuration names what cannot be");
+            }
+            if !self.is_empty() {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
     }
-    Ok(())
+}
+
+fn later(why: &BootstrapError) {
+    error!(error = %why, "what the configuration names could not be made; this is tried again");
 }
 
 /// The configured pair, or the one that exists, or a new one. A new one is shown here and at once: nobody can ask for it again,
@@ -101,15 +180,38 @@ async fn ensure_user(om: &dyn Om, user: EnsureUser, entropy: &dyn Entropy) -> Re
     ensured.map(|_| ()).map_err(|error| BootstrapError::User { id, why: told(error) })
 }
 
-async fn ensure_identities(om: &dyn Om, identities: EnsureIdentities, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
-    let account = identities.account.clone();
-    match om.ensure_identities(context(entropy), identities).await {
-        Ok(0) => Ok(()),
-        Ok(changes) => {
+/// Answers what is left.
+async fn ensure_identities(
+    om: &dyn Om,
+    wanted: EnsureIdentities,
+    is_account_missing: bool,
+    entropy: &dyn Entropy,
+) -> Result<Option<EnsureIdentities>, BootstrapError> {
+    let account = wanted.account.clone();
+    let changed = |changes: u32| {
+        if changes > 0 {
             info!(%account, changes, "made the account's identities as the configuration says");
-            Ok(())
         }
-        Err(error) => Err(BootstrapError::Identities { account, why: told(error) }),
+    };
+    match om.ensure_identities(context(entropy), wanted.clone()).await {
+        Ok(changes) => {
+            changed(changes);
+            Ok(None)
+        }
+        Err(CallError::Rejected(EnsureIdentitiesRejected::Incomplete { unmade, made })) => {
+            changed(made);
+            for one in &unmade {
+                let why = format!("{}: {}", one.what, one.why.message);
+                later(&BootstrapError::Identities { account: account.clone(), why });
+            }
+            Ok(Some(wanted.only(&unmade)))
+        }
+        Err(CallError::Rejected(EnsureIdentitiesRejected::NoSuchAccount)) if is_account_missing => Ok(Some(wanted)),
+        Err(CallError::Rejected(wrong)) => Err(BootstrapError::Identities { account, why: wrong.to_string() }),
+        Err(failure) => {
+            later(&BootstrapError::Identities { account, why: failure.to_string() });
+            Ok(Some(wanted))
+        }
     }
 }
 

@@ -65,7 +65,9 @@ pub use uploads::{
     CopyPart, CopyPartRejected, CreateUpload, CreateUploadRejected, ListParts, ListUploads, OpenPart, OpenPartRejected,
     PartCommitted, PartPage, PartSummary, UploadCreated, UploadInfo, UploadPage, UploadRejected, UploadSummary,
 };
-pub use wanted::{EnsureIdentities, EnsureIdentitiesRejected, NamedPolicy, WantedGroup, WantedHolding, WantedRole, WantedUser};
+pub use wanted::{
+    EnsureIdentities, EnsureIdentitiesRejected, NamedPolicy, Unmade, WantedGroup, WantedHolding, WantedRole, WantedUser,
+};
 
 use rpc::Never;
 use types::RaftStatus;

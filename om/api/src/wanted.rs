@@ -77,12 +77,33 @@ pub struct EnsureIdentities {
     pub roles: Vec<WantedRole>,
 }
 
+/// What could not be as it is wanted: `user "carol"`.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Unmade {
+    #[n(0)]
+    pub what: String,
+    #[n(1)]
+    pub why: IamError,
+}
+
+impl EnsureIdentities {
+    /// With these alone.
+    pub fn only(mut self, unmade: &[Unmade]) -> Self {
+        let is_one = |kind: &str, name: &str| unmade.iter().any(|unmade| unmade.what == format!("{kind} {name:?}"));
+        self.policies.retain(|policy| is_one("policy", &policy.name));
+        self.groups.retain(|group| is_one("group", &group.name));
+        self.users.retain(|user| is_one("user", &user.name));
+        self.roles.retain(|role| is_one("role", &role.name));
+        self
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 pub enum EnsureIdentitiesRejected {
     #[n(0)]
     #[error("there is no such account")]
     NoSuchAccount,
-    /// What cannot be as it is wanted: `user "carol"`.
+    /// What can never be as it is wanted, `user "carol"`: nothing was done.
     #[n(1)]
     #[error("{what}: {}", why.message)]
     Unfit {
@@ -91,4 +112,41 @@ pub enum EnsureIdentitiesRejected {
         #[n(1)]
         why: IamError,
     },
+    /// The account as it is now hinders some of it; all else was done.
+    #[n(2)]
+    #[error("{} of them could not be made", unmade.len())]
+    Incomplete {
+        #[n(0)]
+        unmade: Vec<Unmade>,
+        #[n(1)]
+        made: u32,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::IamErrorCode;
+
+    #[test]
+    fn what_is_left_is_what_was_not_made() {
+        let user = |name: &str| WantedUser {
+            name: name.into(),
+            groups: Vec::new(),
+            holding: WantedHolding::default(),
+            boundary: None,
+            pair: None,
+        };
+        let group = WantedGroup { name: "carol".into(), holding: WantedHolding::default() };
+        let wanted = EnsureIdentities {
+            account: UserId("ada".into()),
+            policies: Vec::new(),
+            groups: vec![group],
+            users: vec![user("carol"), user("dora")],
+            roles: Vec::new(),
+        };
+        let why = IamError::new(IamErrorCode::LimitExceeded, "full");
+        let left = wanted.clone().only(&[Unmade { what: "user \"carol\"".into(), why }]);
+        assert_eq!(left, EnsureIdentities { groups: Vec::new(), users: vec![user("carol")], ..wanted });
+    }
 }

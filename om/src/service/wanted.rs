@@ -1,22 +1,26 @@
 //! Identities that a configuration names: made and changed until they are as it says.
 
 use om_api as api;
-use om_core::iam::{ChangeIam, IamChange, NoPlan, Planned, Wanted, WantedGroup, WantedHolding, WantedRole, WantedUser, plan};
+use om_core::iam::{
+    ChangeIam, IamChange, NoPlan, Plan, Planned, Unmade, Wanted, WantedGroup, WantedHolding, WantedRole, WantedUser, plan,
+};
 use om_core::namespace;
 use om_core::rows::{AccessKeyRow, IamId, InlinePolicy, UserId};
 use rpc::{CallContext, CallError};
 use tracing::warn;
+use types::IamError;
 
 use super::OmService;
 use super::calls::Stop;
 use super::iam::new_id;
 use super::identities::sealing_failed;
-use crate::convert::IntoCore;
+use crate::convert::{IntoApi, IntoCore};
 
 type Rejected = api::EnsureIdentitiesRejected;
 
 impl OmService {
-    /// Answers how many changes it took. Each is an entry of its own: what was done before one that cannot be done stays.
+    /// Answers how many changes it took. Each is an entry of its own. One that the account does not admit ends those of the same user,
+    /// group, role or policy, and no others: what an account's own people did must not keep the rest of a configuration away.
     pub(super) async fn ensure_identities(
         &self,
         cx: CallContext,
@@ -26,34 +30,55 @@ impl OmService {
             request.users.iter().filter_map(|user| Some((user.name.clone(), user.pair.clone()?))).collect();
         let account = request.account.clone().into_core();
         let wanted = request.into_core();
-        let planned = self
+        let Plan { planned, mut unmade } = self
             .log
             .read(cx.deadline, |tables| {
                 let row = namespace::user(tables, &account)?.ok_or(Stop::Rejected(Rejected::NoSuchAccount))?;
                 let mut roll = |prefix: &'static str| IamId(new_id(&*self.entropy, prefix));
                 plan(tables, &row, &wanted, &mut roll).map_err(|error| match error {
                     NoPlan::Unfit { what, why } => Stop::Rejected(Rejected::Unfit { what, why }),
+                    NoPlan::Unmade(one) => Stop::Rejected(Rejected::Incomplete { unmade: vec![one.into_api()], made: 0 }),
                     NoPlan::Fault(fault) => Stop::Fault(fault),
                 })
             })
             .await?;
         let mut made = 0;
-        for change in planned {
-            self.make_so(&cx, &account, change).await?;
-            made += 1;
+        for Planned { what, change } in planned {
+            if unmade.iter().any(|one| one.what == what) {
+                continue;
+            }
+            match self.make_so(&cx, &account, change).await? {
+                Ok(()) => made += 1,
+                Err(why) => unmade.push(Unmade { what, why }),
+            }
         }
         for (user, pair) in pairs {
-            made += u32::from(self.ensure_pair(&cx, &account, user, pair).await?);
+            let what = format!("user {user:?}");
+            match self.ensure_pair(&cx, &account, user, pair).await? {
+                Ok(is_new) => made += u32::from(is_new),
+                Err(why) => unmade.push(Unmade { what, why }),
+            }
         }
-        Ok(made)
+        if unmade.is_empty() {
+            return Ok(made);
+        }
+        Err(CallError::Rejected(Rejected::Incomplete { unmade: unmade.into_iter().map(IntoApi::into_api).collect(), made }))
     }
 
-    async fn make_so(&self, cx: &CallContext, account: &UserId, planned: Planned) -> Result<(), CallError<Rejected>> {
-        let Planned { what, change } = planned;
+    async fn make_so(
+        &self,
+        cx: &CallContext,
+        account: &UserId,
+        change: IamChange,
+    ) -> Result<Result<(), IamError>, CallError<Rejected>> {
         // Without the call's id: it makes many of these, and each is the same when it is done twice.
         let command = ChangeIam { account: account.clone(), change, now: self.clock.now() };
-        let changed = self.log.propose(None, command, cx.deadline).await;
-        changed.map(drop).map_err(|error| error.map_rejection(|why| Rejected::Unfit { what, why }))
+        match self.log.propose(None, command, cx.deadline).await {
+            Ok(_) => Ok(Ok(())),
+            Err(CallError::Rejected(why)) => Ok(Err(why)),
+            Err(CallError::NotApplied(why)) => Err(CallError::NotApplied(why)),
+            Err(CallError::Unknown(why)) => Err(CallError::Unknown(why)),
+        }
     }
 
     /// Whether there was something to change.
@@ -63,7 +88,7 @@ impl OmService {
         account: &UserId,
         user: String,
         pair: api::KeyPair,
-    ) -> Result<bool, CallError<Rejected>> {
+    ) -> Result<Result<bool, IamError>, CallError<Rejected>> {
         let access_key = pair.access_key.clone().into_core();
         let (known, is_revoked) = self
             .log
@@ -75,19 +100,26 @@ impl OmService {
             .await?;
         if is_revoked {
             warn!(?account, user, %pair.access_key, "the configuration names an access key that was revoked: it stays so");
-            return Ok(false);
+            return Ok(Ok(false));
         }
         let is_theirs = |row: &AccessKeyRow| {
             row.user == *account && row.holder.as_deref().is_some_and(|holder| holder.eq_ignore_ascii_case(&user))
         };
         if known.is_some_and(|row| is_theirs(&row) && self.holds(&pair, &row)) {
-            return Ok(false);
+            return Ok(Ok(false));
         }
         self.settle_seal(cx).await?;
         let sealed = self.sealed(access_key, &pair.secret_key.0).map_err(sealing_failed)?;
-        let what = format!("user {user:?}: access key {}", pair.access_key);
-        self.make_so(cx, account, Planned { what, change: IamChange::EnsureKey { user, pair: sealed } }).await?;
-        Ok(true)
+        let ensured = self.make_so(cx, account, IamChange::EnsureKey { user, pair: sealed }).await?;
+        let told = |why: IamError| IamError { message: format!("access key {}: {}", pair.access_key, why.message), ..why };
+        Ok(ensured.map(|()| true).map_err(told))
+    }
+}
+
+impl IntoApi for Unmade {
+    type Api = api::Unmade;
+    fn into_api(self) -> api::Unmade {
+        api::Unmade { what: self.what, why: self.why }
     }
 }
 

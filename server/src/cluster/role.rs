@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use datanode_api::HttpBlocks;
 use om_api::{Om, OmClient, OmServer};
@@ -11,7 +10,7 @@ use raft_node::{ConnectTransport, RaftHost, StateMachine};
 use rpc::{Connect, LeaderCaller, Pool, PoolOptions, Service, Services};
 use scm_api::{Scm, ScmClient, ScmServer};
 use tokio::net::TcpListener;
-use tracing::{info, warn};
+use tracing::info;
 use types::{Endpoint, Replication};
 
 use super::compose::{self, Members, OM_GROUP, SCM_GROUP, Stages};
@@ -220,30 +219,15 @@ pub(crate) async fn om(config: Config, parts: Parts) -> Result<(), Failed> {
     until_stopped(admin, &host, &start.stages, &start.ready).await
 }
 
-/// Whoever leads makes the users and buckets that its configuration names; all of it is idempotent.
+/// Whoever comes to lead makes the users and buckets that its configuration names, once in the life of the process: another election
+/// must not bring back what was taken away since.
 async fn bootstrap_whenever_leading(
     om: Arc<om::OmService>,
     group: raft_node::Group,
     wanted: Wanted,
     entropy: Arc<dyn runtime::Entropy>,
 ) {
-    let mut leadership = group.leadership();
-    loop {
-        if leadership.wait_for(|now| now.is_me).await.is_err() {
-            return;
-        }
-        match bootstrap::ensure(om.as_ref(), &wanted, entropy.as_ref()).await {
-            Ok(()) => {
-                if leadership.wait_for(|now| !now.is_me).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                warn!(%error, "users and buckets of the configuration");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        }
-    }
+    bootstrap::Rest::all(wanted).ensure_all(om.as_ref(), &group, entropy.as_ref()).await;
 }
 
 pub(crate) async fn datanode(config: Config, parts: Parts) -> Result<(), Failed> {

@@ -32,7 +32,7 @@ pub use query::Query;
 pub use show::date;
 pub use simulate::simulate;
 pub use view::{Page, PolicyScope, View};
-pub use wanted::{NoPlan, Planned, Wanted, WantedGroup, WantedHolding, WantedRole, WantedUser, plan};
+pub use wanted::{NoPlan, Plan, Planned, Unmade, Wanted, WantedGroup, WantedHolding, WantedRole, WantedUser, plan};
 
 use change::provider_url;
 use tables::{ReadTables, StorageFault};

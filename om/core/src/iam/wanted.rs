@@ -61,14 +61,30 @@ pub struct Planned {
     pub change: IamChange,
 }
 
+/// What is wanted and cannot be as the account is now: `user "carol"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmade {
+    pub what: String,
+    pub why: IamError,
+}
+
+#[derive(Debug)]
+pub struct Plan {
+    pub planned: Vec<Planned>,
+    /// Of these nothing is planned.
+    pub unmade: Vec<Unmade>,
+}
+
 /// Why there is no plan.
 #[derive(Debug)]
 pub enum NoPlan {
-    /// Something wanted cannot be.
+    /// Something wanted can never be: what the configuration says is wrong.
     Unfit {
         what: String,
         why: IamError,
     },
+    /// Only of one thing that is wanted.
+    Unmade(Unmade),
     Fault(StorageFault),
 }
 
@@ -79,18 +95,20 @@ impl From<StorageFault> for NoPlan {
 }
 
 /// The changes in the order in which they have to be made; none if all is as it is wanted. `new_id` rolls the ids of what is made.
+/// What narrows stands before what widens, so that one which stops halfway does not leave the wider half.
 pub fn plan(
     tables: &dyn ReadTables,
     account: &UserRow,
     wanted: &Wanted,
     new_id: &mut dyn FnMut(&'static str) -> IamId,
-) -> Result<Vec<Planned>, NoPlan> {
-    let mut planner = Planner { tables, account, wanted, new_id, what: String::new(), planned: Vec::new() };
-    wanted.policies.iter().try_for_each(|policy| planner.policy(policy))?;
-    wanted.groups.iter().try_for_each(|group| planner.group(group))?;
-    wanted.users.iter().try_for_each(|user| planner.user(user))?;
-    wanted.roles.iter().try_for_each(|role| planner.role(role))?;
-    Ok(planner.planned)
+) -> Result<Plan, NoPlan> {
+    let plan = Plan { planned: Vec::new(), unmade: Vec::new() };
+    let mut planner = Planner { tables, account, wanted, new_id, what: String::new(), plan };
+    wanted.policies.iter().try_for_each(|policy| planner.one(|planner| planner.policy(policy)))?;
+    wanted.groups.iter().try_for_each(|group| planner.one(|planner| planner.group(group)))?;
+    wanted.users.iter().try_for_each(|user| planner.one(|planner| planner.user(user)))?;
+    wanted.roles.iter().try_for_each(|role| planner.one(|planner| planner.role(role)))?;
+    Ok(planner.plan)
 }
 
 struct Planner<'a> {
@@ -100,10 +118,23 @@ struct Planner<'a> {
     new_id: &'a mut dyn FnMut(&'static str) -> IamId,
     /// What is looked at.
     what: String,
-    planned: Vec<Planned>,
+    plan: Plan,
 }
 
 impl Planner<'_> {
+    /// All of one thing that is wanted, or nothing of it.
+    fn one(&mut self, plan: impl FnOnce(&mut Self) -> Result<(), NoPlan>) -> Result<(), NoPlan> {
+        let before = self.plan.planned.len();
+        match plan(self) {
+            Err(NoPlan::Unmade(unmade)) => {
+                self.plan.planned.truncate(before);
+                self.plan.unmade.push(unmade);
+                Ok(())
+            }
+            planned => planned,
+        }
+    }
+
     /// Begins with something else.
     fn begin(&mut self, kind: Kind, name: &str, most: usize) -> Result<(), NoPlan> {
         self.what = format!("{} {name:?}", kind.word());
@@ -115,7 +146,7 @@ impl Planner<'_> {
     }
 
     fn push(&mut self, change: IamChange) {
-        self.planned.push(Planned { what: self.what.clone(), change });
+        self.plan.planned.push(Planned { what: self.what.clone(), change });
     }
 
     fn entity(&mut self, name: &str, prefix: &'static str, boundary: Option<String>) -> NewEntity {
@@ -194,13 +225,13 @@ impl Planner<'_> {
         let (name, trust) = (wanted.name.clone(), wanted.trust.clone());
         let has = match find::role(self.tables, &self.account.id, &wanted.name)? {
             Some(row) => {
+                self.boundary(&holder, row.boundary, boundary);
                 if row.trust != trust {
                     self.push(IamChange::SetTrust { name: name.clone(), trust });
                 }
                 if max_session.is_some_and(|seconds| seconds != row.max_session) {
                     self.push(IamChange::UpdateRole { name, description: None, max_session });
                 }
-                self.boundary(&holder, row.boundary, boundary);
                 row.holding
             }
             None => {
@@ -237,8 +268,16 @@ impl Planner<'_> {
 
     /// Of a managed policy that is there, or will be before it is asked for.
     fn arn_of(&self, name: &str) -> Result<String, NoPlan> {
+        let missing = || {
+            NoPlan::Unmade(Unmade {
+                what: self.what.clone(),
+                why: IamError::new(IamErrorCode::NoSuchEntity, format!("there is no policy {name:?}")),
+            })
+        };
         if name.starts_with("arn:") {
-            return Ok(policy_arn(self.tables, self.account, name)?.unwrap_or_else(|| name.to_owned()));
+            let to_come = self.wanted.policies.iter().map(|policy| arn(self.account, Kind::Policy, "/", &policy.name));
+            let known = policy_arn(self.tables, self.account, name)?;
+            return known.or_else(|| to_come.into_iter().find(|arn| arn == name)).ok_or_else(missing);
         }
         if let Some(row) = find::policy(self.tables, &self.account.id, name)? {
             return Ok(arn(self.account, Kind::Policy, &row.path, &row.name));
@@ -246,7 +285,6 @@ impl Planner<'_> {
         if let Some(wanted) = self.wanted.policies.iter().find(|policy| policy.name.eq_ignore_ascii_case(name)) {
             return Ok(arn(self.account, Kind::Policy, "/", &wanted.name));
         }
-        let missing = || self.unfit(IamError::new(IamErrorCode::NoSuchEntity, format!("there is no policy {name:?}")));
         builtin(name).map(|policy| format!("arn:aws:iam::aws:policy/{}", policy.name)).ok_or_else(missing)
     }
 }
@@ -299,7 +337,7 @@ mod tests {
         }
     }
 
-    fn planned(om: &Namespace, wanted: &Wanted) -> Result<Vec<Planned>, String> {
+    fn planned(om: &Namespace, wanted: &Wanted) -> Result<Plan, String> {
         let account = namespace::user(&om.tables, &UserId("ada".into())).expect("memory").expect("there");
         let mut number = 0;
         let mut new_id = |prefix: &'static str| {
@@ -308,13 +346,14 @@ mod tests {
         };
         plan(&om.tables, &account, wanted, &mut new_id).map_err(|error| match error {
             NoPlan::Unfit { what, why } => format!("{what}: {}", why.message),
-            NoPlan::Fault(fault) => fault.to_string(),
+            other => format!("{other:?}"),
         })
     }
 
     /// Makes what is wanted so, and tells how many changes that took.
     fn carry_out(om: &mut Namespace, wanted: &Wanted) -> usize {
-        let changes = planned(om, wanted).expect("a plan");
+        let Plan { planned: changes, unmade } = planned(om, wanted).expect("a plan");
+        assert_eq!(unmade, []);
         for Planned { change, .. } in &changes {
             let command = ChangeIam { account: UserId("ada".into()), change: change.clone(), now: Timestamp(7) };
             om.apply(command).expect("what is planned can be done");
@@ -375,8 +414,41 @@ mod tests {
         assert!(refused(&|wanted| wanted.policies[0].text = "{".into()).starts_with("policy \"reads\": document"));
         assert!(refused(&|wanted| wanted.roles[0].trust = READ.into()).starts_with("role \"backup\": trust"));
         assert!(refused(&|wanted| wanted.roles[0].max_session = Some(60)).contains("max_session"));
-        let told = refused(&|wanted| wanted.groups[0].holding.policies.push("nothing".into()));
-        assert_eq!(told, "group \"staff\": there is no policy \"nothing\"");
         assert!(refused(&|wanted| wanted.users[0].holding.inline[0].text = "[]".into()).contains("inline policy \"own\""));
+    }
+
+    #[test]
+    fn what_the_account_lacks_hinders_nothing_but_what_needs_it() {
+        let mut om = Namespace::with_users(["ada"]);
+        for name in ["nothing", "arn:aws:iam::aws:policy/Nothing"] {
+            let mut wanted = staff();
+            wanted.groups[0].holding.policies.push(name.into());
+            let Plan { planned, unmade } = planned(&om, &wanted).expect("a plan");
+            let told: Vec<String> = unmade.iter().map(|one| format!("{}: {}", one.what, one.why.message)).collect();
+            assert_eq!(told, [format!("group \"staff\": there is no policy {name:?}")]);
+            assert!(planned.iter().all(|planned| !planned.what.starts_with("group")));
+            assert!(planned.iter().any(|planned| planned.what == "user \"carol\""));
+        }
+        // By its ARN, one that the configuration brings along.
+        let account = namespace::user(&om.tables, &UserId("ada".into())).expect("memory").expect("there");
+        let mut wanted = staff();
+        wanted.groups[0].holding.policies = vec![arn(&account, Kind::Policy, "/", "reads")];
+        assert_eq!(carry_out(&mut om, &wanted), 11);
+    }
+
+    #[test]
+    fn what_narrows_is_done_before_what_widens() {
+        let mut om = Namespace::with_users(["ada"]);
+        carry_out(&mut om, &staff());
+        let mut wanted = staff();
+        wanted.roles[0].trust = TRUST.replace("ada", "*");
+        wanted.roles[0].boundary = Some("reads".into());
+        wanted.roles[0].holding.policies.push("AmazonS3FullAccess".into());
+        let changes: Vec<IamChange> =
+            planned(&om, &wanted).expect("a plan").planned.into_iter().map(|planned| planned.change).collect();
+        assert!(
+            matches!(changes.as_slice(), [IamChange::SetBoundary(..), IamChange::SetTrust { .. }, IamChange::Attach(..)]),
+            "{changes:?}"
+        );
     }
 }
