@@ -54,12 +54,8 @@ pub(crate) fn of(
     signing: Option<Signing>,
     now: Timestamp,
 ) -> Result<RequestContext, S3Error> {
-    let context = RequestContext {
-        source: Some(client.address),
-        is_secure: client.is_secure,
-        region: Some(region.to_owned()),
-        ..asked(head)?
-    };
+    let context =
+        RequestContext { source: client.address, is_secure: client.is_secure, region: Some(region.to_owned()), ..asked(head)? };
     Ok(signed(context, signing, now))
 }
 

@@ -161,7 +161,7 @@ impl IamEndpoint {
         let headers = ["user-agent", "referer"].into_iter().filter_map(|name| Some((name.to_owned(), text(name)?)));
         let is_signed = !who.is_anonymous();
         let context = RequestContext {
-            source: Some(client.address),
+            source: client.address,
             is_secure: client.is_secure,
             auth_type: is_signed.then_some(AuthType::Header),
             signature_version: is_signed.then(|| "AWS4-HMAC-SHA256".to_owned()),

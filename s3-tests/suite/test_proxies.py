@@ -58,6 +58,23 @@ def test_the_last_address_that_is_no_proxy_is_the_client(proxied):
     assert get(server, bucket) == 403
 
 
+def test_whom_a_proxy_does_not_name_readably_has_no_address_and_not_the_proxys(proxied):
+    server, is_trusted, audit = proxied
+    here = {"aws:SourceIp": "127.0.0.0/8"}
+    let_in = bucket_with(server, statement("Allow", IpAddress=here))
+    let_all_but = bucket_with(server, statement("Allow", IpAddress={"aws:SourceIp": "0.0.0.0/0"}), statement("Deny", NotIpAddress=here))
+    assert get(server, let_in) == 200
+    for forwarded in ("unknown", "_hidden", "fe80::1%eth0", '"198.51.100.1"', "198.51.100.1:80:80", "198.51.100.1, ", ""):
+        for bucket in (let_in, let_all_but):
+            assert get(server, bucket, ("X-Forwarded-For", forwarded)) == (403 if is_trusted else 200), forwarded
+
+    def seen():
+        lines = [json.loads(line) for line in audit.read_text().splitlines()]
+        return {line["remote"].split(":")[0] for line in lines if line["operation"] == "GetObject" and line["bucket"] == let_in}
+    expected = {"127.0.0.1", "-", "198.51.100.1"} if is_trusted else {"127.0.0.1"}
+    wait_until(lambda: seen() == expected, 20, "the requests' lines")
+
+
 def test_tls_is_what_the_proxy_says(proxied):
     server, is_trusted, _ = proxied
     bucket = bucket_with(server, statement("Deny", Bool={"aws:SecureTransport": "false"}))

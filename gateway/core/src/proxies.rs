@@ -12,7 +12,8 @@ use crate::encoding::from_latin1;
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    pub address: IpAddr,
+    /// None: our own proxies do not say whom they were asked by, or not so that it can be read.
+    pub address: Option<IpAddr>,
     /// It came over TLS, as far as proxies do.
     pub is_secure: bool,
 }
@@ -20,7 +21,7 @@ pub struct Client {
 impl Client {
     /// As the connection tells it.
     pub fn direct(peer: IpAddr) -> Self {
-        Self { address: peer, is_secure: false }
+        Self { address: Some(peer), is_secure: false }
     }
 }
 
@@ -40,16 +41,17 @@ impl TrustedProxies {
     }
 
     /// Each proxy adds whom it was asked by at the end of `X-Forwarded-For`: from there back, the first that is no proxy of ours is the
-    /// client. What stands before it is its own word.
+    /// client. What stands before it is its own word. Where that cannot be read the client is unknown: it must not have the rights of the
+    /// proxy's address.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
         if !self.trusts(peer) {
             return Client::direct(peer);
         }
-        let mut address = peer;
-        for entry in values(headers, "x-forwarded-for").iter().rev() {
-            let Some(before) = address_of(entry) else { break };
-            address = before;
-            if !self.trusts(before) {
+        let mut address = (!headers.contains_key("x-forwarded-for")).then_some(peer);
+        // A list may have elements that are empty, which count for nothing.
+        for entry in values(headers, "x-forwarded-for").iter().rev().filter(|entry| !entry.is_empty()) {
+            address = address_of(entry);
+            if !address.is_some_and(|before| self.trusts(before)) {
                 break;
             }
         }
@@ -86,7 +88,7 @@ mod tests {
             map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         let Client { address, is_secure } = trusted.client(peer.parse().expect("an address"), &map);
-        (address.to_string(), is_secure)
+        (address.map_or("-".to_owned(), |address| address.to_string()), is_secure)
     }
 
     #[test]
@@ -104,8 +106,17 @@ mod tests {
             ("::ffff:10.0.0.1", "203.0.113.7", "203.0.113.7"),
             // Made up by a client, in front of what our proxy says.
             ("10.0.0.1", "unknown, 10.9.9.9, 203.0.113.7", "203.0.113.7"),
-            ("10.0.0.1", "unknown, 10.0.0.2", "10.0.0.2"),
-            ("10.0.0.1", "", "10.0.0.1"),
+            ("10.0.0.1", "198.51.100.1, ", "198.51.100.1"),
+            ("10.0.0.1", ",198.51.100.1,,10.0.0.2, ,", "198.51.100.1"),
+            // Nobody's, and not the proxy's.
+            ("10.0.0.1", "unknown, 10.0.0.2", "-"),
+            ("10.0.0.1", "10.0.0.3, unknown", "-"),
+            ("10.0.0.1", "_hidden", "-"),
+            ("10.0.0.1", "fe80::1%eth0", "-"),
+            ("10.0.0.1", "\"198.51.100.1\"", "-"),
+            ("10.0.0.1", "198.51.100.1:80:80", "-"),
+            ("10.0.0.1", "", "-"),
+            ("10.0.0.1", " , ", "-"),
             // By somebody who is no proxy of ours.
             ("203.0.113.9", "10.0.0.1", "203.0.113.9"),
         ] {

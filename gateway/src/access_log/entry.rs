@@ -58,7 +58,7 @@ impl Entry {
         logs: &Arc<AccessLogs>,
         head: &RequestHead,
         version: Version,
-        remote: IpAddr,
+        remote: Option<IpAddr>,
         at: Timestamp,
         began: Instant,
     ) -> Option<Box<Self>> {
@@ -74,7 +74,7 @@ impl Entry {
         }
         let record = Record {
             time: at,
-            remote: Some(remote),
+            remote,
             operation: operation_name(head, None, logs.config.names),
             key: head.target.key.as_ref().map(shown_key),
             request_line: Some(request_line(

@@ -74,7 +74,11 @@ pub(crate) async fn handle(
         time: gateway_core::dates::format_iso8601(shared.clock.now()),
         request_id: request_id.clone(),
         // The port is the connection's, which a proxy has made.
-        remote: if client.address == remote.ip() { remote.to_string() } else { client.address.to_string() },
+        remote: match client.address {
+            Some(address) if address == remote.ip() => remote.to_string(),
+            Some(address) => address.to_string(),
+            None => "-".to_owned(),
+        },
         method: request.method().as_str().to_owned(),
         user_agent: request.headers().get(header::USER_AGENT).map(|value| from_latin1(value.as_bytes()).into_owned()),
         ..AuditRecord::default()
