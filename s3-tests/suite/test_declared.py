@@ -105,6 +105,12 @@ def test_a_start_follows_the_file_and_leaves_alone_what_it_does_not_name(new_ser
     with refused("InvalidAccessKeyId", 403):
         boto(server.endpoint, CAROL).list_buckets()
 
+    # The file of before does not bring back the pair that was replaced, nor end the one that replaced it.
+    restart(server, config())
+    boto(server.endpoint, ("CAROLACCESSKEY000002", CAROL[1])).head_bucket(Bucket="made")
+    with refused("InvalidAccessKeyId", 403):
+        boto(server.endpoint, CAROL).list_buckets()
+
     # The file names nothing any more; a pair that was revoked does not come back with it.
     iam.delete_access_key(UserName="carol", AccessKeyId="CAROLACCESSKEY000002")
     restart(server, "")

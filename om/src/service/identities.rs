@@ -255,7 +255,7 @@ impl OmService {
             .await?;
         let pair = match pair {
             Some(pair) if known.is_revoked => {
-                warn!(user = ?id, access_key = %pair.access_key, "the configuration names an access key that was revoked: it stays so");
+                warn!(user = ?id, access_key = %pair.access_key, "the configuration names an access key that was revoked or replaced: it stays so, another one is needed");
                 None
             }
             pair => pair,

@@ -99,7 +99,7 @@ impl OmService {
             })
             .await?;
         if is_revoked {
-            warn!(?account, user, %pair.access_key, "the configuration names an access key that was revoked: it stays so");
+            warn!(?account, user, %pair.access_key, "the configuration names an access key that was revoked or replaced: it stays so, another one is needed");
             return Ok(Ok(false));
         }
         let is_theirs = |row: &AccessKeyRow| {

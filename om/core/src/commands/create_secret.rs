@@ -58,7 +58,7 @@ impl CreateSecret {
             (_, true) => {}
         }
         let access_key = self.pair.access_key.clone();
-        put_pair(tables, &self.user, self.pair, None, self.now);
+        put_pair(tables, &self.user, self.pair, None, self.now)?;
         Ok(Ok(access_key))
     }
 }

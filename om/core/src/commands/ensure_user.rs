@@ -8,10 +8,10 @@ use super::Outcome;
 use crate::iam::preferred_number;
 use crate::namespace;
 use crate::rows::{
-    self, AccessKeyId, AccessKeyRow, AccountNumber, PairOrigin, UserId, UserRow, access_key_of_user, access_key_prefix,
-    email_key, keys_under, malformed,
+    self, AccessKeyId, AccessKeyRow, AccountNumber, PairOrigin, RevokedKeyRow, UserId, UserRow, access_key_of_user,
+    access_key_prefix, email_key, keys_under, malformed,
 };
-use crate::tables::{ACCESS_KEYS, ACCOUNT_NUMBERS, EMAILS, USER_ACCESS_KEYS, USERS};
+use crate::tables::{ACCESS_KEYS, ACCOUNT_NUMBERS, EMAILS, REVOKED_KEYS, USER_ACCESS_KEYS, USERS};
 
 /// A secret that the leader has sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -99,10 +99,10 @@ impl EnsureUser {
         if let Some(pair) = self.pair {
             let is_configured = self.origin == Some(PairOrigin::Configuration);
             if is_configured {
-                remove_configured(tables, &user.id, &pair.access_key)?;
+                replace_configured(tables, &user.id, &pair.access_key, self.now)?;
             }
             if !(is_configured && namespace::is_revoked(tables, &pair.access_key)?) {
-                put_pair(tables, &user.id, pair, self.origin, self.now);
+                put_pair(tables, &user.id, pair, self.origin, self.now)?;
             }
         }
         let access_keys = access_keys(tables, &user.id)?;
@@ -120,13 +120,21 @@ fn number(tables: &mut dyn WriteTables, account: &UserId) -> Result<AccountNumbe
     Ok(number)
 }
 
-/// The pairs that the configuration gave this user before, but for the one that it gives now.
-fn remove_configured(tables: &mut dyn WriteTables, user: &UserId, but: &AccessKeyId) -> Result<(), StorageFault> {
+/// Ends the pairs that the configuration gave this user before, but for the one that it gives now. A file of before does not bring
+/// one back: it may have been replaced because others knew it.
+fn replace_configured(
+    tables: &mut dyn WriteTables,
+    user: &UserId,
+    but: &AccessKeyId,
+    now: Timestamp,
+) -> Result<(), StorageFault> {
     for access_key in access_keys(tables, user)? {
         let origin = namespace::access_key(tables, &access_key)?.and_then(|row| row.origin);
         if origin == Some(PairOrigin::Configuration) && access_key != *but {
             tables.delete(ACCESS_KEYS, access_key.0.as_bytes());
             tables.delete(USER_ACCESS_KEYS, &access_key_of_user(user, &access_key));
+            let revoked = RevokedKeyRow { user: user.clone(), revoked: now };
+            rows::put(tables, REVOKED_KEYS, access_key.0.as_bytes(), &revoked);
         }
     }
     Ok(())
@@ -138,11 +146,14 @@ pub(super) fn put_pair(
     pair: SealedPair,
     origin: Option<PairOrigin>,
     now: Timestamp,
-) {
+) -> Result<(), StorageFault> {
     let SealedPair { access_key, sealed, secret_version } = pair;
-    let row = AccessKeyRow { user: user.clone(), sealed, secret_version, created: now, origin, holder: None, is_inactive: None };
+    // Who disabled it did not mean one secret of it.
+    let is_inactive = namespace::access_key(tables, &access_key)?.and_then(|row| row.is_inactive);
+    let row = AccessKeyRow { user: user.clone(), sealed, secret_version, created: now, origin, holder: None, is_inactive };
     rows::put(tables, ACCESS_KEYS, access_key.0.as_bytes(), &row);
     tables.put(USER_ACCESS_KEYS, &access_key_of_user(user, &access_key), Vec::new());
+    Ok(())
 }
 
 /// The access keys that sign for a user.
@@ -160,6 +171,7 @@ pub(crate) fn access_keys(tables: &dyn ReadTables, user: &UserId) -> Result<Vec<
 mod tests {
     use super::*;
     use crate::RevokeSecret;
+    use crate::iam::{ChangeIam, IamChange};
     use crate::testing::Namespace;
 
     fn ensure(user: &str, access_key: &str, email: Option<&str>) -> EnsureUser {
@@ -209,9 +221,20 @@ mod tests {
         assert_eq!(account.access_keys, [AccessKeyId("BK".into()), AccessKeyId("OWN".into())]);
         assert!(namespace::access_key(&om.tables, &AccessKeyId("AK".into())).expect("memory").is_none());
         assert!(namespace::access_key(&om.tables, &AccessKeyId("BOB".into())).expect("memory").is_some());
-        let back = om.apply(configured("ada", "AK")).expect("it was replaced and not revoked");
-        assert_eq!(back.access_keys, [AccessKeyId("AK".into()), AccessKeyId("OWN".into())]);
+        let back = om.apply(configured("ada", "AK")).expect("the user is as the operator says");
+        assert_eq!(back.access_keys, [AccessKeyId("OWN".into())], "what was replaced may be known to others");
         om.check();
+    }
+
+    #[test]
+    fn another_secret_of_a_disabled_pair_does_not_enable_it() {
+        let mut om = Namespace::default();
+        om.apply(configured("ada", "AK")).expect("free names");
+        let key = AccessKeyId("AK".into());
+        let disable = IamChange::SetKeyStatus { user: None, key: key.clone(), is_active: false };
+        om.apply(ChangeIam { account: UserId("ada".into()), change: disable, now: Timestamp(6) }).expect("there is one");
+        om.apply(configured("ada", "AK")).expect("the user is as the operator says");
+        assert_eq!(namespace::access_key(&om.tables, &key).expect("memory").expect("there").is_inactive, Some(true));
     }
 
     #[test]

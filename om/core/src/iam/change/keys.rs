@@ -79,10 +79,13 @@ impl Ground<'_> {
         if others >= MOST_KEYS {
             return Err(limit(format!("Cannot exceed quota for AccessKeysPerUser: {MOST_KEYS}")));
         }
+        // A file of before does not bring them back: they may have been replaced because others knew them.
         for key in given {
             self.tables.delete(ACCESS_KEYS, key.0.as_bytes());
             self.tables.delete(KEY_USES, key.0.as_bytes());
             self.tables.delete(IAM_ACCESS_KEYS, &iam_access_key(&self.account.id, user, &key));
+            let revoked = RevokedKeyRow { user: self.account.id.clone(), revoked: self.now };
+            rows::put(self.tables, REVOKED_KEYS, key.0.as_bytes(), &revoked);
         }
         let SealedPair { access_key, sealed, secret_version } = pair;
         let row = AccessKeyRow {
