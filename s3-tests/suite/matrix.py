@@ -171,7 +171,7 @@ ROWS = {
     "AppendObject": Row("PUT /{bucket}/k", "200", "other", {"x-amz-write-offset-bytes": "9"}, once=True),
     "CopyObject": Row("PUT /{bucket}/copy", headers=COPY),
     "DeleteObject": Row("DELETE /{bucket}/k", "204", once=True),
-    "RenameObject": Row("PUT /{bucket}/new?renameObject", headers={"x-amz-rename-source": "/{bucket}/k"}, once=True),
+    "RenameObject": Row("PUT /{bucket}/new?renameObject", headers={"x-amz-rename-source": "/k"}, once=True),
     "GetObjectAcl": Row("GET /{bucket}/k?acl"),
     "PutObjectAcl": Row("PUT /{bucket}/k?acl", "200", ACL),
     "GetObjectAttributes": Row("GET /{bucket}/k?attributes", headers={"x-amz-object-attributes": "ETag"}),
