@@ -51,6 +51,7 @@ where
             info!("stopping");
             stopper.start();
         });
+        tokio::spawn(telemetry::fold_samples(parts.metrics.clone()));
         let outcome = work(config, parts).await;
         shutdown.start();
         if !shutdown.drained(DRAIN).await {

@@ -1,5 +1,7 @@
 //! Logs and metrics of this process.
 
+use std::time::Duration;
+
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -22,4 +24,15 @@ pub(crate) fn start(log: &LogSection) -> Result<PrometheusHandle, TelemetryError
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
     }
     Ok(PrometheusBuilder::new().install_recorder()?)
+}
+
+/// A histogram keeps every sample until somebody asks for the metrics, which may be never.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Folds the samples of histograms together, so that they take room by what is measured and not by how often.
+pub(crate) async fn fold_samples(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        metrics.run_upkeep();
+    }
 }

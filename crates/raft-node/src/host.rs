@@ -62,7 +62,7 @@ impl Default for CompactionPolicy {
         Self {
             flush_every: Duration::from_secs(1),
             flush_bytes: 8 << 20,
-            log_entries: 100_000,
+            log_entries: 50_000,
             log_bytes: 256 << 20,
             keep_entries: 20_000,
         }

@@ -123,13 +123,16 @@ impl Live {
     }
 }
 
+/// What a held entry takes beside its payload: the allocation's head and rounding, and where it is remembered.
+const HELD: u64 = 128;
+
 #[derive(Debug)]
 pub(super) struct Index {
     pub(super) groups: HashMap<GroupId, GroupLog>,
     pub(super) segments: BTreeMap<u64, Arc<Segment>>,
     pub(super) live: Live,
-    /// Entries on disk that are also held in memory, oldest first.
-    cached: VecDeque<(GroupId, u64, u32)>,
+    /// Entries on disk that are also held in memory, oldest first, each with what it takes.
+    cached: VecDeque<(GroupId, u64, u64)>,
     cached_bytes: u64,
     cache_limit: u64,
 }
@@ -205,16 +208,17 @@ impl Index {
         slot.place = Some(place);
         self.live.add(place.segment);
         if slot.cached.is_some() {
-            self.cached.push_back((group, at.index, slot.length));
-            self.cached_bytes += u64::from(slot.length);
+            let taken = u64::from(slot.length) + HELD;
+            self.cached.push_back((group, at.index, taken));
+            self.cached_bytes += taken;
         }
         self.evict();
     }
 
     fn evict(&mut self) {
         while self.cached_bytes > self.cache_limit {
-            let Some((group, index, length)) = self.cached.pop_front() else { return };
-            self.cached_bytes -= u64::from(length);
+            let Some((group, index, taken)) = self.cached.pop_front() else { return };
+            self.cached_bytes -= taken;
             if let Some(slot) = self.groups.get_mut(&group).and_then(|log| log.slot_mut(index))
                 && slot.place.is_some()
             {
