@@ -103,6 +103,11 @@ impl OpContext {
         &self.shared.config.region
     }
 
+    /// What the client wrote before the host.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.who.by.context().is_some_and(|context| context.is_secure) { "https" } else { "http" }
+    }
+
     /// For the next call of the OM.
     pub(crate) fn call(&self) -> CallContext {
         CallContext::local(self.ids.next(), self.shared.config.om_timeout)

@@ -54,8 +54,13 @@ pub(crate) fn of(
     signing: Option<Signing>,
     now: Timestamp,
 ) -> Result<RequestContext, S3Error> {
-    let context =
-        RequestContext { source: client.address, is_secure: client.is_secure, region: Some(region.to_owned()), ..asked(head)? };
+    let context = RequestContext {
+        source: client.address,
+        is_secure: client.is_secure,
+        tls_version: client.tls.map(|tls| tls.version.to_owned()),
+        region: Some(region.to_owned()),
+        ..asked(head)?
+    };
     Ok(signed(context, signing, now))
 }
 
@@ -126,9 +131,10 @@ fn plain_source(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gateway_core::proxies::Peer;
     use gateway_core::request::Addressing;
     use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-    use std::net::IpAddr;
+    use std::net::{IpAddr, SocketAddr};
     use types::{AclRequest, CannedAcl, Millis};
 
     fn facts(target: &str, headers: &[(&str, &str)], is_signed: bool) -> RequestContext {
@@ -141,7 +147,8 @@ mod tests {
         let head = RequestHead::parse(Method::GET, &uri, map, &Addressing::default()).expect("well formed");
         let now = parse_iso_basic("20261105T123010Z").expect("a date");
         let signing = is_signed.then(|| Signing::of(&head)).flatten();
-        of(&head, Client::direct(IpAddr::from([203, 0, 113, 7])), "eu-1", signing, now).expect("legal")
+        of(&head, Client::direct(Peer { address: SocketAddr::from(([203, 0, 113, 7], 4711)), tls: None }), "eu-1", signing, now)
+            .expect("legal")
     }
 
     fn value<'f>(pairs: &'f [(String, String)], name: &str) -> Option<&'f str> {

@@ -163,6 +163,7 @@ impl IamEndpoint {
         let context = RequestContext {
             source: client.address,
             is_secure: client.is_secure,
+            tls_version: client.tls.map(|tls| tls.version.to_owned()),
             auth_type: is_signed.then_some(AuthType::Header),
             signature_version: is_signed.then(|| "AWS4-HMAC-SHA256".to_owned()),
             headers: headers.collect(),

@@ -31,6 +31,6 @@ pub use config::{Config, InvalidConfig};
 pub use front::{Answers, Gateway, Limits, Refusal, serve};
 pub use gateway_core::access_log::OperationNames;
 pub use gateway_core::auth::Accepts;
-pub use gateway_core::proxies::{Client, TrustedProxies};
+pub use gateway_core::proxies::{Client, Peer, TrustedProxies};
 pub use gateway_core::{S3Error, S3ErrorCode};
 pub use iam::{IamEndpoint, IamIds, IamRecord, MOST_BYTES as MOST_IAM_BYTES, is_call as is_iam_call};

@@ -14,6 +14,7 @@ mod process;
 mod repair;
 mod single;
 mod telemetry;
+mod tls;
 
 use std::process::ExitCode;
 

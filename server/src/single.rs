@@ -19,7 +19,7 @@ use crate::admin::{self, Admin, MembersOf, Operations, Readiness};
 use crate::cluster::compose::{self, OM_GROUP, SCM_GROUP, Stages};
 use crate::config::Config;
 use crate::process::{Failed, Parts};
-use crate::{bootstrap, files};
+use crate::{bootstrap, files, tls};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// A disk that takes writes shows it in well under a second.
@@ -31,9 +31,9 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     compose::check_classes_of_one(&config)?;
     let _lock = files::lock(&data)?;
     // Bound first: a port in use is found before anything starts, and connections wait in the backlog until it has.
-    let s3 = compose::listen(config.gateway.s3_addr).await?;
+    let s3 = tls::open(config.gateway.s3_addr, &config.gateway.tls, "gateway", &parts.shutdown).await?;
     let website = compose::listen_website(&config).await?;
-    let admin_listener = compose::listen(config.admin.addr).await?;
+    let admin_door = tls::open(config.admin.addr, &config.admin.tls, "admin", &parts.shutdown).await?;
     let ready = Arc::new(Readiness::default());
 
     let Parts { clock, entropy, metrics, shutdown } = parts;
@@ -91,10 +91,7 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
         shutdown.clone(),
         Arc::clone(&audit),
     );
-    let gateway = match website {
-        Some(listener) => gateway.with_website(listener),
-        None => gateway,
-    };
+    let gateway = compose::with_doors(gateway, website, s3.tls);
     let admin = Arc::new(Admin {
         ready: Arc::clone(&ready),
         metrics,
@@ -111,11 +108,11 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
         }),
     });
     ready.set(true);
-    info!(s3 = %s3.local_addr()?, admin = %admin_listener.local_addr()?, data = %data.display(), "serving");
+    info!(s3 = %s3.listener.local_addr()?, admin = %admin_door.listener.local_addr()?, data = %data.display(), "serving");
 
     let outcome = tokio::select! {
-        served = gateway.serve(s3) => served.map_err(Failed::from),
-        served = admin::serve(admin_listener, admin, shutdown.clone()) => served.map_err(Failed::from),
+        served = gateway.serve(s3.listener) => served.map_err(Failed::from),
+        served = admin::serve(admin_door, admin, shutdown.clone()) => served.map_err(Failed::from),
         fault = host.failed() => Err(fault.into()),
     };
     ready.end();

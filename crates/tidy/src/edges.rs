@@ -52,6 +52,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "gateway",
             // The admin listener checks the same signatures.
             "gateway-core",
+            // `trioxide admin` asks one.
+            "web-client",
         ],
     ),
     ("bench", &[]),

@@ -2,12 +2,28 @@
 //!
 //! What a header says of it counts only from proxies that the configuration trusts: anybody can send one.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 use types::Network;
 
 use crate::encoding::from_latin1;
+
+/// What a connection is protected by, in the words of policies and access logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tls {
+    /// `1.2`, as `s3:TlsVersion` compares it.
+    pub version: &'static str,
+    /// As OpenSSL calls it.
+    pub cipher: Option<&'static str>,
+}
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    pub address: SocketAddr,
+    pub tls: Option<Tls>,
+}
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,12 +32,14 @@ pub struct Client {
     pub address: Option<IpAddr>,
     /// It came over TLS, as far as proxies do.
     pub is_secure: bool,
+    /// None also where a proxy ends it: what it has agreed upon with the client is not told.
+    pub tls: Option<Tls>,
 }
 
 impl Client {
     /// As the connection tells it.
-    pub fn direct(peer: IpAddr) -> Self {
-        Self { address: Some(peer), is_secure: false }
+    pub fn direct(peer: Peer) -> Self {
+        Self { address: Some(peer.address.ip().to_canonical()), is_secure: peer.tls.is_some(), tls: peer.tls }
     }
 }
 
@@ -43,11 +61,11 @@ impl TrustedProxies {
     /// Each proxy adds whom it was asked by at the end of `X-Forwarded-For`: from there back, the first that is no proxy of ours is the
     /// client. What stands before it is its own word. Where that cannot be read the client is unknown: it must not have the rights of the
     /// proxy's address.
-    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
-        if !self.trusts(peer) {
-            return Client::direct(peer);
-        }
-        let mut address = (!headers.contains_key("x-forwarded-for")).then_some(peer);
+    pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Client {
+        let direct = Client::direct(peer);
+        let Some(peer) = direct.address.filter(|address| self.trusts(*address)) else { return direct };
+        let says_who = headers.contains_key("x-forwarded-for");
+        let mut address = (!says_who).then_some(peer);
         // A list may have elements that are empty, which count for nothing.
         for entry in values(headers, "x-forwarded-for").iter().rev().filter(|entry| !entry.is_empty()) {
             address = address_of(entry);
@@ -56,9 +74,13 @@ impl TrustedProxies {
             }
         }
         let protocols = values(headers, "x-forwarded-proto");
-        // Where one is not TLS, some part of the way was in the clear, or somebody made one up.
+        if !says_who && protocols.is_empty() {
+            // One that hands on bytes as they are: TLS, if there is any, is the client's own.
+            return direct;
+        }
+        // Where one is not TLS, some part of the way was in the clear, or somebody made one up; the last part alone proves nothing.
         let is_secure = !protocols.is_empty() && protocols.iter().all(|protocol| protocol.eq_ignore_ascii_case("https"));
-        Client { address, is_secure }
+        Client { address, is_secure, tls: None }
     }
 }
 
@@ -87,7 +109,8 @@ mod tests {
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        let Client { address, is_secure } = trusted.client(peer.parse().expect("an address"), &map);
+        let peer = Peer { address: SocketAddr::new(peer.parse().expect("an address"), 4711), tls: None };
+        let Client { address, is_secure, .. } = trusted.client(peer, &map);
         (address.map_or("-".to_owned(), |address| address.to_string()), is_secure)
     }
 
@@ -133,6 +156,24 @@ mod tests {
         assert!(is_secure("10.0.0.1", "https") && is_secure("10.0.0.1", "HTTPS, https"));
         assert!(!is_secure("10.0.0.1", "http") && !is_secure("10.0.0.1", "https, http") && !is_secure("10.0.0.1", ""));
         assert!(!is_secure("203.0.113.9", "https") && !client("10.0.0.1", &[]).1);
+    }
+
+    #[test]
+    fn tls_that_ends_here_is_the_clients_unless_a_proxy_speaks_for_others() {
+        let trusted = TrustedProxies::parse(&["10.0.0.0/8".into()]).expect("networks");
+        let tls = Some(Tls { version: "1.3", cipher: None });
+        let seen = |peer: [u8; 4], headers: &[(&'static str, &'static str)]| {
+            let named = headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let client = trusted.client(Peer { address: SocketAddr::from((peer, 4711)), tls }, &named.collect());
+            (client.is_secure, client.tls.is_some())
+        };
+        let (stranger, proxy) = ([203, 0, 113, 9], [10, 0, 0, 1]);
+        assert_eq!(seen(stranger, &[]), (true, true));
+        assert_eq!(seen(stranger, &[("x-forwarded-proto", "http")]), (true, true));
+        assert_eq!(seen(proxy, &[]), (true, true));
+        assert_eq!(seen(proxy, &[("x-forwarded-for", "203.0.113.7")]), (false, false));
+        assert_eq!(seen(proxy, &[("x-forwarded-for", "203.0.113.7"), ("x-forwarded-proto", "https")]), (true, false));
+        assert_eq!(seen(proxy, &[("x-forwarded-proto", "http")]), (false, false));
     }
 
     #[test]

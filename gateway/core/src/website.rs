@@ -1,14 +1,14 @@
 //! What a bucket that is a website answers besides its objects: where a request is sent, and pages that tell an error.
 
-use bucket_config::website::{Protocol, Redirection};
+use bucket_config::website::Redirection;
 use http::{HeaderValue, header};
 
 use crate::encoding::{Slash, percent_encode};
 use crate::error::{Answering, S3Error};
 
-/// The `Location` of a redirection. `host` is the request's own, for rules that name none.
-pub fn location(to: &Redirection, host: &str) -> String {
-    let protocol = to.protocol.unwrap_or(Protocol::Http).as_str();
+/// The `Location` of a redirection. `scheme` and `host` are the request's own, for rules that name none.
+pub fn location(to: &Redirection, scheme: &str, host: &str) -> String {
+    let protocol = to.protocol.map_or(scheme, |protocol| protocol.as_str());
     // Checked when it was set, but not where that is long ago.
     let host = as_written(to.host.as_deref().unwrap_or(host));
     let (given, rest) = to.key.split_at_checked(to.given).unwrap_or(("", &to.key));
@@ -88,12 +88,13 @@ pub fn method_not_allowed(method: &http::Method) -> S3Error {
 mod tests {
     use super::*;
     use crate::S3ErrorCode;
+    use bucket_config::website::Protocol;
 
     #[test]
     fn a_redirection_keeps_what_the_owner_wrote_and_encodes_what_the_client_asked_for() {
         let to = |host: Option<&str>, protocol, key: &str, given| {
             let to = Redirection { protocol, host: host.map(str::to_owned), key: key.into(), given, status: 301 };
-            location(&to, "site.example:8080")
+            location(&to, "http", "site.example:8080")
         };
         assert_eq!(to(None, None, "a b/ü?x", 0), "http://site.example:8080/a%20b/%C3%BC%3Fx");
         assert_eq!(to(Some("h"), Some(Protocol::Https), "#!/a b", 3), "https://h/#!/a%20b");

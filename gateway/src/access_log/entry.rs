@@ -1,6 +1,5 @@
 //! The record of one request, from its head to the end of its answer.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use gateway_core::access_log::{
 use gateway_core::copy_source::CopySource;
 use gateway_core::dispatch::S3Operation;
 use gateway_core::encoding::{Slash, percent_encode};
+use gateway_core::proxies::Client;
 use http::Version;
 use om_api::{AuthType, LoggedBucket, RequestContext, UserId};
 use types::{Millis, ObjectKey, Timestamp};
@@ -58,7 +58,7 @@ impl Entry {
         logs: &Arc<AccessLogs>,
         head: &RequestHead,
         version: Version,
-        remote: Option<IpAddr>,
+        client: Client,
         at: Timestamp,
         began: Instant,
     ) -> Option<Box<Self>> {
@@ -74,7 +74,8 @@ impl Entry {
         }
         let record = Record {
             time: at,
-            remote,
+            remote: client.address,
+            tls: client.tls,
             operation: operation_name(head, None, logs.config.names),
             key: head.target.key.as_ref().map(shown_key),
             request_line: Some(request_line(

@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateway_core::proxies::Peer;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -19,9 +20,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use runtime::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tracing::{debug, info, warn};
 
 use super::idle::IdleIo;
+use super::socket::Socket;
 use super::traffic::{DoublyFramed, HeldBody, MAX_HEAD_BYTES, Traffic};
 
 /// User metadata of 2 KiB in short headers, and all that S3 has beside it.
@@ -58,7 +62,7 @@ pub trait Answers: Send + Sync + 'static {
 
     type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static;
 
-    fn answer(&self, remote: SocketAddr, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>> + Send;
+    fn answer(&self, peer: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>> + Send;
 
     /// The whole answer to such a head, if hyper's own will not do.
     fn refuse(&self, remote: SocketAddr, refusal: Refusal<'_>) -> Option<Vec<u8>> {
@@ -68,11 +72,18 @@ pub trait Answers: Send + Sync + 'static {
 }
 
 /// Accepts until shutdown starts. Then connections without a request end at once, and the others after their answer, at most
-/// after the drain timeout.
-pub async fn serve<A: Answers>(listener: TcpListener, limits: Limits, shutdown: &Shutdown, answers: Arc<A>) {
+/// after the drain timeout. With `tls` nobody is served without it.
+pub async fn serve<A: Answers>(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    limits: Limits,
+    shutdown: &Shutdown,
+    answers: Arc<A>,
+) {
     let most = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     let slots = Arc::new(Semaphore::new(most as usize));
     let requests = Arc::new(AtomicUsize::new(0));
+    let tls = tls.map(TlsAcceptor::from);
     let mut server = http1::Builder::new();
     server
         .timer(TokioTimer::new())
@@ -93,6 +104,8 @@ pub async fn serve<A: Answers>(listener: TcpListener, limits: Limits, shutdown: 
             Ok((stream, remote)) => {
                 let connection = Connection {
                     server: server.clone(),
+                    tls: tls.clone(),
+                    handshake_timeout: limits.header_timeout,
                     idle_timeout: limits.idle_timeout,
                     answers: Arc::clone(&answers),
                     requests: Arc::clone(&requests),
@@ -119,6 +132,8 @@ pub async fn serve<A: Answers>(listener: TcpListener, limits: Limits, shutdown: 
 
 struct Connection<A> {
     server: http1::Builder,
+    tls: Option<TlsAcceptor>,
+    handshake_timeout: Duration,
     idle_timeout: Duration,
     answers: Arc<A>,
     /// Under way, on all connections.
@@ -130,24 +145,39 @@ struct Connection<A> {
 
 impl<A: Answers> Connection<A> {
     async fn run(self, stream: TcpStream) {
-        let Self { server, idle_timeout, answers, requests, shutdown, remote, permit } = self;
+        let Self { server, tls, handshake_timeout, idle_timeout, answers, requests, shutdown, remote, permit } = self;
         // Answers leave at once: each is written as a whole, so that Nagle's wait gains nothing.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "no nodelay");
         }
+        let socket = match tls {
+            None => Socket::Plain(stream),
+            Some(tls) => tokio::select! {
+                shaken = Socket::secured(stream, &tls, handshake_timeout) => match shaken {
+                    Ok(socket) => socket,
+                    Err(error) => {
+                        metrics::counter!("tls_handshakes_failed_total", "listener" => A::GAUGE).increment(1);
+                        debug!(%error, %remote, "a connection did not come to TLS");
+                        return;
+                    }
+                },
+                () = shutdown.started() => return,
+            },
+        };
+        let peer = Peer { address: remote, tls: socket.tls() };
         let traffic = Arc::new(Traffic::default());
         let refuse = {
             let answers = Arc::clone(&answers);
             Box::new(move |refusal: Refusal<'_>| answers.refuse(remote, refusal))
         };
-        let io = TokioIo::new(IdleIo::new(stream, idle_timeout, Arc::clone(&traffic), refuse));
+        let io = TokioIo::new(IdleIo::new(socket, idle_timeout, Arc::clone(&traffic), refuse));
         let service = service_fn(|mut request: Request<Incoming>| {
             if traffic.is_doubly_framed() {
                 request.extensions_mut().insert(DoublyFramed);
             }
             let (under_way, answers, requests) = (traffic.begin(), Arc::clone(&answers), Counted::one_more(&requests));
             async move {
-                let answer = answers.answer(remote, request).await;
+                let answer = answers.answer(peer, request).await;
                 Ok::<_, Infallible>(answer.map(|body| HeldBody { body, _request: (under_way, requests) }))
             }
         });

@@ -10,10 +10,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use super::connections::Refusal;
+use super::socket::Socket;
 use super::traffic::Traffic;
 
 /// A peer that is still sending when we have answered reads the answer only if we go on taking for a while: closing at once
@@ -25,7 +25,7 @@ const LINGER_TIME: Duration = Duration::from_secs(2);
 pub(super) type Refuse = Box<dyn Fn(Refusal<'_>) -> Option<Vec<u8>> + Send + Sync>;
 
 pub(super) struct IdleIo {
-    stream: TcpStream,
+    stream: Socket,
     idle: Duration,
     traffic: Arc<Traffic>,
     refuse: Refuse,
@@ -43,7 +43,7 @@ struct Linger {
 }
 
 impl IdleIo {
-    pub(super) fn new(stream: TcpStream, idle: Duration, traffic: Arc<Traffic>, refuse: Refuse) -> Self {
+    pub(super) fn new(stream: Socket, idle: Duration, traffic: Arc<Traffic>, refuse: Refuse) -> Self {
         Self { stream, idle, traffic, refuse, instead: None, stalled: None, lingering: None }
     }
 

@@ -3,12 +3,14 @@
 mod connections;
 mod counted;
 mod idle;
+mod socket;
 mod traffic;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use datanode_api::{BlockAccess, BlockClient};
+use gateway_core::proxies::Peer;
 use gateway_core::request::Addressing;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -16,6 +18,7 @@ use om_api::Om;
 use runtime::{Clock, Entropy, Shutdown};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio_rustls::rustls::ServerConfig;
 use tracing::{info, warn};
 
 use crate::access_log::{AccessLogs, deliver_until};
@@ -39,6 +42,7 @@ pub struct Gateway {
     shared: Arc<Shared>,
     shutdown: Shutdown,
     website: Option<TcpListener>,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Gateway {
@@ -88,13 +92,19 @@ impl Gateway {
             access_logs: Arc::new(AccessLogs::new(config.access_logs.clone())),
             config,
         };
-        Self { shared: Arc::new(shared), shutdown, website: None }
+        Self { shared: Arc::new(shared), shutdown, website: None, tls: None }
     }
 
     /// Serves buckets as websites there as well.
     #[must_use]
     pub fn with_website(self, listener: TcpListener) -> Self {
         Self { website: Some(listener), ..self }
+    }
+
+    /// Speaks TLS alone on S3's listener.
+    #[must_use]
+    pub fn with_tls(self, tls: Arc<ServerConfig>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// For other listeners of this process that serve IAM, too.
@@ -129,10 +139,10 @@ impl Gateway {
         self.shutdown.spawn_until(moves::run(Arc::clone(&self.shared)));
         let visitors = async {
             if let Some(listener) = self.website {
-                connections::serve(listener, limits, &self.shutdown, Arc::new(Website(Arc::clone(&self.shared)))).await;
+                connections::serve(listener, None, limits, &self.shutdown, Arc::new(Website(Arc::clone(&self.shared)))).await;
             }
         };
-        let s3 = connections::serve(listener, limits, &self.shutdown, Arc::new(S3(Arc::clone(&self.shared))));
+        let s3 = connections::serve(listener, self.tls, limits, &self.shutdown, Arc::new(S3(Arc::clone(&self.shared))));
         tokio::join!(s3, visitors);
         // Nobody adds to the logs any more.
         drop(ended);
@@ -151,8 +161,8 @@ impl Answers for S3 {
 
     type Body = CountedBody;
 
-    async fn answer(&self, remote: SocketAddr, request: Request<Incoming>) -> Response<CountedBody> {
-        service::handle(Door::S3, Arc::clone(&self.0), remote, request).await
+    async fn answer(&self, peer: Peer, request: Request<Incoming>) -> Response<CountedBody> {
+        service::handle(Door::S3, Arc::clone(&self.0), peer, request).await
     }
 
     fn refuse(&self, remote: SocketAddr, refusal: Refusal<'_>) -> Option<Vec<u8>> {
@@ -167,8 +177,8 @@ impl Answers for Website {
 
     type Body = CountedBody;
 
-    async fn answer(&self, remote: SocketAddr, request: Request<Incoming>) -> Response<CountedBody> {
-        service::handle(Door::Website, Arc::clone(&self.0), remote, request).await
+    async fn answer(&self, peer: Peer, request: Request<Incoming>) -> Response<CountedBody> {
+        service::handle(Door::Website, Arc::clone(&self.0), peer, request).await
     }
 
     fn refuse(&self, remote: SocketAddr, refusal: Refusal<'_>) -> Option<Vec<u8>> {

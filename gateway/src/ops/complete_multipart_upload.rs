@@ -35,7 +35,7 @@ pub(crate) struct CompleteMultipartUpload {
     plan: PayloadPlan,
     condition: WriteCondition,
     expected: Expected,
-    location: String,
+    address: String,
     customer: Option<CustomerKey>,
 }
 
@@ -80,7 +80,7 @@ impl Operation for CompleteMultipartUpload {
             plan: PayloadPlan::of_document(request, request.payload)?,
             condition: parse_write_condition(request)?,
             expected: Expected::parse(request)?,
-            location: format!("http://{host}{}", request.target.raw_path()),
+            address: format!("{host}{}", request.target.raw_path()),
             customer: CustomerKey::of_object(request)?,
         })
     }
@@ -94,7 +94,8 @@ impl Operation for CompleteMultipartUpload {
         for _ in 0..ROUNDS {
             if let Attempt::Done(committed, encryption) = self.attempt(cx, &named).await? {
                 cx.shared.uploads.forget(self.upload);
-                let Self { bucket, key, location, .. } = self;
+                let Self { bucket, key, address, .. } = self;
+                let location = format!("{}://{address}", cx.scheme());
                 return Ok(Completed { bucket, key, location, committed: *committed, encryption });
             }
         }

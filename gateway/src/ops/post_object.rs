@@ -69,7 +69,7 @@ impl Operation for PostObject {
         let put = PutObject::parse(&put)?;
         cx.body.enter(file);
         let stored = put.run(cx).await?;
-        Ok(Posted { location: location(&head, &key), action: SuccessAction::of(&form), stored, bucket, key })
+        Ok(Posted { location: location(cx.scheme(), &head, &key), action: SuccessAction::of(&form), stored, bucket, key })
     }
 
     fn render(posted: Posted) -> Reply {
@@ -118,10 +118,10 @@ fn refuse_meaning_outside(head: &RequestHead) -> Result<(), S3Error> {
 }
 
 /// Where the object can be read.
-fn location(head: &RequestHead, key: &ObjectKey) -> String {
+fn location(scheme: &str, head: &RequestHead, key: &ObjectKey) -> String {
     let host = head.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
     let key = gateway_core::encoding::percent_encode(key.as_str().as_bytes(), gateway_core::encoding::Slash::Kept);
-    format!("http://{host}{}/{key}", head.target.raw_path().trim_end_matches('/'))
+    format!("{scheme}://{host}{}/{key}", head.target.raw_path().trim_end_matches('/'))
 }
 
 fn with_document(reply: Reply, location: &str, bucket: &BucketName, key: &ObjectKey, etag: ETag) -> Reply {

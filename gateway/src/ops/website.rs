@@ -37,7 +37,7 @@ pub(crate) async fn serve(request: &S3Request, cx: &OpContext) -> Result<Reply, 
     let website = configuration(cx, &bucket).await?;
     let key = request.head.target.key.as_ref().map_or("", |key| key.as_str());
     if let Some(to) = website.redirection(key) {
-        return Ok(redirect(request, &to));
+        return Ok(redirect(request, cx, &to));
     }
     match &website {
         WebsiteConfiguration::Site(site) => page(request, cx, &website, site, key).await,
@@ -65,7 +65,7 @@ async fn page(
         return Ok(moved(StatusCode::FOUND, &website::folder_location(key)));
     }
     if let Some(to) = website.redirection_of_error(key, error.status().as_u16()) {
-        return Ok(redirect(request, &to));
+        return Ok(redirect(request, cx, &to));
     }
     let Some(own) = &site.error_key else { return Err(error.into()) };
     // Whole, whatever part of what is not there was asked for; a page that tells an error sends nobody elsewhere.
@@ -137,10 +137,10 @@ fn redirection_of(info: &ObjectInfo) -> Option<&str> {
     headers.iter().find(|(name, _)| *name == SystemHeader::WebsiteRedirectLocation).map(|(_, target)| target.as_str())
 }
 
-fn redirect(request: &S3Request, to: &Redirection) -> Reply {
+fn redirect(request: &S3Request, cx: &OpContext, to: &Redirection) -> Reply {
     let host = request.head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let status = StatusCode::from_u16(to.status).unwrap_or(StatusCode::MOVED_PERMANENTLY);
-    moved(status, &website::location(to, host))
+    moved(status, &website::location(to, cx.scheme(), host))
 }
 
 fn moved(status: StatusCode, location: &str) -> Reply {

@@ -7,7 +7,6 @@ pub(crate) mod cors;
 mod payer;
 mod refusal;
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +18,7 @@ use gateway_core::encoding::from_latin1;
 use gateway_core::encryption;
 use gateway_core::error::Answering;
 use gateway_core::metadata::refuse_unbuilt_headers;
-use gateway_core::proxies::Client;
+use gateway_core::proxies::{Client, Peer};
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
@@ -63,19 +62,19 @@ pub(crate) enum Door {
 pub(crate) async fn handle(
     door: Door,
     shared: Arc<Shared>,
-    remote: SocketAddr,
+    peer: Peer,
     request: http::Request<Incoming>,
 ) -> http::Response<CountedBody> {
     let began = Instant::now();
     let ids = CallIds::new(shared.entropy.u128());
     let request_id = ids.request().to_string();
-    let client = shared.config.trusted_proxies.client(remote.ip(), request.headers());
+    let client = shared.config.trusted_proxies.client(peer, request.headers());
     let record = AuditRecord {
         time: gateway_core::dates::format_iso8601(shared.clock.now()),
         request_id: request_id.clone(),
         // The port is the connection's, which a proxy has made.
         remote: match client.address {
-            Some(address) if address == remote.ip() => remote.to_string(),
+            Some(address) if address == peer.address.ip() => peer.address.to_string(),
             Some(address) => address.to_string(),
             None => "-".to_owned(),
         },
@@ -268,7 +267,7 @@ async fn admit(
     let record = &mut records.audit;
     record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
     record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
-    records.access = Entry::of(&shared.access_logs, &head, version, client.address, shared.clock.now(), records.began);
+    records.access = Entry::of(&shared.access_logs, &head, version, client, shared.clock.now(), records.began);
     let who = if head.method == Method::OPTIONS {
         Authentication::of_nobody()
     } else {
@@ -317,7 +316,7 @@ fn admit_visitor(
     record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
     record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
     record.operation = Some("Website".into());
-    records.access = Entry::of(&shared.access_logs, &head, version, client.address, shared.clock.now(), records.began);
+    records.access = Entry::of(&shared.access_logs, &head, version, client, shared.clock.now(), records.began);
     if let Some(entry) = &mut records.access {
         entry.set_visit(&head);
     }

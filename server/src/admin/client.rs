@@ -6,11 +6,10 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
-use http::StatusCode;
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
+use http::{StatusCode, Uri};
+use http_body_util::Full;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use web_client::{Limits, WebClient, WebError};
 
 use super::iam;
 use super::show;
@@ -21,7 +20,7 @@ use crate::cli::{
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
-    #[error("the endpoint {0} is not http://host:port")]
+    #[error("the endpoint {0} is not http://host:port or https://host:port")]
     Endpoint(String),
     #[error("no access key: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give --access-key and --secret-key")]
     NoKeys,
@@ -29,6 +28,8 @@ pub(crate) enum AdminError {
     Unreachable { endpoint: String, what: String },
     #[error(transparent)]
     Command(#[from] iam::CallError),
+    #[error(transparent)]
+    Authorities(#[from] WebError),
     #[error("reading the secret: {0}")]
     Secret(std::io::Error),
     #[error("signing the request: {0}")]
@@ -44,13 +45,14 @@ impl AdminError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Refused { .. } => 1,
-            Self::Endpoint(_) | Self::NoKeys | Self::Command(_) | Self::Secret(_) | Self::Signing(_) => 2,
+            Self::Endpoint(_) | Self::NoKeys | Self::Authorities(_) | Self::Command(_) | Self::Secret(_) | Self::Signing(_) => 2,
             Self::Unreachable { .. } | Self::NotAdmin { .. } => 3,
         }
     }
 }
 
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// Lists come whole, however long they are.
+const LIMITS: Limits = Limits { timeout: Duration::from_secs(30), most_bytes: 1 << 30 };
 
 struct Request {
     method: &'static str,
@@ -200,30 +202,28 @@ pub(crate) async fn run(args: &AdminArgs) -> Result<String, AdminError> {
     let (Some(access_key), Some(secret_key)) = (&args.access_key, &args.secret_key) else {
         return Err(AdminError::NoKeys);
     };
-    let answer = send(&args.endpoint, access_key, secret_key, &request(&args.command, args.account.as_deref())?).await?;
+    let web = WebClient::new(args.ca_file.as_slice())?;
+    let request = request(&args.command, args.account.as_deref())?;
+    let answer = send(&web, &args.endpoint, access_key, secret_key, &request).await?;
     Ok(if args.json { format!("{answer:#}") } else { show::for_people(&args.command, &answer) })
 }
 
-async fn send(endpoint: &str, access_key: &str, secret_key: &str, request: &Request) -> Result<Value, AdminError> {
-    let authority = endpoint
-        .strip_prefix("http://")
-        .map(|rest| rest.trim_end_matches('/'))
-        .filter(|rest| !rest.is_empty() && !rest.contains('/'))
+async fn send(
+    web: &WebClient,
+    endpoint: &str,
+    access_key: &str,
+    secret_key: &str,
+    request: &Request,
+) -> Result<Value, AdminError> {
+    let address: Uri = web_client::check_address(endpoint)
+        .ok()
+        .filter(|address| address.path_and_query().is_none_or(|path| path == "/"))
         .ok_or_else(|| AdminError::Endpoint(endpoint.to_owned()))?;
-    let signed = signed(authority, access_key, secret_key, request)?;
+    let signed = signed(&address, access_key, secret_key, request)?;
     let unreachable = |what: String| AdminError::Unreachable { endpoint: endpoint.to_owned(), what };
-    let exchange = async {
-        let stream = TcpStream::connect(authority).await.map_err(|e| unreachable(e.to_string()))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| unreachable(e.to_string()))?;
-        tokio::spawn(connection);
-        let response = sender.send_request(signed).await.map_err(|e| unreachable(e.to_string()))?;
-        let status = response.status();
-        let body = response.into_body().collect().await.map_err(|e| unreachable(e.to_string()))?.to_bytes();
-        Ok::<_, AdminError>((status, body))
-    };
-    let (status, body) = tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| unreachable("no answer".to_owned()))??;
-    judge(status, &body, request.answer)
+    let answer = web.send(signed, LIMITS).await.map_err(|error| unreachable(error.to_string()))?;
+    let status = answer.status();
+    judge(status, answer.body(), request.answer)
         .unwrap_or_else(|| Err(AdminError::NotAdmin { endpoint: endpoint.to_owned(), status: status.as_u16() }))
 }
 
@@ -246,7 +246,7 @@ fn judge(status: StatusCode, body: &[u8], expected: Answer) -> Option<Result<Val
 }
 
 fn signed(
-    authority: &str,
+    address: &Uri,
     access_key: &str,
     secret_key: &str,
     request: &Request,
@@ -267,7 +267,8 @@ fn signed(
         .build()
         .map_err(|e| signing(&e))?
         .into();
-    let uri = format!("http://{authority}{}", request.path);
+    let authority = address.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    let uri = format!("{}://{authority}{}", address.scheme_str().unwrap_or("http"), request.path);
     let body = request.body.clone().unwrap_or_default();
     let signable =
         SignableRequest::new(request.method, &uri, std::iter::once(("host", authority)), SignableBody::Bytes(body.as_bytes()))
@@ -275,8 +276,7 @@ fn signed(
     let (instructions, _) = sign(signable, &params).map_err(|e| signing(&e))?.into_parts();
     let mut built = http::Request::builder()
         .method(request.method)
-        .uri(&request.path)
-        .header("host", authority)
+        .uri(&uri)
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(body)))
         .map_err(|e| signing(&e))?;

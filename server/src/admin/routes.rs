@@ -1,6 +1,5 @@
 //! The listener's routes.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
-use gateway::{AuditSink, Authenticator, IamEndpoint, Limits};
+use gateway::{AuditSink, Authenticator, IamEndpoint, Limits, Peer};
 use metrics_exporter_prometheus::PrometheusHandle;
 use om_api::{ListUsers, Om, Requester};
 use rpc::CallContext;
@@ -18,12 +17,12 @@ use runtime::{Clock, Entropy, Shutdown};
 use scm_api::{ContainerPageRequest, Scm};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use types::{ContainerId, MemberId, RequestId};
 
 use super::view;
 use crate::admin::routes::failure::Failure;
 use crate::admin::routes::listener::{AdminListener, Trace};
+use crate::tls::Door;
 
 mod acls;
 mod events;
@@ -90,9 +89,9 @@ const LIMITS: Limits = Limits {
     drain_timeout: Duration::from_secs(15),
 };
 
-pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>, shutdown: Shutdown) -> std::io::Result<()> {
+pub(crate) async fn serve(door: Door, admin: Arc<Admin>, shutdown: Shutdown) -> std::io::Result<()> {
     let answers = AdminListener::new(router(admin.operations.is_some()).with_state(Arc::clone(&admin)), admin);
-    gateway::serve(listener, LIMITS, &shutdown, Arc::new(answers)).await;
+    gateway::serve(door.listener, door.tls, LIMITS, &shutdown, Arc::new(answers)).await;
     Ok(())
 }
 
@@ -138,8 +137,8 @@ async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     }
 }
 
-async fn metrics(State(admin): State<Arc<Admin>>, ConnectInfo(from): ConnectInfo<SocketAddr>, request: Request) -> Response {
-    if !from.ip().is_loopback() {
+async fn metrics(State(admin): State<Arc<Admin>>, ConnectInfo(from): ConnectInfo<Peer>, request: Request) -> Response {
+    if !from.address.ip().to_canonical().is_loopback() {
         // Nothing secret, but the names and loads of a cluster are nobody else's business.
         if let Err(failure) = admin.administrator(&request).await {
             return failure.into_response();

@@ -115,6 +115,9 @@ pub(crate) struct AdminArgs {
     /// The admin listener of a server or gateway
     #[arg(long, value_name = "URL", env = "TRIOXIDE_ENDPOINT", default_value = "http://127.0.0.1:19878", global = true)]
     pub(crate) endpoint: String,
+    /// PEM certificates of authorities to trust beside the machine's, where the endpoint is https://
+    #[arg(long, value_name = "FILE", env = "TRIOXIDE_CA_FILE", global = true)]
+    pub(crate) ca_file: Option<PathBuf>,
     /// An access key, better given by the environment
     #[arg(long, value_name = "KEY", env = "AWS_ACCESS_KEY_ID", global = true)]
     pub(crate) access_key: Option<String>,

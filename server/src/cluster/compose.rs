@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use datanode_api::Dial;
 use datanode_api::http::BoxedIo;
+use gateway::Gateway;
 use hmac::{Hmac, KeyInit, Mac};
 use om_api::Om;
 use pki::{JoinToken, PeerRole, Protocol, Tls};
@@ -163,6 +164,11 @@ pub(crate) fn gateway_config(config: &Config) -> Result<gateway::Config, gateway
     };
     settings.validate()?;
     Ok(settings)
+}
+
+pub(crate) fn with_doors(gateway: Gateway, website: Option<TcpListener>, tls: Option<Arc<pki::ServerConfig>>) -> Gateway {
+    let gateway = website.into_iter().fold(gateway, Gateway::with_website);
+    tls.into_iter().fold(gateway, Gateway::with_tls)
 }
 
 /// The listener for websites, if there is to be one.

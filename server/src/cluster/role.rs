@@ -9,7 +9,6 @@ use pki::{JoinToken, NodeIdentity, PeerRole, Tls, enroll};
 use raft_node::{ConnectTransport, RaftHost, StateMachine};
 use rpc::{Connect, LeaderCaller, Pool, PoolOptions, Service, Services};
 use scm_api::{Scm, ScmClient, ScmServer};
-use tokio::net::TcpListener;
 use tracing::info;
 use types::{Endpoint, Replication};
 
@@ -20,7 +19,8 @@ use super::renewal;
 use crate::admin::{self, Admin, MembersOf, Operations, Readiness};
 use crate::config::{Config, Wanted};
 use crate::process::{Failed, Parts};
-use crate::{bootstrap, files};
+use crate::tls::Door;
+use crate::{bootstrap, files, tls};
 
 /// What every role has before it is anything in particular.
 struct Start {
@@ -35,15 +35,15 @@ struct Start {
 }
 
 impl Start {
-    async fn new(config: Config, parts: Parts) -> Result<(Self, TcpListener), Failed> {
+    async fn new(config: Config, parts: Parts) -> Result<(Self, Door), Failed> {
         let data = config.data()?.to_owned();
         let lock = files::lock(&data)?;
         let name = config.node()?.to_owned();
         let token = JoinToken::parse(&config.join_token()?)?;
-        let admin_listener = compose::listen(config.admin.addr).await?;
+        let admin_door = tls::open(config.admin.addr, &config.admin.tls, "admin", &parts.shutdown).await?;
         let ready = Arc::new(Readiness::default());
         let stages = Stages::new(parts.shutdown.clone());
-        Ok((Self { config, data, name, token, ready, parts, stages, _lock: lock }, admin_listener))
+        Ok((Self { config, data, name, token, ready, parts, stages, _lock: lock }, admin_door))
     }
 
     fn scms(&self) -> Result<Members, Failed> {
@@ -113,7 +113,7 @@ impl Start {
 }
 
 pub(crate) async fn scm(config: Config, parts: Parts) -> Result<(), Failed> {
-    let (start, admin_listener) = Start::new(config, parts).await?;
+    let (start, admin_door) = Start::new(config, parts).await?;
     let Parts { clock, entropy, shutdown, .. } = start.parts.clone();
     let members = start.scms()?;
     let roster = members.roster(&start.name)?;
@@ -153,7 +153,7 @@ pub(crate) async fn scm(config: Config, parts: Parts) -> Result<(), Failed> {
     .with_enrolment(Arc::new(enroll::Server::new(Arc::clone(&signer) as Arc<dyn enroll::Signer>)));
     start.stages.roles.spawn(rpc::serve(compose::listen(listen).await?, tls, services, start.stages.roles.clone()));
 
-    let admin = start.stages.roles.spawn(admin::serve(admin_listener, start.admin(None), shutdown.clone()));
+    let admin = start.stages.roles.spawn(admin::serve(admin_door, start.admin(None), shutdown.clone()));
     let group = forming
         .run(&roster, SCM_GROUP, &host, Arc::clone(&machine) as Arc<dyn StateMachine>, connect.as_ref(), &shutdown)
         .await?;
@@ -177,7 +177,7 @@ pub(crate) async fn scm(config: Config, parts: Parts) -> Result<(), Failed> {
 }
 
 pub(crate) async fn om(config: Config, parts: Parts) -> Result<(), Failed> {
-    let (start, admin_listener) = Start::new(config, parts).await?;
+    let (start, admin_door) = Start::new(config, parts).await?;
     let Parts { clock, entropy, shutdown, .. } = start.parts.clone();
     let roster = Members::new("om", &start.config.om.nodes)?.roster(&start.name)?;
     let listen = compose::listen_address(&roster.me)?;
@@ -200,7 +200,7 @@ pub(crate) async fn om(config: Config, parts: Parts) -> Result<(), Failed> {
     ]);
     start.stages.roles.spawn(rpc::serve(compose::listen(listen).await?, tls, services, start.stages.roles.clone()));
 
-    let admin = start.stages.roles.spawn(admin::serve(admin_listener, start.admin(None), shutdown.clone()));
+    let admin = start.stages.roles.spawn(admin::serve(admin_door, start.admin(None), shutdown.clone()));
     let group =
         forming.run(&roster, OM_GROUP, &host, Arc::clone(&machine) as Arc<dyn StateMachine>, connect.as_ref(), &shutdown).await?;
     let om = om::OmService::start(
@@ -231,7 +231,7 @@ async fn bootstrap_whenever_leading(
 }
 
 pub(crate) async fn datanode(config: Config, parts: Parts) -> Result<(), Failed> {
-    let (start, admin_listener) = Start::new(config, parts).await?;
+    let (start, admin_door) = Start::new(config, parts).await?;
     let Parts { clock, entropy, shutdown: clients, .. } = start.parts.clone();
     let tls = start.enter(PeerRole::Datanode, "pki").await?;
     let pool = start.pool(tls.clone());
@@ -246,7 +246,7 @@ pub(crate) async fn datanode(config: Config, parts: Parts) -> Result<(), Failed>
             .await?;
     start.stages.roles.spawn(rpc::serve(rpc_listener, tls.clone(), Services::new([host.service()]), start.stages.roles.clone()));
 
-    let admin = start.stages.roles.spawn(admin::serve(admin_listener, start.admin(None), clients));
+    let admin = start.stages.roles.spawn(admin::serve(admin_door, start.admin(None), clients));
     let peers = Arc::new(HttpBlocks::new(Arc::new(compose::TlsDial::new(tls.clone()))));
     let config = compose::datanode_config(&start.config, &start.data, Some(&start.name));
     let shutdown = start.stages.roles.clone();
@@ -260,9 +260,9 @@ pub(crate) async fn datanode(config: Config, parts: Parts) -> Result<(), Failed>
 }
 
 pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> {
-    let (start, admin_listener) = Start::new(config, parts).await?;
+    let (start, admin_door) = Start::new(config, parts).await?;
     let Parts { clock, entropy, shutdown, .. } = start.parts.clone();
-    let s3 = compose::listen(start.config.gateway.s3_addr).await?;
+    let s3 = tls::open(start.config.gateway.s3_addr, &start.config.gateway.tls, "gateway", &shutdown).await?;
     let website = compose::listen_website(&start.config).await?;
     let tls = start.enter(PeerRole::Gateway, "pki").await?;
     let pool = start.pool(tls.clone());
@@ -282,10 +282,7 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
         shutdown.clone(),
         Arc::clone(&audit),
     );
-    let gateway = match website {
-        Some(listener) => gateway.with_website(listener),
-        None => gateway,
-    };
+    let gateway = compose::with_doors(gateway, website, s3.tls);
     let operations = Operations {
         om: admin_om,
         scm: admin_scm,
@@ -296,11 +293,11 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
         audit,
     };
     let admin = start.admin(Some(operations));
-    let admin = start.stages.roles.spawn(admin::serve(admin_listener, admin, shutdown.clone()));
+    let admin = start.stages.roles.spawn(admin::serve(admin_door, admin, shutdown.clone()));
     start.stages.roles.spawn_until(compose::watch_readiness(om, Arc::clone(&start.ready), entropy));
-    info!(name = start.name, s3 = %s3.local_addr()?, "gateway serving");
+    info!(name = start.name, s3 = %s3.listener.local_addr()?, "gateway serving");
     let outcome = tokio::select! {
-        served = gateway.serve(s3) => served.map_err(Failed::from),
+        served = gateway.serve(s3.listener) => served.map_err(Failed::from),
         stopped = admin => stopped.map_err(Failed::from).and_then(|served| served.map_err(Failed::from)),
     };
     start.ready.end();

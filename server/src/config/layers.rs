@@ -28,6 +28,8 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "root.access_key",
     "root.secret_key",
     "gateway.s3_addr",
+    "gateway.tls.cert_file",
+    "gateway.tls.key_file",
     "gateway.website_addr",
     "gateway.region",
     "gateway.sigv2",
@@ -36,6 +38,8 @@ const FROM_ENVIRONMENT: &[&str] = &[
     "gateway.access_log_roll",
     "gateway.access_log_names",
     "admin.addr",
+    "admin.tls.cert_file",
+    "admin.tls.key_file",
     "om.session_lifetime",
     "om.delete_grace",
     "om.block_size",
@@ -62,7 +66,7 @@ const FROM_ENVIRONMENT: &[&str] = &[
 ];
 
 /// Variables of ours that are no settings.
-const OTHER_VARIABLES: &[&str] = &["TRIOXIDE_CONFIG", "TRIOXIDE_ENDPOINT"];
+const OTHER_VARIABLES: &[&str] = &["TRIOXIDE_CONFIG", "TRIOXIDE_ENDPOINT", "TRIOXIDE_CA_FILE"];
 
 pub(super) fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Config, LoadError> {
     let mut secrets = BTreeSet::new();
@@ -94,7 +98,11 @@ pub(super) fn load(file: Option<&Path>, environment: impl Iterator<Item = (Strin
     Wanted::of(&config, Reading::Later)
         .map_err(|error| LoadError::Invalid { whence: whence.clone(), problem: error.to_string() })?;
     crate::cluster::compose::gateway_config(&config)
-        .map_err(|error| LoadError::Invalid { whence, problem: format!("gateway.{error}") })?;
+        .map_err(|error| LoadError::Invalid { whence: whence.clone(), problem: format!("gateway.{error}") })?;
+    for (section, name) in [(&config.gateway.tls, "gateway"), (&config.admin.tls, "admin")] {
+        crate::tls::check(section, name)
+            .map_err(|error| LoadError::Invalid { whence: whence.clone(), problem: error.to_string() })?;
+    }
     Ok(config)
 }
 

@@ -75,6 +75,8 @@ impl std::fmt::Debug for Root {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct GatewaySection {
     pub(crate) s3_addr: SocketAddr,
+    /// With a certificate S3's listener speaks TLS alone.
+    pub(crate) tls: TlsSection,
     /// Names under which buckets are virtual hosts: `bucket.DOMAIN`.
     pub(crate) domains: Vec<String>,
     pub(crate) region: String,
@@ -107,6 +109,7 @@ impl Default for GatewaySection {
     fn default() -> Self {
         Self {
             s3_addr: SocketAddr::from(([127, 0, 0, 1], 9878)),
+            tls: TlsSection::default(),
             domains: Vec::new(),
             region: "us-east-1".to_owned(),
             website_addr: None,
@@ -126,12 +129,23 @@ impl Default for GatewaySection {
 pub(crate) struct AdminSection {
     /// Health, metrics, S3 secrets and the administrator's commands. Each process of a cluster has one.
     pub(crate) addr: SocketAddr,
+    pub(crate) tls: TlsSection,
 }
 
 impl Default for AdminSection {
     fn default() -> Self {
-        Self { addr: SocketAddr::from(([127, 0, 0, 1], 19878)) }
+        Self { addr: SocketAddr::from(([127, 0, 0, 1], 19878)), tls: TlsSection::default() }
     }
+}
+
+/// What a listener's clients are shown. Both files or none; they may be replaced at any time.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TlsSection {
+    /// PEM: the listener's own certificate, then those between it and an authority that clients know.
+    pub(crate) cert_file: Option<PathBuf>,
+    /// PEM, for its owner's eyes alone.
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -9,6 +9,7 @@ use types::{Millis, Timestamp};
 
 use crate::auth::redacted_query;
 use crate::dates::format_log_time;
+use crate::proxies::Tls;
 
 pub use names::{Delivery, object_key};
 pub use operation::{COPIED_OBJECT, COPIED_PART, OperationNames, deletion_name, operation_name, website_name};
@@ -46,6 +47,7 @@ pub struct Record {
     pub signature: Option<SignatureVersion>,
     pub authentication: Option<AuthenticationType>,
     pub host: Option<String>,
+    pub tls: Option<Tls>,
     /// The request would have been refused without an ACL.
     pub needed_acl: bool,
 }
@@ -91,15 +93,14 @@ impl Record {
             SignatureVersion::V2 => "SigV2",
             SignatureVersion::V4 => "SigV4",
         }));
-        // Nobody speaks TLS to a gateway: there is no cipher, and below no version of it.
-        fields.word(None);
+        fields.word(self.tls.and_then(|tls| tls.cipher));
         fields.word(self.authentication.map(|kind| match kind {
             AuthenticationType::Header => "AuthHeader",
             AuthenticationType::Query => "QueryString",
         }));
         fields.word(self.host.as_deref());
-        fields.word(None);
-        // Nor are there access points.
+        fields.word(self.tls.map(|tls| format!("TLSv{}", tls.version)).as_deref());
+        // There are no access points.
         fields.word(None);
         fields.word(self.needed_acl.then_some("Yes"));
         line.push('\n');

@@ -1,10 +1,10 @@
 //! Ozone's native ACLs, as calls of the OM's: `GET` shows one, `POST` adds entries, `DELETE` removes some, `PUT` sets them all.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Query, State};
+use gateway::Peer;
 use om_api::IamService;
 
 use super::failure::Failure;
@@ -13,7 +13,7 @@ use super::{Admin, Reply, Request, iam};
 /// `object` is `volume[/bucket[/key or prefix/]]`; `acl` may come often.
 pub(super) async fn acl(
     State(admin): State<Arc<Admin>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    ConnectInfo(from): ConnectInfo<Peer>,
     Query(pairs): Query<Vec<(String, String)>>,
     request: Request,
 ) -> Reply {

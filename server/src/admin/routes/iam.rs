@@ -1,7 +1,6 @@
 //! IAM on the administrators' listener: as AWS's clients speak it, and for `trioxide admin`, which asks by its query and reads
 //! JSON.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Query, State};
 use axum::http::Request as HttpRequest;
 use axum::response::{IntoResponse, Response};
-use gateway::{Client, IamIds, MOST_IAM_BYTES, is_iam_call};
+use gateway::{Client, IamIds, MOST_IAM_BYTES, Peer, is_iam_call};
 use http_body_util::{BodyExt, Limited};
 use om_api::{Explain, IamCall, IamRejected, IamService, RequestContext, Requester};
 use rpc::CallError;
@@ -24,7 +23,7 @@ use super::{Admin, Reply, Request};
 /// A call as AWS's clients make it.
 pub(super) async fn wire(
     State(admin): State<Arc<Admin>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    ConnectInfo(from): ConnectInfo<Peer>,
     request: HttpRequest<Body>,
 ) -> Response {
     let (head, body) = request.into_parts();
@@ -38,7 +37,7 @@ pub(super) async fn wire(
         first_call: admin.context(&head).request_id,
         second_call: admin.context(&head).request_id,
     };
-    let (answer, record) = operations.iam.answer(&head, &body.to_bytes(), ids, Client::direct(from.ip())).await;
+    let (answer, record) = operations.iam.answer(&head, &body.to_bytes(), ids, Client::direct(from)).await;
     let mut answer = answer.map(Body::from);
     answer.extensions_mut().insert(Arc::new(record));
     answer
@@ -47,7 +46,7 @@ pub(super) async fn wire(
 /// The same for people: `?Action=…`, signed like every request of an administrator's.
 pub(super) async fn asked(
     State(admin): State<Arc<Admin>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    ConnectInfo(from): ConnectInfo<Peer>,
     Query(mut parameters): Query<Vec<(String, String)>>,
     request: Request,
 ) -> Reply {
@@ -67,9 +66,15 @@ pub(super) async fn asked(
 }
 
 /// Who signed the request, with what is known of it.
-pub(super) async fn requester(admin: &Admin, request: &Request, from: SocketAddr) -> Result<Requester, Failure> {
-    let context =
-        RequestContext { source: Some(from.ip()), request: Trace::of(request).map(Trace::id), ..RequestContext::default() };
+pub(super) async fn requester(admin: &Admin, request: &Request, from: Peer) -> Result<Requester, Failure> {
+    let client = Client::direct(from);
+    let context = RequestContext {
+        source: client.address,
+        is_secure: client.is_secure,
+        tls_version: client.tls.map(|tls| tls.version.to_owned()),
+        request: Trace::of(request).map(Trace::id),
+        ..RequestContext::default()
+    };
     Ok(admin.signer(request).await?.with_context(context))
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Probes and scrapes leave no line: they come every second, say nothing about who did what, and would bury what does.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -11,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
-use gateway::{Answers, AuditRecord, IamRecord, Signer};
+use gateway::{Answers, AuditRecord, IamRecord, Peer, Signer};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -68,7 +67,7 @@ impl Answers for AdminListener {
 
     type Body = Body;
 
-    async fn answer(&self, remote: SocketAddr, mut request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, peer: Peer, mut request: Request<Incoming>) -> Response<Body> {
         let began = Instant::now();
         let trace = Arc::new(Trace::new(self.admin.entropy.u128()));
         let request_id = RequestId::from_u128(trace.base).to_string();
@@ -77,13 +76,13 @@ impl Answers for AdminListener {
         let mut record = AuditRecord {
             time: gateway_core::dates::format_iso8601(self.admin.clock.now()),
             request_id: request_id.clone(),
-            remote: remote.to_string(),
+            remote: peer.address.to_string(),
             method: request.method().as_str().to_owned(),
             operation: operation(request.method(), &path).map(Into::into),
             user_agent: agent.map(str::to_owned),
             ..AuditRecord::default()
         };
-        request.extensions_mut().insert(ConnectInfo(remote));
+        request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(Arc::clone(&trace));
         let mut response = match self.router.call(request).await {
             Ok(response) => response,

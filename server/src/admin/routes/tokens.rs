@@ -1,10 +1,10 @@
 //! Delegation tokens, as calls of the OM's: `POST` gets one, `PUT` renews, `DELETE` cancels, `GET` lists.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Query, State};
+use gateway::Peer;
 use om_api::IamService;
 use serde::Deserialize;
 
@@ -25,7 +25,7 @@ pub(super) struct Asked {
 
 pub(super) async fn tokens(
     State(admin): State<Arc<Admin>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    ConnectInfo(from): ConnectInfo<Peer>,
     Query(asked): Query<Asked>,
     request: Request,
 ) -> Reply {
