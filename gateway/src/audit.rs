@@ -110,6 +110,9 @@ pub struct AuditRecord {
     pub time: String,
     pub request_id: String,
     pub remote: String,
+    /// Where the connection comes from, if a proxy spoke for the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
     pub access_key: Option<String>,
     pub user: Option<String>,
     pub method: String,

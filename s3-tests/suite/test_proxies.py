@@ -92,8 +92,11 @@ def test_audits_tell_the_client(proxied):
         lines = [json.loads(line) for line in audit.read_text().splitlines()]
         return next((line for line in lines if line["operation"] == "GetObject" and line["bucket"] == bucket), None)
     wait_until(lambda: line() is not None, 20, "the request's line")
-    remote = line()["remote"]
-    assert remote == OFFICE if is_trusted else remote.startswith("127.0.0.1:"), remote
+    told = line()
+    if is_trusted:
+        assert told["remote"] == OFFICE and told["proxy"].startswith("127.0.0.1:"), told
+    else:
+        assert told["remote"].startswith("127.0.0.1:") and "proxy" not in told, told
 
 
 def test_iam_asks_the_same(proxied):

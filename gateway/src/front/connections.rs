@@ -156,7 +156,7 @@ impl<A: Answers> Connection<A> {
                 shaken = Socket::secured(stream, &tls, handshake_timeout) => match shaken {
                     Ok(socket) => socket,
                     Err(error) => {
-                        metrics::counter!("tls_handshakes_failed_total", "listener" => A::GAUGE).increment(1);
+                        metrics::counter!("tls_handshakes_failed_total", "listener" => A::GAUGE.trim_end_matches("_connections")).increment(1);
                         debug!(%error, %remote, "a connection did not come to TLS");
                         return;
                     }

@@ -69,15 +69,17 @@ pub(crate) async fn handle(
     let ids = CallIds::new(shared.entropy.u128());
     let request_id = ids.request().to_string();
     let client = shared.config.trusted_proxies.client(peer, request.headers());
+    let is_proxied = client.address != Client::direct(peer).address;
     let record = AuditRecord {
         time: gateway_core::dates::format_iso8601(shared.clock.now()),
         request_id: request_id.clone(),
         // The port is the connection's, which a proxy has made.
         remote: match client.address {
-            Some(address) if address == peer.address.ip() => peer.address.to_string(),
+            Some(_) if !is_proxied => peer.address.to_string(),
             Some(address) => address.to_string(),
             None => "-".to_owned(),
         },
+        proxy: is_proxied.then(|| peer.address.to_string()),
         method: request.method().as_str().to_owned(),
         user_agent: request.headers().get(header::USER_AGENT).map(|value| from_latin1(value.as_bytes()).into_owned()),
         ..AuditRecord::default()
