@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use gateway_core::auth::{self, Accepts, AuthRequest, AuthSource, PayloadMode, Scope, SignedV2, SigningKey, Verified};
+use gateway_core::dates::format_iso8601;
 use gateway_core::form::{Form, FormSignature};
 use gateway_core::iam::Service;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
@@ -21,7 +22,7 @@ use parking_lot::Mutex;
 use rpc::{CallContext, CallError};
 use runtime::{Clock, Latest};
 use subtle::ConstantTimeEq;
-use types::{Millis, RequestId, Timestamp};
+use types::{Millis, RequestId, Timestamp, VolumeName};
 
 use crate::config::Config;
 use crate::rejections::call_failed;
@@ -48,12 +49,14 @@ pub(crate) struct Authentication {
     pub(crate) payload: PayloadMode,
     /// For the signatures of a chunked body, which only Version 4 has.
     pub(crate) verified: Option<Verified>,
+    /// Where the buckets lie that they name without a volume. None: in `s3v`.
+    pub(crate) home: Option<VolumeName>,
 }
 
 impl Authentication {
     /// Of a request that nobody signs.
     pub(crate) fn of_nobody() -> Self {
-        Self { by: Requester::anonymous(), user: None, payload: PayloadMode::Unsigned, verified: None }
+        Self { by: Requester::anonymous(), user: None, payload: PayloadMode::Unsigned, verified: None, home: None }
     }
 
     pub(crate) fn is_anonymous(&self) -> bool {
@@ -75,7 +78,15 @@ struct KeptKey {
     user: DisplayUser,
     /// Of a temporary credential: SHA-256 of the token that has to come along.
     token: Option<[u8; 32]>,
+    home: Option<VolumeName>,
     fetched: Timestamp,
+}
+
+/// Whom the OM found to have signed by Version 2.
+struct FoundV2 {
+    by: Requester,
+    user: DisplayUser,
+    home: Option<VolumeName>,
 }
 
 /// A claim that needs the key of its scope.
@@ -155,7 +166,7 @@ impl Authenticator {
     async fn judge(&self, head: &RequestHead, parsed: AuthRequest, request: RequestId) -> Result<Authentication, S3Error> {
         let signed = match parsed {
             AuthRequest::Anonymous(payload) => {
-                return Ok(Authentication { by: Requester::anonymous(), user: None, payload, verified: None });
+                return Ok(Authentication { payload, ..Authentication::of_nobody() });
             }
             AuthRequest::SignedV2(signed) => return self.judge_v2(head, &signed, request).await,
             AuthRequest::Signed(signed) => signed,
@@ -177,6 +188,7 @@ impl Authenticator {
             user: Some(key.user),
             payload: signed.payload,
             verified: Some(verified),
+            home: key.home,
         })
     }
 
@@ -212,8 +224,8 @@ impl Authenticator {
         let signature = signed.signature.ok_or_else(mismatch)?;
         let token = signed.session_token.as_deref();
         let signer = self.signer_v2(&signed.access_key, texts, &signature, token, request).await?;
-        let (by, user) = signer.ok_or_else(mismatch)?;
-        Ok(Authentication { by, user: Some(user), payload: signed.payload, verified: None })
+        let FoundV2 { by, user, home } = signer.ok_or_else(mismatch)?;
+        Ok(Authentication { by, user: Some(user), payload: signed.payload, verified: None, home })
     }
 
     /// Who signed one of these texts by Version 2, if anybody did. Nothing of it is kept: each request asks the OM.
@@ -224,20 +236,43 @@ impl Authenticator {
         signature: &auth::SignatureV2,
         token: Option<&str>,
         request: RequestId,
-    ) -> Result<Option<(Requester, DisplayUser)>, S3Error> {
+    ) -> Result<Option<FoundV2>, S3Error> {
         let cx = CallContext::local(request, self.om_timeout);
         let access_key = AccessKeyId(access_key.to_owned());
         let texts = texts.into_iter().map(Into::into).collect();
         let asked = SignatureV2 { access_key: access_key.clone(), texts, signature: *signature.as_bytes() };
         match self.om.verify_v2(cx, asked).await {
-            Ok(SignerV2 { secret_version, user, token: expected }) => {
+            Ok(SignerV2 { secret_version, user, token: expected, volume: home }) => {
                 check_token(expected.as_ref(), token)?;
-                Ok(Some((Requester::signed(access_key, secret_version), user)))
+                Ok(Some(FoundV2 { by: Requester::signed(access_key, secret_version), user, home }))
             }
             Err(CallError::Rejected(SignatureV2Rejected::Mismatch)) => Ok(None),
             Err(CallError::Rejected(SignatureV2Rejected::NoSuchAccessKey)) => Err(no_such_access_key(&access_key.0)),
             Err(failure) => Err(call_failed(&failure)),
         }
+    }
+
+    /// Where the buckets lie of whoever made the URL that a preflight asks about, which carries no signature itself but names their access
+    /// key. It opens nothing: a preflight is told of no more than the rules that the bucket has for everybody's browser.
+    pub(crate) async fn home_of_url(&self, head: &RequestHead, request: RequestId) -> Option<VolumeName> {
+        let access_key = match auth::parse(head, self.accepts).ok()? {
+            AuthRequest::Signed(signed) if signed.source != AuthSource::Header => signed.access_key,
+            AuthRequest::SignedV2(signed) => signed.access_key,
+            AuthRequest::Signed(_) | AuthRequest::Anonymous(_) => return None,
+        };
+        let now = self.clock.now();
+        // One scope, so that who asks fills no room with others.
+        let date = format_iso8601(now).chars().filter(char::is_ascii_digit).take(8).collect();
+        let scope = Scope { date, region: self.region.clone(), service: auth::SERVICE.to_owned() };
+        let place = (access_key.clone(), scope.to_string());
+        if let Some(kept) = self.kept.lock().get(&place) {
+            return kept.home.clone();
+        }
+        let asked = Asked { access_key: &access_key, scope: &scope, token: None, now, request };
+        let fresh = self.fetch(asked).await.ok()??;
+        let home = fresh.home.clone();
+        self.keep(place, fresh);
+        home
     }
 
     /// The OM said that the access key or its secret is another now.
@@ -252,8 +287,8 @@ impl Authenticator {
     }
 
     async fn judge_form(&self, form: &Form, request: RequestId) -> Result<Authentication, S3Error> {
-        let (by, user) = match FormSignature::parse(form, self.accepts)? {
-            FormSignature::Anonymous => (Requester::anonymous(), None),
+        let (by, user, home) = match FormSignature::parse(form, self.accepts)? {
+            FormSignature::Anonymous => (Requester::anonymous(), None, None),
             FormSignature::V4(signed) => {
                 let now = self.clock.now();
                 signed.check(now, &self.region)?;
@@ -261,18 +296,18 @@ impl Authenticator {
                 let asked = Asked { access_key: &signed.access_key, scope: &signed.scope, token, now, request };
                 let (key, ()) = self.verify(asked, |key| signed.verify(key)).await?;
                 let access_key = AccessKeyId(signed.access_key.clone());
-                (Requester::signed(access_key, key.secret_version), Some(key.user))
+                (Requester::signed(access_key, key.secret_version), Some(key.user), key.home)
             }
             FormSignature::V2(signed) => {
                 let signature = signed.signature.ok_or_else(|| signed.mismatch())?;
                 let texts = vec![signed.policy.clone().into_bytes()];
                 let token = signed.session_token.as_deref();
                 let signer = self.signer_v2(&signed.access_key, texts, &signature, token, request).await?;
-                let (by, user) = signer.ok_or_else(|| signed.mismatch())?;
-                (by, Some(user))
+                let FoundV2 { by, user, home } = signer.ok_or_else(|| signed.mismatch())?;
+                (by, Some(user), home)
             }
         };
-        Ok(Authentication { by, user, payload: PayloadMode::Unsigned, verified: None })
+        Ok(Authentication { by, user, payload: PayloadMode::Unsigned, verified: None, home })
     }
 
     /// Holds a signature against the key of its scope: the one that is kept, or else a fresh one.
@@ -321,8 +356,9 @@ impl Authenticator {
         let Scope { date, region, service } = asked.scope.clone();
         let question = SigningKeyRequest { access_key: access_key.clone(), date, region, service };
         match self.om.signing_key(cx, question).await {
-            Ok(om_api::SigningKey { key, secret_version, user, token }) => {
-                Ok(Some(KeptKey { key: SigningKey::from_bytes(key), secret_version, user, token, fetched: asked.now }))
+            Ok(om_api::SigningKey { key, secret_version, user, token, volume: home }) => {
+                let (key, fetched) = (SigningKey::from_bytes(key), asked.now);
+                Ok(Some(KeptKey { key, secret_version, user, token, home, fetched }))
             }
             Err(CallError::Rejected(SigningKeyRejected::NoSuchAccessKey)) => {
                 self.forget(&access_key);

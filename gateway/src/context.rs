@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rpc::CallContext;
 use runtime::{Clock, Entropy};
 use tokio::sync::OwnedSemaphorePermit;
-use types::{ObjectKey, RequestId};
+use types::{BucketPath, ObjectKey, RequestId};
 
 use crate::access_log::{AccessLogs, Told};
 use crate::audit::AuditSink;
@@ -79,6 +79,8 @@ pub(crate) struct OpContext {
     pub(crate) body: RequestBody,
     /// Where it is the body that names it.
     pub(crate) key: Option<ObjectKey>,
+    /// Where it is the body that tells who asks, and so in which volume it lies.
+    pub(crate) bucket: Option<BucketPath>,
     /// Of a request that goes into an access log.
     pub(crate) told: Option<Mutex<Told>>,
 }

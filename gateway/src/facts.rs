@@ -8,7 +8,7 @@ use gateway_core::proxies::Client;
 use gateway_core::tagging::TagSet;
 use gateway_core::{RequestHead, S3Error, acl};
 use om_api::{AuthType, RequestContext};
-use types::Timestamp;
+use types::{Timestamp, VolumeName};
 
 /// How a request that is known to be signed was signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +76,7 @@ pub(crate) fn of_form(form: &Form, put: &RequestHead, around: RequestContext, no
         expected_owner: around.expected_owner.or(context.expected_owner),
         pays: around.pays || context.pays,
         is_form: true,
+        request: around.request,
         ..context
     };
     Ok(signed(context, Signing::of_form(form), now))
@@ -95,7 +96,7 @@ fn asked(head: &RequestHead) -> Result<RequestContext, S3Error> {
     let header = |name: &str| head.header(name).ok().flatten().map(|text| text.into_owned());
     let headers = RequestContext::HEADERS.iter().filter_map(|name| {
         let text = header(name)?;
-        let text = if *name == "x-amz-copy-source" { plain_source(text) } else { text };
+        let text = if *name == "x-amz-copy-source" { plain_source(text, head.home()) } else { text };
         Some(((*name).to_owned(), text))
     });
     let query = RequestContext::QUERY.iter().filter_map(|name| {
@@ -121,9 +122,10 @@ pub(crate) fn pays(head: &RequestHead) -> bool {
 }
 
 /// The object as policies name it, however the header wrote it: a condition must not be passed by a slash or a percent sign.
-fn plain_source(text: String) -> String {
-    match CopySource::parse(&text) {
-        Ok(source) => format!("{}/{}", source.bucket.as_str(), source.key.as_str()),
+fn plain_source(text: String, home: &VolumeName) -> String {
+    match CopySource::parse(&text, home) {
+        // With its volume, whoever asks: in a bucket's policy a name alone is no other tenant's bucket.
+        Ok(source) => format!("{}/{}", source.bucket, source.key.as_str()),
         Err(_) => text,
     }
 }

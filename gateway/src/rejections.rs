@@ -29,8 +29,8 @@ pub(crate) fn call_failed<R: Debug>(failure: &CallError<R>) -> S3Error {
     }
 }
 
-pub(crate) fn no_such_bucket(bucket: &types::BucketName) -> S3Error {
-    S3Error::new(S3ErrorCode::NoSuchBucket).field("BucketName", bucket.as_str())
+pub(crate) fn no_such_bucket(bucket: &types::BucketPath) -> S3Error {
+    S3Error::new(S3ErrorCode::NoSuchBucket).field("BucketName", bucket.name().as_str())
 }
 
 pub(crate) fn no_such_key(key: &types::ObjectKey) -> S3Error {

@@ -65,7 +65,7 @@ async fn a_user_makes_their_own_secret_and_an_administrator_anybodys() {
     let root = node.ensure(ROOT, true).await;
     let bob = node.ensure("bob", false).await;
     let user = DisplayUser { id: UserId("eve".into()), display_name: "eve".into() };
-    let eve = EnsureUser { user, email: None, is_admin: false, pair: None };
+    let eve = EnsureUser { user, email: None, is_admin: false, pair: None, volume: None };
     node.om.ensure_user(cx(), eve).await.expect("a good user");
 
     let for_eve = |by: &Requester| CreateSecret { by: by.clone(), user: Some(UserId("eve".into())), rotates: None, pair: None };
@@ -98,6 +98,7 @@ async fn a_configuration_neither_brings_back_a_revoked_key_nor_leaves_a_replaced
         email: None,
         is_admin: false,
         pair: Some(KeyPair { access_key: AccessKeyId(access_key.into()), secret_key: SecretKey("long-enough".into()) }),
+        volume: None,
     };
     let keys = async |access_key: &str| {
         let eve = node.om.ensure_user(cx(), configured(access_key)).await.expect("a good user");
@@ -126,6 +127,7 @@ async fn names_that_would_break_a_key_or_a_log_line_are_refused() {
         email: Some("ada@example.com".into()),
         is_admin: false,
         pair: Some(KeyPair { access_key: AccessKeyId("AKada".into()), secret_key: SecretKey("long-enough".into()) }),
+        volume: None,
     };
     let with_id = |id: &str| EnsureUser { user: DisplayUser { id: UserId(id.into()), ..good.user.clone() }, ..good.clone() };
     let with_pair = |access_key: &str, secret: &str| EnsureUser {

@@ -14,7 +14,7 @@ use raft_node::Group;
 use rpc::{CallContext, CallError};
 use runtime::Entropy;
 use tracing::{error, info};
-use types::{BucketName, RequestId};
+use types::{BucketAddress, RequestId, VolumeName};
 
 use crate::config::{ROOT, Wanted};
 
@@ -31,12 +31,12 @@ pub(crate) enum BootstrapError {
     #[error("iam, of account {account:?}: {why}")]
     Identities { account: UserId, why: String },
     #[error("bucket {bucket:?}: its owner {owner:?} is not a user")]
-    Owner { bucket: BucketName, owner: UserId },
+    Owner { bucket: BucketAddress, owner: UserId },
     #[error("bucket {bucket:?}: {why}")]
-    Bucket { bucket: BucketName, why: String },
+    Bucket { bucket: BucketAddress, why: String },
     #[error("key {key:?}: {why}")]
     KmsKey { key: KmsKeyId, why: String },
-    #[error("looking for an administrator: {0}")]
+    #[error("asking which accounts there are: {0}")]
     Users(String),
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Rest {
     users: Vec<EnsureUser>,
     identities: Vec<EnsureIdentities>,
     kms_keys: Vec<KmsKeyId>,
-    buckets: Vec<(BucketName, UserId)>,
+    buckets: Vec<(BucketAddress, UserId)>,
 }
 
 impl Rest {
@@ -159,6 +159,7 @@ async fn ensure_root(om: &dyn Om, given: Option<KeyPair>, entropy: &dyn Entropy)
         email: None,
         is_admin: true,
         pair: Some(pair.clone()),
+        volume: None,
     };
     ensure_user(om, root, entropy).await?;
     if is_new {
@@ -215,13 +216,16 @@ async fn ensure_identities(
     }
 }
 
-async fn ensure_bucket(om: &dyn Om, bucket: &BucketName, owner: &UserId, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
+async fn ensure_bucket(om: &dyn Om, bucket: &BucketAddress, owner: &UserId, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
     let by = Requester::System;
+    // A name alone is one of its owner's volume, which the file need not name.
+    let users = om.list_users(context(entropy), ListUsers { by: by.clone() }).await;
+    let users = users.map_err(|error| BootstrapError::Users(told(error)))?;
+    let home = users.into_iter().find(|user| user.user.id == *owner).and_then(|user| user.volume);
     let request = CreateBucket {
         by,
-        bucket: bucket.clone(),
+        bucket: bucket.within(home.as_ref().unwrap_or(VolumeName::s3v_ref())),
         location: None,
-        volume: None,
         owner: Some(owner.clone()),
         object_lock: false,
         ownership: None,

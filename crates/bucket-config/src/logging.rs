@@ -1,7 +1,7 @@
 //! Where a bucket's access log goes.
 
 use minicbor::{Decode, Encode};
-use types::BucketName;
+use types::BucketAddress;
 
 use crate::Invalid;
 
@@ -9,8 +9,9 @@ const MAX_PREFIX: usize = 800;
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct LoggingConfiguration {
+    /// As it was written: a name alone is one of the volume of the bucket that has the log.
     #[n(0)]
-    pub target: BucketName,
+    pub target: BucketAddress,
     #[n(1)]
     pub prefix: String,
     #[n(2)]
@@ -67,7 +68,7 @@ mod tests {
     #[test]
     fn a_prefix_leaves_room_for_what_stands_behind_it() {
         let with = |prefix: String| {
-            let target = BucketName::parse("logs").expect("legal");
+            let target = BucketAddress::parse("logs").expect("legal");
             LoggingConfiguration { target, prefix, key_format: LogKeyFormat::Simple }.check()
         };
         assert_eq!(with("x".repeat(800)), Ok(()));

@@ -11,7 +11,7 @@ use bucket_config::service::Payer;
 use bucket_config::tagging::Tag;
 use bucket_config::website::*;
 use bucket_config::*;
-use types::{Acl, AclGroup, AclPermission, BucketName, Grant, Grantee, Timestamp};
+use types::{Acl, AclGroup, AclPermission, BucketAddress, Grant, Grantee, Timestamp};
 
 const DOCUMENTS: &str = include_str!("../testdata/documents.hex");
 
@@ -83,7 +83,7 @@ fn notification() -> NotificationConfiguration {
 }
 
 fn logging(key_format: LogKeyFormat) -> LoggingConfiguration {
-    LoggingConfiguration { target: BucketName::parse("logs").expect("legal"), prefix: "log/".into(), key_format }
+    LoggingConfiguration { target: BucketAddress::parse("logs").expect("legal"), prefix: "log/".into(), key_format }
 }
 
 fn documents() -> Vec<BucketDocument> {

@@ -5,6 +5,7 @@
 //! reused, an unknown field is skipped, a new field is an `Option` or has a default.
 
 mod acl;
+mod address;
 mod block;
 mod checksum;
 mod condition;
@@ -18,6 +19,7 @@ pub mod sealed;
 mod time;
 
 pub use acl::{Acl, AclGroup, AclPermission, AclRequest, CannedAcl, Grant, GrantRequest, Grantee, GranteeName};
+pub use address::{BucketAddress, BucketPath};
 pub use block::{BlockId, BlockLocation, Endpoint, Replica, Replication};
 pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, InvalidChecksum, Md5};
 pub use condition::Precondition;

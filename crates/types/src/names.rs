@@ -1,6 +1,7 @@
 //! Names that users choose, checked once. A [`BucketName`] or an [`ObjectKey`] in hand is proof that S3 would accept it.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use minicbor::{Decode, Encode};
 
@@ -59,10 +60,20 @@ checked_name! {
     VolumeName, check_label_form
 }
 
+static S3V: LazyLock<VolumeName> = LazyLock::new(|| VolumeName("s3v".to_owned()));
+
 impl VolumeName {
     /// The volume of every S3 bucket that belongs to no tenant.
     pub fn s3v() -> Self {
-        Self("s3v".to_owned())
+        S3V.clone()
+    }
+
+    pub fn s3v_ref() -> &'static Self {
+        &S3V
+    }
+
+    pub fn is_s3v(&self) -> bool {
+        *self == *S3V
     }
 }
 

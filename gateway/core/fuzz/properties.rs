@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gateway_core::auth::{self, Accepts, AuthRequest, PayloadMode, Scope, SigningKey, Verified};
 use gateway_core::dispatch::dispatch;
 use gateway_core::encoding::{Slash, percent_encode};
-use gateway_core::form::{Form, FormDecoder, FormSignature, Policy, SuccessAction};
+use gateway_core::form::{Form, FormDecoder, FormSignature, Policy, Posted, SuccessAction};
 use gateway_core::payload::{EtagDigest, PayloadPlan};
 use gateway_core::request::{AddressStyle, Addressing, Query, RequestTarget};
 use gateway_core::tagging::TagSet;
@@ -15,7 +15,7 @@ use gateway_core::xml::configs::{ConfigXml, parse_config, show_config};
 use gateway_core::xml::{CompleteMultipartUpload, CreateBucketConfiguration, DeleteObjects, parse_versioning};
 use gateway_core::{RequestHead, S3Error, S3ErrorCode, lock};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use types::{BucketName, Timestamp};
+use types::{BucketName, BucketPath, Timestamp, VolumeName};
 
 const NOW: Timestamp = Timestamp(1_782_864_000_000);
 
@@ -186,7 +186,8 @@ pub(crate) fn post_form(data: &[u8]) {
         _ => panic!("{at_once:?} at once, {piece_by_piece:?} in pieces"),
     }
     let Ok((form, _)) = at_once else { return };
-    let bucket = BucketName::parse("bucket").expect("a name");
+    let bucket = BucketPath::of_s3v(BucketName::parse("bucket").expect("a name"));
+    let posted_to = Posted { bucket: &bucket, home: VolumeName::s3v_ref() };
     for accepts in [Accepts::V4, Accepts::V4AndV2] {
         if let Ok(FormSignature::V4(signed)) = FormSignature::parse(&form, accepts) {
             let _ = signed.check(NOW, "us-east-1");
@@ -196,11 +197,11 @@ pub(crate) fn post_form(data: &[u8]) {
     if let Some(policy) = form.get("policy")
         && let Ok(policy) = Policy::parse(policy)
     {
-        let _ = policy.check(&form, &bucket, NOW);
+        let _ = policy.check(&form, &posted_to, NOW);
     }
     let _ = SuccessAction::of(&form);
     let posted = form_head();
-    if let Ok(put) = form.to_put(bucket, &posted) {
+    if let Ok(put) = form.to_put(&posted) {
         assert_eq!(put.key(), form.key());
         assert!(!put.has_header("authorization"));
     }

@@ -1,21 +1,21 @@
 //! `x-amz-copy-source`: which object is copied.
 
-use types::{BucketName, ObjectKey, VersionId};
+use types::{BucketAddress, BucketPath, ObjectKey, VersionId, VolumeName};
 
 use crate::encoding::{Plus, percent_decode};
 use crate::error::S3Error;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopySource {
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     pub key: ObjectKey,
     pub version: Option<VersionId>,
 }
 
 impl CopySource {
-    /// `[/]bucket/key[?versionId=…]`, decoded exactly once: a `%` that remains is part of the key. The `?versionId=` is looked
+    /// `[/][[volume]:]bucket/key[?versionId=…]` of somebody at home in this volume, decoded exactly once: a `%` that remains is part of the key. The `?versionId=` is looked
     /// for before decoding, so that an encoded one is part of the key too.
-    pub fn parse(header: &str) -> Result<Self, S3Error> {
+    pub fn parse(header: &str, home: &VolumeName) -> Result<Self, S3Error> {
         let (path, version) = match header.split_once("?versionId=") {
             Some((path, version)) => (path, Some(version)),
             None => (header, None),
@@ -26,7 +26,7 @@ impl CopySource {
         };
         let path = percent_decode(path, Plus::Plus).map_err(|_| must_name())?;
         let (bucket, key) = path.strip_prefix('/').unwrap_or(&path).split_once('/').ok_or_else(must_name)?;
-        let bucket = BucketName::parse(bucket).map_err(|_| must_name())?;
+        let bucket = BucketAddress::parse(bucket).map_err(|_| must_name())?.within(home);
         let key = ObjectKey::parse(key).map_err(|_| must_name())?;
         let version = match version {
             None | Some("") => None,
@@ -61,6 +61,7 @@ mod tests {
 
     #[test]
     fn a_source_is_decoded_once_and_may_name_a_version() {
+        let home = VolumeName::s3v_ref();
         for (header, key, version) in [
             ("bucket/key", "key", None),
             ("/bucket/key", "key", None),
@@ -74,9 +75,29 @@ mod tests {
             ("bucket%2Fkey", "key", None),
             ("bucket/key?versionId=", "key", None),
         ] {
-            let source = CopySource::parse(header).expect(header);
-            assert_eq!((source.bucket.as_str(), source.key.as_str(), source.version), ("bucket", key, version), "{header}");
+            let source = CopySource::parse(header, home).expect(header);
+            assert_eq!(
+                (source.bucket.to_string().as_str(), source.key.as_str(), source.version),
+                ("bucket", key, version),
+                "{header}"
+            );
         }
+    }
+
+    #[test]
+    fn a_source_is_in_the_volume_that_it_names_or_else_in_the_requester_s() {
+        let red = VolumeName::parse("red").expect("legal");
+        for (header, bucket) in [
+            ("bucket/key", "red:bucket"),
+            ("/bucket/key", "red:bucket"),
+            ("blue:bucket/key", "blue:bucket"),
+            ("/blue%3Abucket/key", "blue:bucket"),
+            (":bucket/key", "bucket"),
+            ("bucket/a:b", "red:bucket"),
+        ] {
+            assert_eq!(CopySource::parse(header, &red).expect(header).bucket.to_string(), bucket, "{header}");
+        }
+        assert_eq!(CopySource::parse("a:b:c/key", &red).expect_err("two volumes").code(), S3ErrorCode::InvalidArgument);
     }
 
     #[test]
@@ -107,15 +128,22 @@ mod tests {
             "B/k",
             "//key",
         ] {
-            assert_eq!(CopySource::parse(header).expect_err(header).code(), S3ErrorCode::InvalidArgument, "{header}");
+            assert_eq!(
+                CopySource::parse(header, VolumeName::s3v_ref()).expect_err(header).code(),
+                S3ErrorCode::InvalidArgument,
+                "{header}"
+            );
         }
-        assert_eq!(CopySource::parse("bucket/k?versionId=x").expect_err("no version").code(), S3ErrorCode::InvalidArgument);
+        assert_eq!(
+            CopySource::parse("bucket/k?versionId=x", VolumeName::s3v_ref()).expect_err("no version").code(),
+            S3ErrorCode::InvalidArgument
+        );
     }
 
     proptest! {
         #[test]
         fn no_header_makes_the_parser_panic(header in "[/a-z%0-9?=+]{0,40}") {
-            let _ = CopySource::parse(&header);
+            let _ = CopySource::parse(&header, VolumeName::s3v_ref());
         }
     }
 }

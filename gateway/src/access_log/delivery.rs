@@ -17,7 +17,7 @@ use om_api::LoggedBucket;
 use rpc::CallContext;
 use tokio::time::Instant;
 use tracing::{debug, warn};
-use types::{BucketId, BucketName, ObjectKey, Timestamp};
+use types::{BucketId, BucketPath, ObjectKey, Timestamp};
 
 use super::waiting::Lines;
 use super::{AccessLogs, Of, lost};
@@ -48,7 +48,7 @@ struct Parcel {
 /// Records that go to the same place go together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    target: BucketName,
+    target: BucketPath,
     prefix: String,
     /// Alone, where the name tells whose records they are, or of which day.
     alone: Option<(BucketId, Option<u64>)>,
@@ -61,7 +61,7 @@ impl Place {
             LogKeyFormat::Partitioned(PartitionDate::DeliveryTime) => Some((of.bucket, None)),
             LogKeyFormat::Partitioned(PartitionDate::EventTime) => Some((of.bucket, Some(of.day))),
         };
-        Self { target: logged.logging.target.clone(), prefix: logged.logging.prefix.clone(), alone }
+        Self { target: logged.logging.target.within(logged.path.volume()), prefix: logged.logging.prefix.clone(), alone }
     }
 }
 
@@ -175,7 +175,7 @@ impl Deliverer {
             format: logged.logging.key_format,
             account: &logged.owner.0,
             region: logged.location.as_deref().unwrap_or(&self.shared.config.region),
-            bucket: logged.name.as_str(),
+            bucket: logged.path.name().as_str(),
             day: Timestamp(of.first().map_or(0, |lines| lines.of.day)),
             delivered: self.shared.clock.now(),
             unique: self.shared.entropy.u128() as u64,

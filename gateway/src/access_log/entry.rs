@@ -37,6 +37,15 @@ pub(crate) struct Deletion {
     pub(crate) error: Option<(&'static str, u16)>,
 }
 
+/// How and when a request came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) version: Version,
+    pub(crate) client: Client,
+    pub(crate) at: Timestamp,
+    pub(crate) began: Instant,
+}
+
 #[derive(Debug)]
 pub(crate) struct Entry {
     logs: Arc<AccessLogs>,
@@ -53,21 +62,18 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// None: the request is in no log.
+    /// None: the request is in no log. To be asked once it is known whose volume the head's names are in.
     pub(crate) fn of(
         logs: &Arc<AccessLogs>,
         head: &RequestHead,
-        version: Version,
-        client: Client,
-        at: Timestamp,
-        began: Instant,
+        Arrival { version, client, at, began }: Arrival,
     ) -> Option<Box<Self>> {
         if !logs.known.has_any() {
             return None;
         }
-        let own = head.target.bucket.as_ref().and_then(|bucket| logs.of(bucket));
+        let own = head.bucket_path().and_then(|bucket| logs.of(&bucket));
         let text = |name: &str| head.header(name).ok().flatten();
-        let source = text("x-amz-copy-source").and_then(|text| CopySource::parse(&text).ok());
+        let source = text("x-amz-copy-source").and_then(|text| CopySource::parse(&text, head.home()).ok());
         let source = source.and_then(|source| Some((logs.of(&source.bucket)?, source)));
         if own.is_none() && source.is_none() {
             return None;
@@ -192,7 +198,7 @@ impl AccessLogs {
 }
 
 fn of_bucket(record: &Record, logged: &LoggedBucket) -> Record {
-    Record { bucket_owner: logged.owner.0.clone(), bucket: logged.name.as_str().to_owned(), ..record.clone() }
+    Record { bucket_owner: logged.owner.0.clone(), bucket: logged.path.name().as_str().to_owned(), ..record.clone() }
 }
 
 /// As it would stand in a URL, so that it is one word; the line encodes what it says once more.

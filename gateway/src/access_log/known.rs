@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use om_api::{GetLoggedBuckets, LoggedBucket, LoggedBuckets, Om};
 use parking_lot::RwLock;
 use rpc::{CallContext, CallError, Never};
-use types::{BucketId, BucketName, LogIndex};
+use types::{BucketId, BucketPath, LogIndex};
 
 /// A list that changes while it is read is begun anew, not more often than this before the next turn.
 const TRIES: usize = 3;
@@ -22,7 +22,7 @@ pub(super) struct Known {
 #[derive(Debug, Default)]
 struct List {
     state: Option<LogIndex>,
-    by_name: BTreeMap<BucketName, Arc<LoggedBucket>>,
+    by_path: BTreeMap<BucketPath, Arc<LoggedBucket>>,
     by_id: BTreeMap<BucketId, Arc<LoggedBucket>>,
 }
 
@@ -31,8 +31,8 @@ impl Known {
         self.has_any.load(Ordering::Acquire)
     }
 
-    pub(super) fn of(&self, bucket: &BucketName) -> Option<Arc<LoggedBucket>> {
-        self.list.read().by_name.get(bucket).cloned()
+    pub(super) fn of(&self, bucket: &BucketPath) -> Option<Arc<LoggedBucket>> {
+        self.list.read().by_path.get(bucket).cloned()
     }
 
     pub(super) fn by_id(&self, bucket: BucketId) -> Option<Arc<LoggedBucket>> {
@@ -65,7 +65,7 @@ impl Known {
         self.has_any.store(!buckets.is_empty(), Ordering::Release);
         *list = List {
             state,
-            by_name: buckets.iter().map(|logged| (logged.name.clone(), Arc::clone(logged))).collect(),
+            by_path: buckets.iter().map(|logged| (logged.path.clone(), Arc::clone(logged))).collect(),
             by_id: buckets.into_iter().map(|logged| (logged.id, logged)).collect(),
         };
     }
@@ -103,22 +103,24 @@ mod tests {
     use bucket_config::LoggingConfiguration;
     use bucket_config::logging::LogKeyFormat;
     use om_api::UserId;
+    use types::{BucketAddress, VolumeName};
 
     fn logged(id: u64, name: &str) -> LoggedBucket {
-        let name = BucketName::parse(name).expect("legal");
-        let logging = LoggingConfiguration { target: name.clone(), prefix: String::new(), key_format: LogKeyFormat::Simple };
-        LoggedBucket { id: BucketId(id), name, owner: UserId("ada".into()), location: None, logging }
+        let path = BucketAddress::parse(name).expect("legal").within(VolumeName::s3v_ref());
+        let logging =
+            LoggingConfiguration { target: path.name().clone().into(), prefix: String::new(), key_format: LogKeyFormat::Simple };
+        LoggedBucket { id: BucketId(id), path, owner: UserId("ada".into()), location: None, logging }
     }
 
     #[test]
     fn the_newer_of_two_lists_stays() {
         let known = Known::default();
-        let name = |name: &str| BucketName::parse(name).expect("legal");
-        known.learn(Some(LogIndex(7)), vec![logged(1, "photos"), logged(2, "films")]);
+        let path = |text: &str| BucketAddress::parse(text).expect("legal").within(VolumeName::s3v_ref());
+        known.learn(Some(LogIndex(7)), vec![logged(1, "photos"), logged(2, "red:photos")]);
         known.learn(Some(LogIndex(6)), vec![logged(1, "photos")]);
-        assert_eq!(known.of(&name("films")).map(|logged| logged.id), Some(BucketId(2)));
-        assert_eq!(known.by_id(BucketId(1)).map(|logged| logged.name.clone()), Some(name("photos")));
+        assert_eq!(known.of(&path("red:photos")).map(|logged| logged.id), Some(BucketId(2)));
+        assert_eq!(known.by_id(BucketId(1)).map(|logged| logged.path.clone()), Some(path("photos")));
         known.learn(Some(LogIndex(8)), Vec::new());
-        assert_eq!(known.of(&name("films")), None);
+        assert_eq!(known.of(&path("red:photos")), None);
     }
 }

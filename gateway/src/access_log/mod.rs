@@ -20,13 +20,13 @@ use om_api::LoggedBucket;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use types::{BucketId, BucketName};
+use types::{BucketId, BucketPath};
 
 use known::Known;
 use waiting::Waiting;
 
 pub(crate) use delivery::deliver_until;
-pub(crate) use entry::{Deletion, Entry, Told};
+pub(crate) use entry::{Arrival, Deletion, Entry, Told};
 
 /// One bucket has at most this part of the memory.
 const SHARE_OF_ONE: usize = 8;
@@ -70,7 +70,12 @@ impl AccessLogs {
         Self { config, known: Known::default(), waiting: Mutex::default(), changed: Notify::new() }
     }
 
-    fn of(&self, bucket: &BucketName) -> Option<Arc<LoggedBucket>> {
+    /// Whether requests about the bucket go into a log.
+    pub(crate) fn logs(&self, bucket: &BucketPath) -> bool {
+        self.known.has_any() && self.known.of(bucket).is_some()
+    }
+
+    fn of(&self, bucket: &BucketPath) -> Option<Arc<LoggedBucket>> {
         self.known.of(bucket)
     }
 
@@ -113,11 +118,13 @@ mod tests {
     use bucket_config::LoggingConfiguration;
     use bucket_config::logging::LogKeyFormat;
     use om_api::UserId;
+    use types::BucketName;
 
     fn logged(id: u64) -> LoggedBucket {
-        let name = BucketName::parse("photos").expect("legal");
-        let logging = LoggingConfiguration { target: name.clone(), prefix: String::new(), key_format: LogKeyFormat::Simple };
-        LoggedBucket { id: BucketId(id), name, owner: UserId("ada".into()), location: None, logging }
+        let path = BucketPath::of_s3v(BucketName::parse("photos").expect("legal"));
+        let logging =
+            LoggingConfiguration { target: path.name().clone().into(), prefix: String::new(), key_format: LogKeyFormat::Simple };
+        LoggedBucket { id: BucketId(id), path, owner: UserId("ada".into()), location: None, logging }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use gateway_core::{S3Error, S3ErrorCode};
 use om_api::{BlockPiece, BlocksWanted, LookupKey, OpenWith, Requester};
 use rpc::CallContext;
 use tracing::warn;
-use types::{BucketName, ObjectId, ObjectKey, VersionId};
+use types::{BucketPath, ObjectId, ObjectKey, VersionId};
 
 use crate::context::{CallIds, OpContext, Shared};
 use crate::reply::ReplyBody;
@@ -30,7 +30,7 @@ const REFRESHES: u32 = 3;
 /// Which object is read, and by whom.
 #[derive(Debug, Clone)]
 pub(crate) struct ObjectSource {
-    pub(crate) bucket: BucketName,
+    pub(crate) bucket: BucketPath,
     pub(crate) key: ObjectKey,
     pub(crate) version: Option<VersionId>,
 }

@@ -4,7 +4,7 @@ use gateway_core::S3Error;
 use http::StatusCode;
 use om_api::{AbortUpload, AbortUploadRejected};
 use rpc::CallError;
-use types::{BucketName, ObjectKey, UploadId};
+use types::{BucketPath, ObjectKey, UploadId};
 
 use super::upload_part::upload_id;
 use crate::context::OpContext;
@@ -13,7 +13,7 @@ use crate::rejections::{call_failed, no_such_bucket, no_such_upload};
 use crate::reply::{self, Reply};
 
 pub(crate) struct AbortMultipartUpload {
-    bucket: BucketName,
+    bucket: BucketPath,
     key: ObjectKey,
     upload: UploadId,
 }

@@ -5,7 +5,7 @@ use gateway_core::xml::{AccessControlPolicy, ListedGrantee, access_control_polic
 use gateway_core::{S3Error, S3ErrorCode, acl};
 use om_api::{AclOf, AclRejected, AclSet, GetAcl, SetAcl, ShownAcl, ShownGrantee};
 use rpc::CallError;
-use types::{AclRequest, BucketName, ObjectKey};
+use types::{AclRequest, BucketPath, ObjectKey};
 
 use super::attributes::owner;
 use super::object_reading::unreadable_version;
@@ -17,7 +17,7 @@ use crate::rejections::{call_failed, no_such_bucket, no_such_key};
 /// A hundred grants, with names of the usual length.
 const MAX_ACL_BODY: usize = 128 << 10;
 
-pub(super) async fn get(cx: &OpContext, bucket: &BucketName, of: AclOf) -> Result<ShownAcl, S3Error> {
+pub(super) async fn get(cx: &OpContext, bucket: &BucketPath, of: AclOf) -> Result<ShownAcl, S3Error> {
     let request = GetAcl { by: cx.by(), bucket: bucket.clone(), of: of.clone() };
     match cx.om().get_acl(cx.call(), request).await {
         Ok(shown) => Ok(shown),
@@ -37,7 +37,7 @@ pub(super) fn to_xml(shown: &ShownAcl) -> String {
     access_control_policy(&owner(&shown.owner), &grants.collect::<Vec<_>>())
 }
 
-fn refused(cx: &OpContext, bucket: &BucketName, of: &AclOf, rejected: AclRejected) -> S3Error {
+fn refused(cx: &OpContext, bucket: &BucketPath, of: &AclOf, rejected: AclRejected) -> S3Error {
     let named = match of {
         AclOf::Bucket => None,
         AclOf::Object { key, version } => Some((key, *version)),
@@ -67,7 +67,7 @@ impl NewAcl {
         Ok(Self { plan: request.bodyless_plan()?, of_headers: acl::parse_headers(request)? })
     }
 
-    pub(super) async fn set(self, cx: &mut OpContext, bucket: BucketName, of: AclOf) -> Result<AclSet, S3Error> {
+    pub(super) async fn set(self, cx: &mut OpContext, bucket: BucketPath, of: AclOf) -> Result<AclSet, S3Error> {
         let body = cx.read_document(self.plan, MAX_ACL_BODY).await?;
         let (acl, owner) = match self.of_headers {
             Some(_) if !body.is_empty() => return Err(S3ErrorCode::UnexpectedContent.into()),

@@ -13,7 +13,7 @@ use gateway_core::{S3Error, S3ErrorCode, checksum, encoding};
 use http::StatusCode;
 use om_api::{CompleteUpload, CompleteUploadRejected, KeyCommitted, ObjectChecksum, PartSummary, UploadInfo, WriteCondition};
 use rpc::CallError;
-use types::{BucketName, ChecksumAlgorithm, ChecksumType, ETag, Md5, ObjectKey, PartNumber, UploadId};
+use types::{BucketPath, ChecksumAlgorithm, ChecksumType, ETag, Md5, ObjectKey, PartNumber, UploadId};
 
 use super::attributes::{parse_write_condition, set_expiration};
 use super::encryption::{Shown, check_key};
@@ -29,7 +29,7 @@ const ROUNDS: u32 = 3;
 const PAGE: u32 = 1000;
 
 pub(crate) struct CompleteMultipartUpload {
-    bucket: BucketName,
+    bucket: BucketPath,
     key: ObjectKey,
     upload: UploadId,
     plan: PayloadPlan,
@@ -49,7 +49,7 @@ struct Expected {
 }
 
 pub(crate) struct Completed {
-    bucket: BucketName,
+    bucket: BucketPath,
     key: ObjectKey,
     location: String,
     committed: KeyCommitted,
@@ -106,8 +106,13 @@ impl Operation for CompleteMultipartUpload {
         let Completed { bucket, key, location, committed, encryption } = completed;
         let etag = committed.etag;
         let checksum = committed.checksum.map(|sum| (sum.checksum, sum.kind, etag.parts.unwrap_or_default()));
-        let result =
-            CompleteMultipartUploadResult { location: &location, bucket: bucket.as_str(), key: key.as_str(), etag, checksum };
+        let result = CompleteMultipartUploadResult {
+            location: &location,
+            bucket: bucket.name().as_str(),
+            key: key.as_str(),
+            etag,
+            checksum,
+        };
         let mut reply = reply::xml(StatusCode::OK, result.to_xml());
         encryption.write(reply.headers_mut());
         if let Some(version) = committed.version {

@@ -16,7 +16,7 @@ use om_api::{
     SystemHeader, WriteCondition,
 };
 use rpc::CallError;
-use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectId, ObjectKey, ObjectLock};
+use types::{BucketPath, ChecksumAlgorithm, ChecksumType, ObjectId, ObjectKey, ObjectLock};
 
 use super::attributes::{parse_attributes, parse_source_conditions, parse_write_condition, set_expiration, to_core_conditions};
 use super::encryption::{Asked, Shown, check_key, located};
@@ -32,7 +32,7 @@ use crate::reply::{self, Reply};
 pub(crate) struct CopyObject {
     source: CopySource,
     source_conditions: ReadConditions,
-    bucket: BucketName,
+    bucket: BucketPath,
     key: ObjectKey,
     attributes: CopyAttributes,
     /// A copy never inherits it.

@@ -2,7 +2,7 @@
 
 use gateway_core::{S3Error, S3ErrorCode};
 use http::{HeaderMap, StatusCode};
-use types::BucketName;
+use types::BucketPath;
 
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
@@ -10,7 +10,7 @@ use crate::reply::{self, Reply};
 use crate::service::cors::{CrossOrigin, rules};
 
 pub(crate) struct CorsPreflight {
-    bucket: BucketName,
+    bucket: BucketPath,
     from: CrossOrigin,
 }
 

@@ -7,7 +7,7 @@ use gateway_core::{S3Error, S3ErrorCode};
 use http::StatusCode;
 use om_api::CreateBucketRejected;
 use rpc::CallError;
-use types::BucketName;
+use types::{BucketName, BucketPath};
 
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
@@ -23,7 +23,7 @@ fn wrong_ownership(text: &str) -> S3Error {
 }
 
 pub(crate) struct CreateBucket {
-    bucket: BucketName,
+    bucket: BucketPath,
     plan: PayloadPlan,
     object_lock: bool,
     ownership: Option<ObjectOwnership>,
@@ -59,17 +59,20 @@ impl Operation for CreateBucket {
             by: cx.by(),
             bucket: self.bucket.clone(),
             location,
-            volume: None,
             owner: None,
             object_lock: self.object_lock,
             ownership: self.ownership,
         };
         match cx.om().create_bucket(cx.call(), request).await {
             // Made again by its owner it is as it was; S3 has answered so since its first region.
-            Ok(_) | Err(CallError::Rejected(CreateBucketRejected::OwnedByYou(_))) => Ok(self.bucket),
+            Ok(_) | Err(CallError::Rejected(CreateBucketRejected::OwnedByYou(_))) => Ok(self.bucket.into_name()),
             Err(CallError::Rejected(CreateBucketRejected::Denied(why))) => Err(cx.denied(why)),
             Err(CallError::Rejected(CreateBucketRejected::Exists)) => {
-                Err(S3Error::new(S3ErrorCode::BucketAlreadyExists).field("BucketName", self.bucket.as_str()))
+                Err(S3Error::new(S3ErrorCode::BucketAlreadyExists).field("BucketName", self.bucket.name().as_str()))
+            }
+            Err(CallError::Rejected(CreateBucketRejected::NoSuchVolume)) => {
+                let why = "The specified bucket is not valid: there is no such volume.";
+                Err(S3Error::with_message(S3ErrorCode::InvalidBucketName, why).field("BucketName", self.bucket.to_string()))
             }
             Err(CallError::Rejected(CreateBucketRejected::AclWithoutAcls)) => {
                 Err(S3ErrorCode::InvalidBucketAclWithObjectOwnership.into())

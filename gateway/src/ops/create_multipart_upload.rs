@@ -5,7 +5,7 @@ use gateway_core::{S3Error, S3ErrorCode, checksum, lock, xml};
 use http::StatusCode;
 use om_api::{CreateUpload, CreateUploadRejected, LifecycleEnd, ObjectAttributes};
 use rpc::CallError;
-use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey, ObjectLock, UploadId};
+use types::{BucketPath, ChecksumAlgorithm, ChecksumType, ObjectKey, ObjectLock, UploadId};
 
 use super::attributes::{parse_attributes, set_abort};
 use super::encryption::{Asked, Shown};
@@ -17,7 +17,7 @@ use crate::rejections::{call_failed, no_such_bucket};
 use crate::reply::{self, Reply};
 
 pub(crate) struct CreateMultipartUpload {
-    bucket: BucketName,
+    bucket: BucketPath,
     key: ObjectKey,
     attributes: ObjectAttributes,
     checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
@@ -26,7 +26,7 @@ pub(crate) struct CreateMultipartUpload {
 }
 
 pub(crate) struct Created {
-    bucket: BucketName,
+    bucket: BucketPath,
     key: ObjectKey,
     upload: UploadId,
     checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
@@ -70,7 +70,8 @@ impl Operation for CreateMultipartUpload {
     }
 
     fn render(created: Created) -> Reply {
-        let document = xml::initiate_multipart_upload_result(created.bucket.as_str(), created.key.as_str(), created.upload);
+        let document =
+            xml::initiate_multipart_upload_result(created.bucket.name().as_str(), created.key.as_str(), created.upload);
         let mut reply = reply::xml(StatusCode::OK, document);
         created.encryption.write_new(reply.headers_mut());
         set_abort(reply.headers_mut(), created.ends.as_ref());

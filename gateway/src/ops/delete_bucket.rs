@@ -4,7 +4,7 @@ use gateway_core::{S3Error, S3ErrorCode};
 use http::StatusCode;
 use om_api::DeleteBucketRejected;
 use rpc::CallError;
-use types::BucketName;
+use types::BucketPath;
 
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
@@ -12,7 +12,7 @@ use crate::rejections::{call_failed, no_such_bucket};
 use crate::reply::{self, Reply};
 
 pub(crate) struct DeleteBucket {
-    bucket: BucketName,
+    bucket: BucketPath,
 }
 
 impl Operation for DeleteBucket {
@@ -29,7 +29,7 @@ impl Operation for DeleteBucket {
             Err(CallError::Rejected(DeleteBucketRejected::Denied(why))) => Err(cx.denied(why)),
             Err(CallError::Rejected(DeleteBucketRejected::NoSuchBucket)) => Err(no_such_bucket(&self.bucket)),
             Err(CallError::Rejected(DeleteBucketRejected::NotEmpty)) => {
-                Err(S3Error::new(S3ErrorCode::BucketNotEmpty).field("BucketName", self.bucket.as_str()))
+                Err(S3Error::new(S3ErrorCode::BucketNotEmpty).field("BucketName", self.bucket.name().as_str()))
             }
             Err(failure) => Err(call_failed(&failure)),
         }

@@ -5,7 +5,7 @@ use gateway_core::{S3Error, lock};
 use http::StatusCode;
 use om_api::{DeleteKey, DeleteKeyRejected, DeletedKey, KeyDeletion};
 use rpc::CallError;
-use types::{BucketName, Bypass, ObjectKey, VersionId};
+use types::{BucketPath, Bypass, ObjectKey, VersionId};
 
 use super::attributes::write_condition;
 use super::versions::locked;
@@ -15,7 +15,7 @@ use crate::rejections::{call_failed, no_such_bucket, precondition_failed};
 use crate::reply::{self, Reply};
 
 pub(crate) struct DeleteObject {
-    bucket: BucketName,
+    bucket: BucketPath,
     key: ObjectKey,
     version: Option<VersionId>,
     condition: WriteCondition,

@@ -7,7 +7,7 @@ use gateway_core::{S3Error, S3ErrorCode};
 use http::StatusCode;
 use om_api::{DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey, KeyDeletion};
 use rpc::CallError;
-use types::{BucketName, Bypass};
+use types::{BucketPath, Bypass};
 
 use super::attributes::write_condition;
 use super::delete_object::bypass;
@@ -19,7 +19,7 @@ use crate::rejections::{call_failed, no_such_bucket, precondition_failed};
 use crate::reply::{self, Reply};
 
 pub(crate) struct DeleteObjects {
-    bucket: BucketName,
+    bucket: BucketPath,
     plan: PayloadPlan,
     bypass: Bypass,
 }
@@ -81,7 +81,7 @@ impl Operation for DeleteObjects {
 
 async fn delete(
     cx: &OpContext,
-    bucket: &BucketName,
+    bucket: &BucketPath,
     deletions: Vec<KeyDeletion>,
 ) -> Result<Vec<Result<DeletedKey, DeleteKeyRejected>>, S3Error> {
     let request = DeleteKeys { by: cx.by(), bucket: bucket.clone(), deletions };

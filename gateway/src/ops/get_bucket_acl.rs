@@ -3,7 +3,7 @@
 use gateway_core::S3Error;
 use http::StatusCode;
 use om_api::AclOf;
-use types::BucketName;
+use types::BucketPath;
 
 use super::acls;
 use crate::context::OpContext;
@@ -11,7 +11,7 @@ use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply};
 
 pub(crate) struct GetBucketAcl {
-    bucket: BucketName,
+    bucket: BucketPath,
 }
 
 impl Operation for GetBucketAcl {

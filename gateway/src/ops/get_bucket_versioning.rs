@@ -3,7 +3,7 @@
 use gateway_core::{S3Error, xml};
 use http::StatusCode;
 use om_api::{BucketPurpose, Versioning};
-use types::BucketName;
+use types::BucketPath;
 
 use super::head_bucket::get_bucket;
 use crate::context::OpContext;
@@ -11,7 +11,7 @@ use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply};
 
 pub(crate) struct GetBucketVersioning {
-    bucket: BucketName,
+    bucket: BucketPath,
 }
 
 impl Operation for GetBucketVersioning {

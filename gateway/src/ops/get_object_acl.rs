@@ -3,7 +3,7 @@
 use gateway_core::S3Error;
 use http::StatusCode;
 use om_api::{AclOf, ShownAcl};
-use types::BucketName;
+use types::BucketPath;
 
 use super::acls;
 use super::versions::set_version;
@@ -12,7 +12,7 @@ use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply};
 
 pub(crate) struct GetObjectAcl {
-    bucket: BucketName,
+    bucket: BucketPath,
     of: AclOf,
 }
 

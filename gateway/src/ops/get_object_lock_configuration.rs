@@ -3,7 +3,7 @@
 use gateway_core::{S3Error, S3ErrorCode, lock};
 use http::StatusCode;
 use om_api::BucketPurpose;
-use types::{BucketLock, BucketName};
+use types::{BucketLock, BucketPath};
 
 use super::head_bucket::get_bucket;
 use crate::context::OpContext;
@@ -11,7 +11,7 @@ use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply};
 
 pub(crate) struct GetObjectLockConfiguration {
-    bucket: BucketName,
+    bucket: BucketPath,
 }
 
 impl Operation for GetObjectLockConfiguration {
@@ -24,7 +24,7 @@ impl Operation for GetObjectLockConfiguration {
     async fn run(self, cx: &mut OpContext) -> Result<BucketLock, S3Error> {
         let info = get_bucket(cx, &self.bucket, BucketPurpose::ObjectLock).await?;
         let absent = || S3Error::new(S3ErrorCode::ObjectLockConfigurationNotFoundError);
-        info.object_lock.ok_or_else(|| absent().field("BucketName", self.bucket.as_str()))
+        info.object_lock.ok_or_else(|| absent().field("BucketName", self.bucket.name().as_str()))
     }
 
     fn render(bucket: BucketLock) -> Reply {

@@ -4,7 +4,7 @@ use gateway_core::S3Error;
 use http::StatusCode;
 use om_api::{BucketInfo, BucketPurpose, BucketRejected, GetBucket};
 use rpc::CallError;
-use types::BucketName;
+use types::BucketPath;
 
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
@@ -12,7 +12,7 @@ use crate::rejections::{call_failed, no_such_bucket};
 use crate::reply::{self, Reply};
 
 pub(crate) struct HeadBucket {
-    bucket: BucketName,
+    bucket: BucketPath,
 }
 
 impl Operation for HeadBucket {
@@ -35,7 +35,7 @@ impl Operation for HeadBucket {
     }
 }
 
-pub(super) async fn get_bucket(cx: &OpContext, bucket: &BucketName, purpose: BucketPurpose) -> Result<BucketInfo, S3Error> {
+pub(super) async fn get_bucket(cx: &OpContext, bucket: &BucketPath, purpose: BucketPurpose) -> Result<BucketInfo, S3Error> {
     match cx.om().get_bucket(cx.call(), GetBucket { by: cx.by(), bucket: bucket.clone(), purpose }).await {
         Ok(info) => Ok(info),
         Err(CallError::Rejected(BucketRejected::Denied(why))) => Err(cx.denied(why)),

@@ -6,7 +6,7 @@ use gateway_core::xml::{ListMultipartUploadsResult, Listed, ListedUpload};
 use http::StatusCode;
 use om_api::{BucketPurpose, BucketRejected, ListUploads, UploadPage, UploadSummary};
 use rpc::CallError;
-use types::BucketName;
+use types::BucketPath;
 
 use super::attributes::owner;
 use super::head_bucket::get_bucket;
@@ -16,7 +16,7 @@ use crate::rejections::{call_failed, no_such_bucket};
 use crate::reply::{self, Reply};
 
 pub(crate) struct ListMultipartUploads {
-    bucket: BucketName,
+    bucket: BucketPath,
     asked: Asked,
 }
 
@@ -31,7 +31,7 @@ impl Operation for ListMultipartUploads {
         let page = self.list(cx).await?;
         let last = page.next_key_marker.map(|key| (key, page.next_upload_marker));
         let listed = Listed { entries: page.uploads.into_iter().map(to_listed).collect(), common_prefixes: page.common_prefixes };
-        Ok(ListMultipartUploadsResult { bucket: self.bucket.as_str(), request: &self.asked, listed, last }.to_xml())
+        Ok(ListMultipartUploadsResult { bucket: self.bucket.name().as_str(), request: &self.asked, listed, last }.to_xml())
     }
 
     fn render(document: String) -> Reply {

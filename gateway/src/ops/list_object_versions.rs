@@ -6,7 +6,7 @@ use gateway_core::xml::{ListObjectVersionsResult, Listed, ListedMarker, ListedVe
 use http::StatusCode;
 use om_api::{BucketPurpose, ListRejected, ListVersions, VersionEntry, VersionPage, VersionStart};
 use rpc::CallError;
-use types::{BucketName, VersionId};
+use types::{BucketPath, VersionId};
 
 use super::attributes::owner;
 use super::head_bucket::get_bucket;
@@ -17,7 +17,7 @@ use crate::rejections::{call_failed, no_such_bucket};
 use crate::reply::{self, Reply};
 
 pub(crate) struct ListObjectVersions {
-    bucket: BucketName,
+    bucket: BucketPath,
     asked: Asked,
 }
 
@@ -50,7 +50,7 @@ impl Operation for ListObjectVersions {
                 }
             }
         }
-        Ok(ListObjectVersionsResult { bucket: self.bucket.as_str(), request: &self.asked, listed, last }.to_xml())
+        Ok(ListObjectVersionsResult { bucket: self.bucket.name().as_str(), request: &self.asked, listed, last }.to_xml())
     }
 
     fn render(document: String) -> Reply {

@@ -4,7 +4,7 @@ use gateway_core::S3Error;
 use gateway_core::listing::ListObjects as Asked;
 use gateway_core::xml::ListObjectsResult;
 use http::StatusCode;
-use types::BucketName;
+use types::BucketPath;
 
 use super::page;
 use crate::context::OpContext;
@@ -12,7 +12,7 @@ use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply};
 
 pub(crate) struct ListObjects {
-    bucket: BucketName,
+    bucket: BucketPath,
     asked: Asked,
 }
 
@@ -25,7 +25,7 @@ impl Operation for ListObjects {
 
     async fn run(self, cx: &mut OpContext) -> Result<String, S3Error> {
         let page = page::list(cx, &self.bucket, &self.asked.scope, self.asked.start()).await?;
-        let bucket = self.bucket.as_str();
+        let bucket = self.bucket.name().as_str();
         Ok(ListObjectsResult { bucket, request: &self.asked, listed: page.listed, last: page.last }.to_xml())
     }
 

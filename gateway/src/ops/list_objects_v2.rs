@@ -4,7 +4,7 @@ use gateway_core::S3Error;
 use gateway_core::listing::{ContinuationToken, ListObjectsV2 as Asked};
 use gateway_core::xml::ListObjectsV2Result;
 use http::StatusCode;
-use types::BucketName;
+use types::BucketPath;
 
 use super::page;
 use crate::context::OpContext;
@@ -12,7 +12,7 @@ use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply};
 
 pub(crate) struct ListObjectsV2 {
-    bucket: BucketName,
+    bucket: BucketPath,
     asked: Asked,
 }
 
@@ -24,7 +24,7 @@ impl Operation for ListObjectsV2 {
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<String, S3Error> {
-        let bucket = self.bucket.as_str();
+        let bucket = self.bucket.name().as_str();
         let mut page = page::list(cx, &self.bucket, &self.asked.scope, self.asked.start(bucket)?).await?;
         if !self.asked.fetch_owner {
             page.listed.entries.iter_mut().for_each(|object| object.owner = None);

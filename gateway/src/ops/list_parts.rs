@@ -7,7 +7,7 @@ use gateway_core::xml::{ListPartsResult, ListedPart};
 use http::StatusCode;
 use om_api::{LifecycleEnd, PartPage, UploadRejected};
 use rpc::CallError;
-use types::{BucketName, ObjectKey, PartNumber, UploadId};
+use types::{BucketPath, ObjectKey, PartNumber, UploadId};
 
 use super::attributes::{owner, set_abort};
 use super::encryption::check_key;
@@ -18,7 +18,7 @@ use crate::rejections::{call_failed, no_such_bucket, no_such_upload};
 use crate::reply::{self, Reply};
 
 pub(crate) struct ListParts {
-    bucket: BucketName,
+    bucket: BucketPath,
     key: ObjectKey,
     upload: UploadId,
     asked: Asked,
@@ -53,7 +53,7 @@ impl Operation for ListParts {
             checksum: part.checksum,
         });
         let result = ListPartsResult {
-            bucket: bucket.as_str(),
+            bucket: bucket.name().as_str(),
             key: key.as_str(),
             upload: *upload,
             request: asked,
@@ -83,7 +83,7 @@ pub(super) enum Purpose {
 
 pub(super) async fn list_parts(
     cx: &OpContext,
-    bucket: &BucketName,
+    bucket: &BucketPath,
     key: &ObjectKey,
     upload: UploadId,
     after: Option<PartNumber>,

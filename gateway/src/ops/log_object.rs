@@ -10,7 +10,7 @@ use om_api::{
     WriteCondition,
 };
 use rpc::{CallContext, CallError};
-use types::{BucketId, BucketName, ChecksumAlgorithm, ChecksumType, ObjectKey};
+use types::{BucketId, BucketPath, ChecksumAlgorithm, ChecksumType, ObjectKey};
 
 use super::encryption::Sealing;
 use crate::context::{CallIds, Shared};
@@ -18,7 +18,7 @@ use crate::data::BlockSink;
 use crate::rejections::call_failed;
 
 pub(crate) struct LogObject {
-    pub(crate) target: BucketName,
+    pub(crate) target: BucketPath,
     pub(crate) key: ObjectKey,
     /// Whose records stand in it.
     pub(crate) of: Vec<BucketId>,

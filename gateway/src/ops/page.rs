@@ -5,7 +5,7 @@ use gateway_core::listing::{ListScope, PageStart};
 use gateway_core::xml::{Listed, ListedObject};
 use om_api::{BucketPurpose, KeyPage, KeySummary, ListEntry, ListKeys, ListRejected, ListStart};
 use rpc::CallError;
-use types::BucketName;
+use types::BucketPath;
 
 use super::attributes::owner;
 use super::head_bucket::get_bucket;
@@ -20,7 +20,7 @@ pub(super) struct Page {
     pub(super) next: Option<PageStart>,
 }
 
-pub(super) async fn list(cx: &OpContext, bucket: &BucketName, scope: &ListScope, start: PageStart) -> Result<Page, S3Error> {
+pub(super) async fn list(cx: &OpContext, bucket: &BucketPath, scope: &ListScope, start: PageStart) -> Result<Page, S3Error> {
     if scope.max_keys == 0 {
         // Asked for nothing, there is nothing more either; the bucket must be there all the same.
         get_bucket(cx, bucket, BucketPurpose::Head).await?;

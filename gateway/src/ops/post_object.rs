@@ -6,7 +6,7 @@
 use gateway_core::auth::PayloadMode;
 use gateway_core::dispatch::S3Operation;
 use gateway_core::encryption::check_headers;
-use gateway_core::form::{Form, FormDecoder, FormFile, Policy, SuccessAction};
+use gateway_core::form::{Form, FormDecoder, FormFile, Policy, Posted, SuccessAction};
 use gateway_core::metadata::refuse_unbuilt_headers;
 use gateway_core::xml::post_response;
 use gateway_core::{RequestHead, S3Error, S3ErrorCode};
@@ -20,12 +20,11 @@ use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply, ReplyBody};
 
 pub(crate) struct PostObject {
-    bucket: BucketName,
     decoder: FormDecoder,
     head: RequestHead,
 }
 
-pub(crate) struct Posted {
+pub(crate) struct Uploaded {
     stored: Stored,
     bucket: BucketName,
     key: ObjectKey,
@@ -34,7 +33,7 @@ pub(crate) struct Posted {
 }
 
 impl Operation for PostObject {
-    type Reply = Posted;
+    type Reply = Uploaded;
 
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
         let decoder = FormDecoder::new(request)?;
@@ -47,21 +46,27 @@ impl Operation for PostObject {
             ));
         }
         refuse_meaning_outside(request)?;
-        Ok(Self { bucket: request.bucket()?, decoder, head: request.head.clone() })
+        Ok(Self { decoder, head: request.head.clone() })
     }
 
-    async fn run(self, cx: &mut OpContext) -> Result<Posted, S3Error> {
-        let Self { bucket, decoder, head } = self;
+    async fn run(self, cx: &mut OpContext) -> Result<Uploaded, S3Error> {
+        let Self { decoder, mut head } = self;
         let (form, mut file) = read_form(decoder, cx).await?;
         let key = form.key()?;
         cx.key = Some(key.clone());
         let around = cx.who.by.context().cloned().unwrap_or_default();
         cx.who = cx.shared.authenticator.authenticate_form(&form, cx.ids.next()).await?;
+        // Only now it is known whose the bucket's name is.
+        head.home = cx.who.home.clone();
+        let bucket = head.bucket()?;
+        cx.bucket = Some(bucket.clone());
         if let Some(policy) = form.get("policy") {
-            file.allow(Policy::parse(policy)?.check(&form, &bucket, cx.shared.clock.now())?);
+            let posted = Posted { bucket: &bucket, home: head.home() };
+            file.allow(Policy::parse(policy)?.check(&form, &posted, cx.shared.clock.now())?);
         }
-        let put_head = form.to_put(bucket.clone(), &head)?;
-        let facts = facts::of_form(&form, &put_head, around, cx.shared.clock.now())?;
+        let put_head = form.to_put(&head)?;
+        let mut facts = facts::of_form(&form, &put_head, around, cx.shared.clock.now())?;
+        facts.is_logged = cx.shared.access_logs.logs(&bucket);
         cx.who.by = cx.who.by.clone().with_context(facts);
         let put = S3Request { head: put_head, payload: PayloadMode::Unsigned, is_anonymous: cx.who.is_anonymous() };
         refuse_unbuilt_headers(&put)?;
@@ -69,11 +74,12 @@ impl Operation for PostObject {
         let put = PutObject::parse(&put)?;
         cx.body.enter(file);
         let stored = put.run(cx).await?;
-        Ok(Posted { location: location(cx.scheme(), &head, &key), action: SuccessAction::of(&form), stored, bucket, key })
+        let (location, action) = (location(cx.scheme(), &head, &key), SuccessAction::of(&form));
+        Ok(Uploaded { location, action, stored, bucket: bucket.into_name(), key })
     }
 
-    fn render(posted: Posted) -> Reply {
-        let Posted { stored, bucket, key, location, action } = posted;
+    fn render(posted: Uploaded) -> Reply {
+        let Uploaded { stored, bucket, key, location, action } = posted;
         let etag = stored.committed.etag;
         let mut reply = PutObject::render(stored);
         let page = match action {

@@ -3,7 +3,7 @@
 use gateway_core::S3Error;
 use http::StatusCode;
 use om_api::AclOf;
-use types::BucketName;
+use types::BucketPath;
 
 use super::acls::NewAcl;
 use crate::context::OpContext;
@@ -11,7 +11,7 @@ use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply};
 
 pub(crate) struct PutBucketAcl {
-    bucket: BucketName,
+    bucket: BucketPath,
     acl: NewAcl,
 }
 

@@ -8,7 +8,7 @@ use om_api::{
     WriteCondition,
 };
 use rpc::CallError;
-use types::{BucketName, ChecksumAlgorithm, ChecksumType, ObjectId, ObjectKey, ObjectLock};
+use types::{BucketPath, ChecksumAlgorithm, ChecksumType, ObjectId, ObjectKey, ObjectLock};
 
 use super::attributes::{parse_attributes, parse_write_condition, set_checksum, set_expiration};
 use super::encryption::{Asked, Sealing, Shown};
@@ -23,7 +23,7 @@ use crate::reply::{self, Reply};
 pub(super) const MAX_PUT: u64 = 5 << 30;
 
 pub(crate) struct PutObject {
-    pub(super) bucket: BucketName,
+    pub(super) bucket: BucketPath,
     pub(super) key: ObjectKey,
     pub(super) plan: PayloadPlan,
     pub(super) attributes: ObjectAttributes,

@@ -3,7 +3,7 @@
 use gateway_core::S3Error;
 use http::StatusCode;
 use om_api::AclOf;
-use types::{BucketName, VersionId};
+use types::{BucketPath, VersionId};
 
 use super::acls::{self, NewAcl};
 use super::versions::set_version;
@@ -12,7 +12,7 @@ use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply};
 
 pub(crate) struct PutObjectAcl {
-    bucket: BucketName,
+    bucket: BucketPath,
     of: AclOf,
     acl: NewAcl,
 }

@@ -6,7 +6,7 @@ use gateway_core::{S3Error, S3ErrorCode, lock};
 use http::StatusCode;
 use om_api::{SetBucketLock, SetBucketLockRejected};
 use rpc::CallError;
-use types::BucketName;
+use types::BucketPath;
 
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
@@ -14,7 +14,7 @@ use crate::rejections::{call_failed, no_such_bucket};
 use crate::reply::{self, Reply};
 
 pub(crate) struct PutObjectLockConfiguration {
-    bucket: BucketName,
+    bucket: BucketPath,
     plan: PayloadPlan,
 }
 

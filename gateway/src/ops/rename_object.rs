@@ -6,7 +6,7 @@ use gateway_core::{S3Error, S3ErrorCode};
 use http::StatusCode;
 use om_api::{RenameKey, RenameRejected, WriteCondition};
 use rpc::CallError;
-use types::{BucketName, ObjectKey, VersionId};
+use types::{BucketPath, ObjectKey, VersionId};
 
 use super::attributes::{parse_write_condition, to_om_conditions};
 use super::versions::set_version;
@@ -18,7 +18,7 @@ use crate::reply::{self, Reply};
 const MAX_TOKEN: usize = 64;
 
 pub(crate) struct RenameObject {
-    bucket: BucketName,
+    bucket: BucketPath,
     source: ObjectKey,
     source_conditions: om_api::ReadConditions,
     key: ObjectKey,

@@ -14,7 +14,7 @@ use crate::operation::S3Request;
 use crate::rejections::{call_failed, no_such_bucket, no_such_key};
 
 pub(super) fn parse_source(request: &S3Request) -> Result<CopySource, S3Error> {
-    CopySource::parse(&request.header("x-amz-copy-source")?.unwrap_or_default())
+    CopySource::parse(&request.header("x-amz-copy-source")?.unwrap_or_default(), request.home())
 }
 
 /// For a copy that has to see the source's bytes.

@@ -6,7 +6,7 @@ use gateway_core::{S3Error, S3ErrorCode, encoding, xml};
 use http::StatusCode;
 use om_api::{CommitPart, CommitPartRejected, OpenPart, OpenPartRejected, OpenedKey, PartCommitted};
 use rpc::CallError;
-use types::{BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, PartNumber, UploadId};
+use types::{BucketPath, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, PartNumber, UploadId};
 
 use super::encryption::{Sealing, Shown, check_key, rejected};
 use super::list_parts::{Purpose, list_parts};
@@ -20,7 +20,7 @@ use crate::reply::{self, Reply};
 /// A part of an upload in flight.
 #[derive(Debug, Clone)]
 pub(super) struct PartTarget {
-    pub(super) bucket: BucketName,
+    pub(super) bucket: BucketPath,
     pub(super) key: ObjectKey,
     pub(super) upload: UploadId,
     pub(super) part: PartNumber,

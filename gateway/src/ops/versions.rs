@@ -6,7 +6,7 @@ use om_api::{
     BlocksWanted, LookupKey, LookupPurpose, LookupRejected, ObjectRead, UpdateVersion, UpdateVersionRejected, VersionChange,
 };
 use rpc::CallError;
-use types::{BucketName, ObjectKey, VersionId};
+use types::{BucketPath, ObjectKey, VersionId};
 
 use super::encryption;
 use super::object_reading::unreadable_version;
@@ -18,7 +18,7 @@ use crate::reply::{Reply, set};
 /// The version that a request names, or the current one.
 #[derive(Debug, Clone)]
 pub(super) struct NamedVersion {
-    pub(super) bucket: BucketName,
+    pub(super) bucket: BucketPath,
     pub(super) key: ObjectKey,
     pub(super) version: Option<VersionId>,
 }

@@ -6,7 +6,7 @@ use gateway_core::{RequestHead, S3Error, S3ErrorCode, website};
 use http::{HeaderMap, Method, StatusCode, header};
 use om_api::{BucketConductRejected, GetBucketConduct, ObjectInfo, SystemHeader};
 use rpc::CallError;
-use types::{BucketName, ObjectKey};
+use types::{BucketPath, ObjectKey};
 
 use super::encryption::{check_key, located};
 use super::object_reading::{Blocks, Reading};
@@ -79,12 +79,12 @@ async fn page(
     }
 }
 
-async fn configuration(cx: &OpContext, bucket: &BucketName) -> Result<WebsiteConfiguration, S3Error> {
+async fn configuration(cx: &OpContext, bucket: &BucketPath) -> Result<WebsiteConfiguration, S3Error> {
     let request = GetBucketConduct { bucket: bucket.clone(), kinds: vec![ConfigKind::Website] };
     match cx.om().bucket_conduct(cx.call(), request).await {
         Ok(conduct) => conduct
             .document()
-            .ok_or_else(|| S3Error::new(S3ErrorCode::NoSuchWebsiteConfiguration).field("BucketName", bucket.as_str())),
+            .ok_or_else(|| S3Error::new(S3ErrorCode::NoSuchWebsiteConfiguration).field("BucketName", bucket.name().as_str())),
         Err(CallError::Rejected(BucketConductRejected::NoSuchBucket)) => Err(no_such_bucket(bucket)),
         Err(failure) => Err(call_failed(&failure)),
     }

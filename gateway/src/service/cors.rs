@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use om_api::{BucketConductRejected, GetBucketConduct};
 use rpc::{CallContext, CallError};
 use tracing::warn;
-use types::BucketName;
+use types::BucketPath;
 
 use crate::context::{CallIds, Shared};
 use crate::rejections::{call_failed, no_such_bucket};
@@ -70,7 +70,7 @@ impl CrossOrigin {
 }
 
 /// The bucket's rules, if it has any.
-pub(crate) async fn rules(shared: &Shared, ids: &CallIds, bucket: &BucketName) -> Result<Option<CorsConfiguration>, S3Error> {
+pub(crate) async fn rules(shared: &Shared, ids: &CallIds, bucket: &BucketPath) -> Result<Option<CorsConfiguration>, S3Error> {
     let cx = CallContext::local(ids.next(), shared.config.om_timeout);
     let request = GetBucketConduct { bucket: bucket.clone(), kinds: vec![ConfigKind::Cors] };
     match shared.om.bucket_conduct(cx, request).await {
@@ -82,10 +82,9 @@ pub(crate) async fn rules(shared: &Shared, ids: &CallIds, bucket: &BucketName) -
 
 /// The headers for the answer to an actual request. An answer without them is refused by the browser, so that not knowing the
 /// rules is safe.
-pub(super) async fn headers(shared: &Shared, ids: &CallIds, bucket: &str, from: &CrossOrigin) -> HeaderMap {
+pub(super) async fn headers(shared: &Shared, ids: &CallIds, bucket: &BucketPath, from: &CrossOrigin) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let Ok(bucket) = BucketName::parse(bucket) else { return headers };
-    match rules(shared, ids, &bucket).await {
+    match rules(shared, ids, bucket).await {
         Ok(Some(rules)) => {
             // What was asked for in a preflight is not asked for again.
             let actual = CrossOrigin { headers: Vec::new(), ..from.clone() };

@@ -1,6 +1,7 @@
 //! One request from head to answer.
 //!
-//! The order is fixed: the head is taken apart, authenticated, dispatched, performed. Every answer, also that of a panic,
+//! The order is fixed: the head is taken apart, authenticated, dispatched, performed. Whose volume a bucket's name is in is known from
+//! the moment of authentication, and nothing looks for a bucket before. Every answer, also that of a panic,
 //! carries the request's id; every request ends in one audit line.
 
 pub(crate) mod cors;
@@ -25,8 +26,9 @@ use hyper::body::Incoming;
 use om_api::Requester;
 use parking_lot::Mutex;
 use tracing::{Instrument, error, info_span};
+use types::BucketPath;
 
-use crate::access_log::Entry;
+use crate::access_log::{Arrival, Entry};
 use crate::audit::AuditRecord;
 use crate::authenticator::Authentication;
 use crate::context::{CallIds, OpContext, Shared};
@@ -84,7 +86,8 @@ pub(crate) async fn handle(
         user_agent: request.headers().get(header::USER_AGENT).map(|value| from_latin1(value.as_bytes()).into_owned()),
         ..AuditRecord::default()
     };
-    let mut records = Records { audit: record, access: None, began };
+    let arrival = Arrival { version: request.version(), client, at: shared.clock.now(), began };
+    let mut records = Records { audit: record, access: None, bucket: None, arrival };
     let is_head = request.method() == Method::HEAD;
     let resource = request.uri().path().to_owned();
     let span = info_span!("request", id = %request_id);
@@ -125,7 +128,30 @@ struct Records {
     audit: AuditRecord,
     /// If it goes into an access log.
     access: Option<Box<Entry>>,
-    began: Instant,
+    bucket: Option<BucketPath>,
+    arrival: Arrival,
+}
+
+impl Records {
+    /// What the request is about, once it is known whose volume the head's names are in.
+    fn set_target(&mut self, shared: &Shared, head: &RequestHead) {
+        self.bucket = head.bucket_path();
+        self.audit.bucket = self.bucket.as_ref().map(BucketPath::to_string);
+        self.audit.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
+        self.access = Entry::of(&shared.access_logs, head, self.arrival);
+    }
+
+    /// A form turned out to be about a bucket of the volume of whoever signed it.
+    fn set_target_of_form(&mut self, cx: &OpContext, request: &S3Request, bucket: BucketPath) {
+        if self.bucket.as_ref() == Some(&bucket) {
+            return;
+        }
+        let head = RequestHead { home: cx.who.home.clone(), ..request.head.clone() };
+        self.set_target(&cx.shared, &head);
+        if let Some(entry) = &mut self.access {
+            entry.set_operation(&head, S3Operation::PostObject);
+        }
+    }
 }
 
 struct Outcome {
@@ -167,14 +193,19 @@ async fn respond(
     let result = match admitted {
         Err(error) => Err(error.into()),
         Ok((operation, request, who)) => {
-            let told = records.access.as_ref().map(|_| Mutex::default());
-            let mut cx = OpContext { shared: Arc::clone(shared), who, ids, body, key: None, told };
+            // Of a form it is not known yet whether it goes into a log.
+            let is_told = records.access.is_some() || operation == Some(S3Operation::PostObject);
+            let told = is_told.then(Mutex::default);
+            let mut cx = OpContext { shared: Arc::clone(shared), who, ids, body, key: None, bucket: None, told };
             let mut result = match operation {
                 Some(operation) => serve(operation, &request, &mut cx).await.map_err(Refused::from),
                 None => website::serve(&request, &cx).await,
             };
             if let (Some(_), Ok(reply)) = (operation, &mut result) {
                 tell_payer(&cx, &request, reply).await;
+            }
+            if let Some(bucket) = cx.bucket.take() {
+                records.set_target_of_form(&cx, &request, bucket);
             }
             if let Some(key) = cx.key {
                 records.audit.key = Some(key.as_str().to_owned());
@@ -190,7 +221,7 @@ async fn respond(
             result
         }
     };
-    let cross_origin = match (&from, &records.audit.bucket) {
+    let cross_origin = match (&from, &records.bucket) {
         (Some(from), Some(bucket)) => cors::headers(shared, &call_ids, bucket, from).await,
         (Some(_), None) | (None, _) => HeaderMap::new(),
     };
@@ -264,17 +295,17 @@ async fn admit(
     records: &mut Records,
 ) -> Result<(Option<S3Operation>, S3Request, Authentication), S3Error> {
     check_size(&head.headers)?;
-    let version = head.version;
     let mut head = RequestHead::parse(head.method, &head.uri, head.headers, &shared.addressing)?;
-    let record = &mut records.audit;
-    record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
-    record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
-    records.access = Entry::of(&shared.access_logs, &head, version, client, shared.clock.now(), records.began);
     let who = if head.method == Method::OPTIONS {
-        Authentication::of_nobody()
+        let home = shared.authenticator.home_of_url(&head, ids.next()).await;
+        Ok(Authentication { home, ..Authentication::of_nobody() })
     } else {
-        shared.authenticator.authenticate(&head, ids.next()).await?
+        shared.authenticator.authenticate(&head, ids.next()).await
     };
+    // Whose signature is not right is nobody: the names that they write are those of `s3v`.
+    head.home = who.as_ref().ok().and_then(|who| who.home.clone());
+    records.set_target(shared, &head);
+    let who = who?;
     name_requester(records, &who);
     let is_signed = !who.is_anonymous();
     let signing = if is_signed { Signing::of(&head) } else { None };
@@ -312,13 +343,9 @@ fn admit_visitor(
     records: &mut Records,
 ) -> Result<(S3Request, Authentication), S3Error> {
     check_size(&head.headers)?;
-    let version = head.version;
     let head = RequestHead::of_website(head.method, &head.uri, &head.headers, &shared.website_domains)?;
-    let record = &mut records.audit;
-    record.bucket = head.target.bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
-    record.key = head.target.key.as_ref().map(|key| key.as_str().to_owned());
-    record.operation = Some("Website".into());
-    records.access = Entry::of(&shared.access_logs, &head, version, client, shared.clock.now(), records.began);
+    records.set_target(shared, &head);
+    records.audit.operation = Some("Website".into());
     if let Some(entry) = &mut records.access {
         entry.set_visit(&head);
     }

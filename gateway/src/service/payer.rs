@@ -10,22 +10,22 @@ use gateway_core::copy_source::CopySource;
 use om_api::{DisplayUser, GetBucketConduct};
 use rpc::CallContext;
 use tracing::debug;
-use types::BucketName;
+use types::BucketPath;
 
 use crate::context::{CallIds, Shared};
 use crate::facts::pays;
 
 /// Buckets of whose requests somebody may be charged, if it is asked for at all.
-pub(super) fn buckets(head: &RequestHead) -> Vec<BucketName> {
+pub(super) fn buckets(head: &RequestHead) -> Vec<BucketPath> {
     if !pays(head) {
         return Vec::new();
     }
-    let source = head.header("x-amz-copy-source").ok().flatten().and_then(|text| CopySource::parse(&text).ok());
-    head.target.bucket.iter().cloned().chain(source.map(|source| source.bucket)).collect()
+    let source = head.header("x-amz-copy-source").ok().flatten().and_then(|text| CopySource::parse(&text, head.home()).ok());
+    head.bucket_path().into_iter().chain(source.map(|source| source.bucket)).collect()
 }
 
 /// Whether any of them charges this user. Nobody is charged for what the answer does not tell, so that not knowing is safe.
-pub(super) async fn is_charged(shared: &Shared, ids: &CallIds, buckets: Vec<BucketName>, user: Option<&DisplayUser>) -> bool {
+pub(super) async fn is_charged(shared: &Shared, ids: &CallIds, buckets: Vec<BucketPath>, user: Option<&DisplayUser>) -> bool {
     for bucket in buckets {
         let cx = CallContext::local(ids.next(), shared.config.om_timeout);
         let request = GetBucketConduct { bucket, kinds: vec![ConfigKind::RequestPayment] };

@@ -16,7 +16,7 @@ use types::*;
 
 use super::sealing::{self, Streams};
 
-use shown::{bucket_info, pieces, upload_info};
+use shown::{at, bucket_info, pieces, upload_info};
 
 pub const ACCESS_KEY: &str = "TESTACCESSKEY";
 pub const SECRET_KEY: &str = "secret/of+the=test";
@@ -175,7 +175,8 @@ impl Om for MemoryOm {
         }
         let (secret, secret_version) = self.state().secret.clone();
         let scope = Scope { date: request.date, region: request.region, service: request.service };
-        Ok(SigningKey { key: *Derived::derive(&secret, &scope).as_bytes(), secret_version, user: user(), token: None })
+        let key = *Derived::derive(&secret, &scope).as_bytes();
+        Ok(SigningKey { key, secret_version, user: user(), token: None, volume: None })
     }
 
     async fn verify_v2(&self, cx: CallContext, request: SignatureV2) -> Result<SignerV2, CallError<SignatureV2Rejected>> {
@@ -187,12 +188,13 @@ impl Om for MemoryOm {
             return reject(SignatureV2Rejected::NoSuchAccessKey);
         }
         let is_right = request.texts.iter().any(|text| hmac::verify(&key, text, &request.signature).is_ok());
-        if is_right { Ok(SignerV2 { secret_version, user: user(), token: None }) } else { reject(SignatureV2Rejected::Mismatch) }
+        let signer = SignerV2 { secret_version, user: user(), token: None, volume: None };
+        if is_right { Ok(signer) } else { reject(SignatureV2Rejected::Mismatch) }
     }
 
     async fn create_bucket(&self, cx: CallContext, request: CreateBucket) -> Result<BucketInfo, CallError<CreateBucketRejected>> {
         let mut state = self.checked(&cx, &request.by).map_err(refused(CreateBucketRejected::Denied))?;
-        let name = request.bucket.as_str();
+        let name = &at(&request.bucket);
         if let Some(bucket) = state.buckets.get(name) {
             return reject(CreateBucketRejected::OwnedByYou(Box::new(bucket_info(name, bucket))));
         }
@@ -204,11 +206,11 @@ impl Om for MemoryOm {
 
     async fn delete_bucket(&self, cx: CallContext, request: DeleteBucket) -> Result<(), CallError<DeleteBucketRejected>> {
         let mut state = self.checked(&cx, &request.by).map_err(refused(DeleteBucketRejected::Denied))?;
-        match state.buckets.get(request.bucket.as_str()) {
+        match state.buckets.get(&at(&request.bucket)) {
             None => reject(DeleteBucketRejected::NoSuchBucket),
             Some(bucket) if !bucket.keys.is_empty() => reject(DeleteBucketRejected::NotEmpty),
             Some(_) => {
-                state.buckets.remove(request.bucket.as_str());
+                state.buckets.remove(&at(&request.bucket));
                 Ok(())
             }
         }
@@ -216,7 +218,7 @@ impl Om for MemoryOm {
 
     async fn get_bucket(&self, cx: CallContext, request: GetBucket) -> Result<BucketInfo, CallError<BucketRejected>> {
         let state = self.checked(&cx, &request.by).map_err(refused(BucketRejected::Denied))?;
-        let name = request.bucket.as_str();
+        let name = &at(&request.bucket);
         state.buckets.get(name).map(|bucket| bucket_info(name, bucket)).ok_or(CallError::Rejected(BucketRejected::NoSuchBucket))
     }
 
@@ -277,7 +279,7 @@ impl Om for MemoryOm {
         request: GetBucketConfig,
     ) -> Result<BucketConfig, CallError<BucketRejected>> {
         let state = self.checked(&cx, &request.by).map_err(refused(BucketRejected::Denied))?;
-        let Some(bucket) = state.buckets.get(request.bucket.as_str()) else { return reject(BucketRejected::NoSuchBucket) };
+        let Some(bucket) = state.buckets.get(&at(&request.bucket)) else { return reject(BucketRejected::NoSuchBucket) };
         Ok(BucketConfig { document: bucket.configs.get(&request.kind).cloned(), is_public: None, changed: None })
     }
 
@@ -287,7 +289,7 @@ impl Om for MemoryOm {
         request: SetBucketConfig,
     ) -> Result<(), CallError<SetBucketConfigRejected>> {
         let mut state = self.checked(&cx, &request.by).map_err(refused(SetBucketConfigRejected::Denied))?;
-        let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else {
+        let Some(bucket) = state.buckets.get_mut(&at(&request.bucket)) else {
             return reject(SetBucketConfigRejected::NoSuchBucket);
         };
         match request.change {
@@ -305,14 +307,14 @@ impl Om for MemoryOm {
         request: GetBucketConduct,
     ) -> Result<BucketConduct, CallError<BucketConductRejected>> {
         let state = self.state();
-        let Some(bucket) = state.buckets.get(request.bucket.as_str()) else { return reject(BucketConductRejected::NoSuchBucket) };
+        let Some(bucket) = state.buckets.get(&at(&request.bucket)) else { return reject(BucketConductRejected::NoSuchBucket) };
         let documents = request.kinds.iter().filter_map(|kind| bucket.configs.get(kind).cloned()).collect();
         Ok(BucketConduct { id: BucketId(1), owner: user().id, documents })
     }
 
     async fn open_key(&self, cx: CallContext, request: OpenKey) -> Result<OpenedKey, CallError<OpenKeyRejected>> {
         let mut state = self.checked(&cx, &request.by).map_err(refused(OpenKeyRejected::Denied))?;
-        let Some(bucket) = state.buckets.get(request.bucket.as_str()) else { return reject(OpenKeyRejected::NoSuchBucket) };
+        let Some(bucket) = state.buckets.get(&at(&request.bucket)) else { return reject(OpenKeyRejected::NoSuchBucket) };
         let current = bucket.keys.get(request.key.as_str()).map(|object| object.info.etag);
         if let Some(which) = failing(&request.condition, current) {
             return reject(OpenKeyRejected::PreconditionFailed(Some(which)));
@@ -340,7 +342,7 @@ impl Om for MemoryOm {
     async fn commit_key(&self, cx: CallContext, request: CommitKey) -> Result<KeyCommitted, CallError<CommitRejected>> {
         let mut state = self.checked(&cx, &request.by).map_err(refused(CommitRejected::Denied))?;
         let Some(sealed) = state.close(&request.session, &request.blocks) else { return reject(CommitRejected::NoSuchSession) };
-        let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else { return reject(CommitRejected::NoSuchBucket) };
+        let Some(bucket) = state.buckets.get_mut(&at(&request.bucket)) else { return reject(CommitRejected::NoSuchBucket) };
         let current = bucket.keys.get(request.key.as_str()).map(|object| object.info.etag);
         if let Some(which) = failing(&request.condition, current) {
             return reject(CommitRejected::PreconditionFailed(Some(which)));
@@ -377,7 +379,7 @@ impl Om for MemoryOm {
 
     async fn lookup_key(&self, cx: CallContext, request: LookupKey) -> Result<ObjectRead, CallError<LookupRejected>> {
         let state = self.checked(&cx, &request.by).map_err(refused(LookupRejected::Denied))?;
-        let Some(bucket) = state.buckets.get(request.bucket.as_str()) else { return reject(LookupRejected::NoSuchBucket) };
+        let Some(bucket) = state.buckets.get(&at(&request.bucket)) else { return reject(LookupRejected::NoSuchBucket) };
         let Some(object) = bucket.keys.get(request.key.as_str()) else { return reject(LookupRejected::NoSuchKey) };
         if request.version.is_some_and(|version| !version.is_null()) {
             return reject(LookupRejected::NoSuchVersion);
@@ -427,7 +429,7 @@ impl Om for MemoryOm {
 
     async fn delete_key(&self, cx: CallContext, request: DeleteKey) -> Result<DeletedKey, CallError<DeleteKeyRejected>> {
         let mut state = self.checked(&cx, &request.by).map_err(refused(DeleteKeyRejected::Denied))?;
-        let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else { return reject(DeleteKeyRejected::NoSuchBucket) };
+        let Some(bucket) = state.buckets.get_mut(&at(&request.bucket)) else { return reject(DeleteKeyRejected::NoSuchBucket) };
         let key = request.deletion.key.as_str();
         if let Some(object) = bucket.keys.get(key)
             && let Some(which) = failing(&request.deletion.condition, Some(object.info.etag))
@@ -444,9 +446,7 @@ impl Om for MemoryOm {
         request: DeleteKeys,
     ) -> Result<Vec<Result<DeletedKey, DeleteKeyRejected>>, CallError<DeleteKeysRejected>> {
         let mut state = self.checked(&cx, &request.by).map_err(refused(DeleteKeysRejected::Denied))?;
-        let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else {
-            return reject(DeleteKeysRejected::NoSuchBucket);
-        };
+        let Some(bucket) = state.buckets.get_mut(&at(&request.bucket)) else { return reject(DeleteKeysRejected::NoSuchBucket) };
         let one = |deletion: KeyDeletion| {
             let there = bucket.keys.get(deletion.key.as_str());
             match there.and_then(|object| failing(&deletion.condition, Some(object.info.etag))) {
@@ -462,7 +462,7 @@ impl Om for MemoryOm {
 
     async fn copy_key(&self, cx: CallContext, request: CopyKey) -> Result<KeyCopied, CallError<CopyRejected>> {
         let mut state = self.checked(&cx, &request.by).map_err(refused(CopyRejected::Denied))?;
-        let source = state.buckets.get(request.source_bucket.as_str()).and_then(|b| b.keys.get(request.source_key.as_str()));
+        let source = state.buckets.get(&at(&request.source_bucket)).and_then(|b| b.keys.get(request.source_key.as_str()));
         let Some(mut object) = source.cloned() else { return reject(CopyRejected::NoSuchSourceKey) };
         if request.encryption.is_some() || object.info.encryption.is_some() {
             return reject(CopyRejected::NeedsBytes);
@@ -477,14 +477,14 @@ impl Om for MemoryOm {
         object.info.checksum = request.checksum.or(object.info.checksum);
         let ObjectInfo { etag, size, ref checksum, .. } = object.info;
         let committed = KeyCommitted { etag, last_modified: AT, version: None, size, checksum: checksum.clone(), ends: None };
-        let Some(bucket) = state.buckets.get_mut(request.bucket.as_str()) else { return reject(CopyRejected::NoSuchBucket) };
+        let Some(bucket) = state.buckets.get_mut(&at(&request.bucket)) else { return reject(CopyRejected::NoSuchBucket) };
         bucket.keys.insert(request.key.as_str().to_owned(), object);
         Ok(KeyCopied { committed, source_version: None, encryption: None })
     }
 
     async fn list_keys(&self, cx: CallContext, request: ListKeys) -> Result<KeyPage, CallError<ListRejected>> {
         let state = self.checked(&cx, &request.by).map_err(refused(ListRejected::Denied))?;
-        let Some(bucket) = state.buckets.get(request.bucket.as_str()) else { return reject(ListRejected::NoSuchBucket) };
+        let Some(bucket) = state.buckets.get(&at(&request.bucket)) else { return reject(ListRejected::NoSuchBucket) };
         let mut entries: Vec<ListEntry> = Vec::new();
         for (key, object) in bucket.keys.iter().filter(|(key, _)| key.starts_with(&request.prefix)) {
             let rest = &key[request.prefix.len()..];
@@ -528,7 +528,7 @@ impl Om for MemoryOm {
         let number = state.number();
         let encryption = sealing::info(request.encryption.as_ref(), number);
         let CreateUpload { bucket, key, attributes, checksum, .. } = request;
-        let (bucket, key) = (bucket.as_str().to_owned(), key.as_str().to_owned());
+        let (bucket, key) = (at(&bucket), key.as_str().to_owned());
         let (parts, completed) = (BTreeMap::new(), None);
         let row = Upload { key, bucket, attributes, checksum, parts, encryption: encryption.clone(), completed };
         state.uploads.insert(upload, row);

@@ -1,7 +1,7 @@
 //! Access control lists of buckets and objects.
 
 use minicbor::{Decode, Encode};
-use types::{AclGroup, AclPermission, AclRequest, BucketName, ObjectKey, VersionId};
+use types::{AclGroup, AclPermission, AclRequest, BucketPath, ObjectKey, VersionId};
 
 use crate::{Denied, DisplayUser, Requester};
 
@@ -25,7 +25,7 @@ pub struct GetAcl {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub of: AclOf,
 }
@@ -62,7 +62,7 @@ pub struct SetAcl {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub of: AclOf,
     #[n(3)]

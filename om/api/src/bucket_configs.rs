@@ -2,7 +2,7 @@
 
 use bucket_config::{BucketDocument, ConfigKind, Invalid, LoggingConfiguration};
 use minicbor::{Decode, Encode};
-use types::{BucketId, BucketName, LogIndex, Timestamp};
+use types::{BucketId, BucketPath, LogIndex, Timestamp};
 
 use crate::{Denied, Requester, UserId};
 
@@ -11,7 +11,7 @@ pub struct GetBucketConfig {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub kind: ConfigKind,
 }
@@ -34,7 +34,7 @@ pub struct SetBucketConfig {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub change: ConfigChange,
 }
@@ -125,7 +125,7 @@ pub struct LoggedBucket {
     #[n(0)]
     pub id: BucketId,
     #[n(1)]
-    pub name: BucketName,
+    pub path: BucketPath,
     #[n(2)]
     pub owner: UserId,
     /// The LocationConstraint as given.
@@ -139,7 +139,7 @@ pub struct LoggedBucket {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct GetBucketConduct {
     #[n(0)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(1)]
     pub kinds: Vec<ConfigKind>,
 }

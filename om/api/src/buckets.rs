@@ -2,7 +2,7 @@
 
 use bucket_config::access::ObjectOwnership;
 use minicbor::{Decode, Encode};
-use types::{BucketId, BucketLock, BucketName, DefaultRetention, Replication, Timestamp, VolumeName};
+use types::{BucketId, BucketLock, BucketName, BucketPath, DefaultRetention, Replication, Timestamp, VolumeName};
 
 use crate::{Denied, DisplayUser, Requester};
 
@@ -22,13 +22,11 @@ pub struct CreateBucket {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     /// The LocationConstraint as given.
     #[n(2)]
     pub location: Option<String>,
-    /// S3v if absent.
-    #[n(3)]
-    pub volume: Option<VolumeName>,
+    // 3 was the volume, which is the path's.
     /// The bootstrap names an owner; a client's bucket is its own.
     #[n(4)]
     pub owner: Option<crate::UserId>,
@@ -94,6 +92,9 @@ pub enum CreateBucketRejected {
     #[n(4)]
     #[error("a bucket without ACLs cannot be given one")]
     AclWithoutAcls,
+    #[n(5)]
+    #[error("there is no such volume")]
+    NoSuchVolume,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -101,7 +102,7 @@ pub struct DeleteBucket {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -123,7 +124,7 @@ pub struct GetBucket {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub purpose: BucketPurpose,
 }
@@ -149,7 +150,7 @@ pub struct SetVersioning {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     /// Else suspended.
     #[n(2)]
     pub enabled: bool,
@@ -175,7 +176,7 @@ pub struct SetBucketLock {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub default: Option<DefaultRetention>,
 }

@@ -1,7 +1,7 @@
 //! Objects that change without being written anew: renamed, or made longer.
 
 use minicbor::{Decode, Encode};
-use types::{BucketName, Checksum, ETag, ObjectId, ObjectKey, Precondition};
+use types::{BucketPath, Checksum, ETag, ObjectId, ObjectKey, Precondition};
 
 use crate::{CommittedBlock, Denied, ObjectChecksum, ReadConditions, Requester, WriteCondition, WriteSession};
 
@@ -11,7 +11,7 @@ pub struct RenameKey {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub source: ObjectKey,
     #[n(3)]
@@ -73,7 +73,7 @@ pub struct AppendKey {
     #[n(1)]
     pub session: WriteSession,
     #[n(2)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(3)]
     pub key: ObjectKey,
     #[n(4)]

@@ -1,7 +1,7 @@
 //! Objects: copying what is stored.
 
 use minicbor::{Decode, Encode};
-use types::{BucketName, ObjectId, ObjectKey, ObjectLock, Precondition, VersionId};
+use types::{BucketPath, ObjectId, ObjectKey, ObjectLock, Precondition, VersionId};
 
 use crate::{
     Denied, EncryptionRejected, EncryptionScheme, EncryptionWanted, KeyCommitted, ObjectAttributes, ObjectChecksum,
@@ -23,7 +23,7 @@ pub struct CopyKey {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub source_bucket: BucketName,
+    pub source_bucket: BucketPath,
     #[n(2)]
     pub source_key: ObjectKey,
     #[n(3)]
@@ -31,7 +31,7 @@ pub struct CopyKey {
     #[n(4)]
     pub source_conditions: ReadConditions,
     #[n(5)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(6)]
     pub key: ObjectKey,
     #[n(7)]

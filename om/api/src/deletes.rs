@@ -1,7 +1,7 @@
 //! Deleting objects and their versions.
 
 use minicbor::{Decode, Encode};
-use types::{BucketName, Bypass, ObjectKey, Precondition, Timestamp, VersionId};
+use types::{BucketPath, Bypass, ObjectKey, Precondition, Timestamp, VersionId};
 
 use crate::{Denied, Requester, WriteCondition};
 
@@ -40,7 +40,7 @@ pub struct DeleteKey {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub deletion: KeyDeletion,
 }
@@ -50,7 +50,7 @@ pub struct DeleteKeys {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub deletions: Vec<KeyDeletion>,
 }

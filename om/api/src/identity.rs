@@ -4,7 +4,7 @@ use std::fmt;
 
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
-use types::BucketId;
+use types::{BucketId, VolumeName};
 
 use crate::RequestContext;
 
@@ -169,6 +169,9 @@ pub struct SigningKey {
     #[n(3)]
     #[cbor(with = "minicbor::bytes")]
     pub token: Option<[u8; 32]>,
+    /// Where the account's bucket names lie, which never changes. None: `s3v`.
+    #[n(4)]
+    pub volume: Option<VolumeName>,
 }
 
 impl fmt::Debug for SigningKey {
@@ -215,6 +218,9 @@ pub struct SignerV2 {
     #[n(2)]
     #[cbor(with = "minicbor::bytes")]
     pub token: Option<[u8; 32]>,
+    /// As [`SigningKey::volume`].
+    #[n(3)]
+    pub volume: Option<VolumeName>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -324,6 +330,9 @@ pub struct UserInfo {
     /// What ARNs name the account by.
     #[n(4)]
     pub account_id: Option<String>,
+    /// None: `s3v`.
+    #[n(5)]
+    pub volume: Option<VolumeName>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -337,6 +346,9 @@ pub struct EnsureUser {
     /// Given by the operator; another secret for the same access key replaces it.
     #[n(3)]
     pub pair: Option<KeyPair>,
+    /// Where its buckets lie. None says nothing of it: a new one is at home in `s3v`, and one that is there where it was.
+    #[n(4)]
+    pub volume: Option<VolumeName>,
 }
 
 impl EnsureUser {
@@ -346,11 +358,12 @@ impl EnsureUser {
         let invalid = |what: &str| Err(EnsureUserRejected::Invalid(what.to_owned()));
         let is_text = |text: &str, most: usize| !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
         let is_graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_number = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
         if !is_text(&self.user.id.0, 255) || !is_graphic(&self.user.id.0) {
             return invalid("user id: 1 to 255 visible characters");
         }
         // So are accounts numbered: one must not be another's name.
-        if self.user.id.0.len() == 12 && self.user.id.0.bytes().all(|byte| byte.is_ascii_digit()) {
+        if is_number(&self.user.id.0) {
             return invalid("user id: twelve digits are the number of an account");
         }
         if !is_text(&self.user.display_name, 255) {
@@ -358,6 +371,10 @@ impl EnsureUser {
         }
         if self.email.as_ref().is_some_and(|email| !is_text(email, 254) || !email.contains('@')) {
             return invalid("e-mail address");
+        }
+        // ARNs have the volume where others have an account's number.
+        if self.volume.as_ref().is_some_and(|volume| is_number(volume.as_str())) {
+            return invalid("volume: twelve digits are the number of an account");
         }
         self.pair.as_ref().map_or(Ok(()), KeyPair::check)
     }
@@ -413,4 +430,8 @@ pub enum EnsureUserRejected {
     #[n(2)]
     #[error("not a usable {0}")]
     Invalid(#[n(0)] String),
+    /// It is another already, and what is kept about an account's volume is kept for good.
+    #[n(3)]
+    #[error("the account's buckets lie in the volume {0}, and that never changes")]
+    VolumeFixed(#[n(0)] VolumeName),
 }

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use types::{
-    BlockId, BlockLocation, BucketName, Bypass, Checksum, ChecksumType, ETag, ObjectId, ObjectKey, ObjectLock, PartNumber,
+    BlockId, BlockLocation, BucketPath, Bypass, Checksum, ChecksumType, ETag, ObjectId, ObjectKey, ObjectLock, PartNumber,
     PipelineId, Precondition, Replication, Retention, Timestamp, VersionId,
 };
 
@@ -83,7 +83,7 @@ pub struct OpenKey {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub key: ObjectKey,
     /// How many bytes will come, if the client said so.
@@ -218,7 +218,7 @@ pub struct CommitKey {
     #[n(1)]
     pub session: WriteSession,
     #[n(2)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(3)]
     pub key: ObjectKey,
     /// In the object's order; blocks of the session that are not named here are freed.
@@ -376,7 +376,7 @@ pub struct LookupKey {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub key: ObjectKey,
     #[n(3)]
@@ -518,7 +518,7 @@ pub struct UpdateVersion {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub key: ObjectKey,
     /// The current one if absent.

@@ -1,7 +1,7 @@
 //! One page of a bucket's keys, or of all its versions.
 
 use minicbor::{Decode, Encode};
-use types::{BucketName, ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, Timestamp, VersionId};
+use types::{BucketPath, ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, Timestamp, VersionId};
 
 use crate::{Denied, DisplayUser, Requester};
 
@@ -24,7 +24,7 @@ pub struct ListKeys {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub prefix: String,
     /// Any text; none if it was empty.
@@ -109,7 +109,7 @@ pub struct ListVersions {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub prefix: String,
     /// Any text; none if it was empty.

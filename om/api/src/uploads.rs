@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use types::{
-    BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectId, ObjectKey, PartNumber, Precondition, Timestamp,
+    BucketPath, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectId, ObjectKey, PartNumber, Precondition, Timestamp,
     UploadId, VersionId,
 };
 
@@ -16,7 +16,7 @@ pub struct CreateUpload {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub key: ObjectKey,
     #[n(3)]
@@ -66,7 +66,7 @@ pub struct OpenPart {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub key: ObjectKey,
     #[n(3)]
@@ -106,7 +106,7 @@ pub struct CommitPart {
     #[n(1)]
     pub session: WriteSession,
     #[n(2)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(3)]
     pub key: ObjectKey,
     #[n(4)]
@@ -160,7 +160,7 @@ pub struct CopyPart {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub source_bucket: BucketName,
+    pub source_bucket: BucketPath,
     #[n(2)]
     pub source_key: ObjectKey,
     #[n(3)]
@@ -171,7 +171,7 @@ pub struct CopyPart {
     #[n(5)]
     pub range: Option<ByteRange>,
     #[n(6)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(7)]
     pub key: ObjectKey,
     #[n(8)]
@@ -224,7 +224,7 @@ pub struct ListParts {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub key: ObjectKey,
     #[n(3)]
@@ -318,7 +318,7 @@ pub struct CompleteUpload {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub key: ObjectKey,
     #[n(3)]
@@ -377,7 +377,7 @@ pub struct AbortUpload {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub key: ObjectKey,
     #[n(3)]
@@ -402,7 +402,7 @@ pub struct ListUploads {
     #[n(0)]
     pub by: Requester,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub prefix: String,
     #[n(3)]

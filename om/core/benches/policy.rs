@@ -7,8 +7,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use om_core::policy::{
-    Account, Answer, Caller, Context, Grants, KeyName, Permission, Policies, Policy, PolicyKind, Request, Resource, Source,
-    decide,
+    Account, Answer, Caller, Context, Grants, KeyName, Locality, Permission, Policies, Policy, PolicyKind, Request, Resource,
+    Source, decide,
 };
 use types::{BucketName, ObjectKey};
 
@@ -44,7 +44,7 @@ fn large(c: &mut Criterion) {
     context.set(KeyName::Prefix, "ada/photos/of/the/sea");
     let bucket = BucketName::parse("photos").expect("legal");
     let key = ObjectKey::parse("in/2026/11/05/a/very/usual/key.jpg").expect("legal");
-    let resource = Resource::object(&bucket, &key);
+    let resource = Resource::object(&bucket, Locality::Home("s3v"), &key);
     let request = Request { caller: &caller, action: Permission::GetObject.into(), resource: &resource, context: &context };
     // It has to look at every statement, and none of them decides.
     assert_eq!(policy.ask(&request), Answer::Silent);

@@ -7,7 +7,7 @@ use ::tables::{ReadTables, StorageFault, Table, Visit};
 use bucket_config::ConfigKind;
 use minicbor::Decode;
 use types::sealed::stored_length;
-use types::{BlockId, BucketId, LogIndex};
+use types::{BlockId, BucketId, LogIndex, VolumeName};
 
 use crate::rows::{
     AccessKeyId, AccessKeyRow, BucketConfigRow, BucketRow, CompletedRow, CredentialRow, KeyRow, PartRow, Piece, ReclaimRow,
@@ -32,6 +32,7 @@ pub fn violations(tables: &dyn ReadTables) -> Result<Vec<String>, StorageFault> 
     parts_have_their_upload(tables, &mut found)?;
     completions_and_their_times_agree(tables, &mut found)?;
     identities_and_their_indexes_agree(tables, &mut found)?;
+    volumes_are_there(tables, &mut found)?;
     credentials_and_their_indexes_agree(tables, &mut found)?;
     Ok(found)
 }
@@ -50,6 +51,25 @@ fn each_row<R: for<'b> Decode<'b, ()>>(
     mut visit: impl FnMut(&[u8], R) -> Result<(), StorageFault>,
 ) -> Result<(), StorageFault> {
     each(tables, table, |key, value| visit(key, ::tables::decode(value, table.name)?))
+}
+
+/// Of every account and every bucket. S3's own needs no row.
+fn volumes_are_there(tables: &dyn ReadTables, found: &mut Vec<String>) -> Result<(), StorageFault> {
+    let mut named: BTreeSet<VolumeName> = BTreeSet::new();
+    each_row(tables, tables::USERS, |_, row: UserRow| {
+        named.insert(row.home().clone());
+        Ok(())
+    })?;
+    each_row(tables, tables::BUCKETS, |_, row: BucketRow| {
+        named.insert(row.volume);
+        Ok(())
+    })?;
+    for volume in named.iter().filter(|volume| !volume.is_s3v()) {
+        if crate::namespace::volume(tables, volume)?.is_none() {
+            found.push(format!("there is no volume {volume}, in which an account or a bucket is"));
+        }
+    }
+    Ok(())
 }
 
 /// A live block has one reference a piece or session, of which all but the first are counted; a block is live or deleted, and

@@ -2,7 +2,7 @@
 
 use bucket_config::{ConfigKind, Document};
 use tables::{ReadTables, StorageFault};
-use types::{BucketId, BucketName, ObjectId, ObjectKey, VersionId, VolumeName};
+use types::{BucketId, BucketName, BucketPath, ObjectId, ObjectKey, VersionId, VolumeName};
 
 use crate::rows::{
     self, AccessKeyId, AccessKeyRow, BucketConfigRow, BucketRow, CompletedRow, CredentialRow, KeyHead, KeyRow, Piece, UploadKey,
@@ -26,6 +26,10 @@ pub fn bucket_by_name(
         return Err(StorageFault(format!("{name} is the name of {id}, which does not exist")));
     }
     Ok(bucket)
+}
+
+pub fn bucket_by_path(tables: &dyn ReadTables, path: &BucketPath) -> Result<Option<BucketRow>, StorageFault> {
+    bucket_by_name(tables, path.volume(), path.name())
 }
 
 pub fn bucket(tables: &dyn ReadTables, id: BucketId) -> Result<Option<BucketRow>, StorageFault> {

@@ -57,7 +57,7 @@ pub(crate) fn note(
         let Some(destination) = target.destination() else { continue };
         let row = EventRow {
             kind: event.kind,
-            bucket: bucket.name.clone(),
+            bucket: bucket.path(),
             owner: bucket.owner.clone(),
             configuration: target.id.clone(),
             key: Some(event.key.clone()),
@@ -88,7 +88,7 @@ pub(crate) fn test(
         let Some(destination) = target.destination().filter(|destination| tested.insert(*destination)) else { continue };
         let row = EventRow {
             kind: EventKind::Test,
-            bucket: bucket.name.clone(),
+            bucket: bucket.path(),
             owner: bucket.owner.clone(),
             configuration: target.id.clone(),
             key: None,

@@ -75,6 +75,7 @@ impl Namespace {
                 pair: None,
                 now,
                 origin: None,
+                volume: None,
             };
             om.apply(ensure).expect("a new user");
         }

@@ -50,7 +50,7 @@ rejections! {
         PreconditionFailed(which), NoSuchKey, TooLarge,
     }
     AbortUploadRejected => AbortUploadRejected { NoSuchBucket, NoSuchUpload }
-    EnsureUserRejected => EnsureUserRejected { AccessKeyTaken, EmailTaken }
+    EnsureUserRejected => EnsureUserRejected { AccessKeyTaken, EmailTaken, VolumeFixed(volume) }
     CreateSecretRejected => SecretRejected { NoSuchUser, SecretExists, TooMany, AccessKeyTaken }
     RevokeSecretRejected => SecretRejected { NoSuchUser, NoSecret }
 }

@@ -44,9 +44,9 @@ pub(crate) fn document(sequence: Sequence, event: &EventRow) -> Value {
             "s3SchemaVersion": "1.0",
             "configurationId": event.configuration,
             "bucket": {
-                "name": event.bucket.as_str(),
+                "name": event.bucket.name().as_str(),
                 "ownerIdentity": { "principalId": event.owner.0 },
-                "arn": format!("arn:aws:s3:::{}", event.bucket.as_str()),
+                "arn": event.bucket.arn(),
             },
             "object": object,
         },
@@ -62,7 +62,7 @@ fn test(event: &EventRow) -> Value {
         "Service": "Amazon S3",
         "Event": event.kind.name(),
         "Time": iso8601(event.at),
-        "Bucket": event.bucket.as_str(),
+        "Bucket": event.bucket.name().as_str(),
     })
 }
 
@@ -118,7 +118,7 @@ fn iso8601(at: Timestamp) -> String {
 mod tests {
     use super::*;
     use om_core::rows::{Origin, UserId};
-    use types::{BucketName, ETag, Md5, ObjectKey, RequestId, VersionId};
+    use types::{BucketName, BucketPath, ETag, Md5, ObjectKey, RequestId, VersionId};
 
     #[test]
     fn times_are_told_in_utc() {
@@ -144,7 +144,7 @@ mod tests {
         };
         let event = EventRow {
             kind: EventKind::Put,
-            bucket: BucketName::parse("photos").expect("legal"),
+            bucket: BucketPath::of_s3v(BucketName::parse("photos").expect("legal")),
             owner: UserId("ada".into()),
             configuration: "new ones".into(),
             key: Some(ObjectKey::parse("in/a cat+ä.jpg").expect("legal")),

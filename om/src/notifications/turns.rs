@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use om_core::rows::{EventRow, Sequence};
-use types::{BucketName, ObjectKey, Timestamp};
+use types::{BucketPath, ObjectKey, Timestamp};
 
 /// What an event is about; a test has no key.
-pub(crate) type Subject = (BucketName, Option<ObjectKey>);
+pub(crate) type Subject = (BucketPath, Option<ObjectKey>);
 
 pub(crate) fn subject(event: &EventRow) -> Subject {
     (event.bucket.clone(), event.key.clone())
@@ -106,11 +106,12 @@ impl Turns {
 mod tests {
     use super::*;
     use om_core::rows::{EventKind, UserId};
+    use types::BucketName;
 
     fn events(keys: &[&str]) -> Vec<(Sequence, EventRow)> {
         let event = |key: &str| EventRow {
             kind: EventKind::Put,
-            bucket: BucketName::parse("photos").expect("legal"),
+            bucket: BucketPath::of_s3v(BucketName::parse("photos").expect("legal")),
             owner: UserId("ada".into()),
             configuration: String::new(),
             key: (!key.is_empty()).then(|| ObjectKey::parse(key).expect("legal")),

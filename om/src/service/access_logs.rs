@@ -32,7 +32,7 @@ impl OmService {
                 let more = found.len() == PAGE;
                 let show = |logged: access_logs::LoggedBucket| api::LoggedBucket {
                     id: logged.bucket.id,
-                    name: logged.bucket.name,
+                    path: logged.bucket.path(),
                     owner: logged.bucket.owner.into_api(),
                     location: logged.bucket.location,
                     logging: logged.logging,
@@ -49,7 +49,7 @@ impl OmService {
         source: &Entry<'_>,
         logging: &LoggingConfiguration,
     ) -> Result<(), Stop<api::SetBucketConfigRejected>> {
-        let Some(target) = find_bucket(tables, &logging.target)? else { return Ok(()) };
+        let Some(target) = find_bucket(tables, &logging.target.within(&source.bucket.volume))? else { return Ok(()) };
         let guard = self.guards.of(tables, &target)?;
         let identity = Identity::LogDelivery(vec![LogSource::of(tables, &source.bucket, logging, Some(target.id))?]);
         // As at a delivery, of which nothing is known but the log.

@@ -83,7 +83,7 @@ mod tests {
             replication: None,
         };
         assert_eq!(check(&cx, &api::AllocateBlocks { by: by(), session, count: 1, exclude: Vec::new() }), Ok(()));
-        let bucket = types::BucketName::parse("logs").expect("legal");
+        let bucket = types::BucketPath::of_s3v(types::BucketName::parse("logs").expect("legal"));
         let refused = check(&cx, &api::DeleteBucket { by: by(), bucket });
         assert!(matches!(refused, Err(NotApplied::Refused(_))));
         assert!(matches!(check(&cx, &by()), Err(NotApplied::Refused(_))));

@@ -112,7 +112,7 @@ fn check(document: &BucketDocument, entry: &Entry<'_>) -> Result<(), Stop<api::S
     document.validate().map_err(invalid)?;
     match document {
         BucketDocument::Policy(policy) => {
-            let policy = Policy::of_bucket(&policy.text, &entry.bucket.name)
+            let policy = Policy::of_bucket(&policy.text, &entry.bucket.path())
                 .map_err(|error| invalid(Invalid::Policy(sentence(&error.to_string()))))?;
             if entry.scene().block().block_public_policy && policy.is_public() {
                 return Err(denied(Denied::AccessDenied));

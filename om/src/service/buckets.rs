@@ -11,7 +11,7 @@ use om_core::rows::{BucketLayout, BucketRow, UserId, Versioning};
 use om_core::{CreateBucketRejected, namespace};
 use rpc::{CallContext, CallError};
 use tables::{ReadTables, StorageFault};
-use types::{Acl, BucketId, VolumeName};
+use types::{Acl, BucketId};
 
 use super::OmService;
 use super::calls::{Kind, Stop, denied, find_bucket, scoped};
@@ -68,18 +68,20 @@ impl OmService {
         request: api::CreateBucket,
     ) -> Result<api::BucketInfo, CallError<api::CreateBucketRejected>> {
         type Rejected = api::CreateBucketRejected;
-        let volume = request.volume.unwrap_or_else(VolumeName::s3v);
         let named_owner = request.owner.map(IntoCore::into_core);
         let by_system = matches!(request.by, api::Requester::System);
-        let is_placed = named_owner.is_some() || volume != VolumeName::s3v();
         let asked_acl = request.by.context().and_then(|context| context.acl.as_ref());
         let (owner, acl) = self
             .log
             .read(cx.deadline, |tables| {
                 let action = AdminAction::CreateBucket(&request.bucket);
                 let identity = self.administer::<Rejected>(tables, &request.by, action, None)?;
-                if is_placed {
+                let volume = request.bucket.volume();
+                if named_owner.is_some() || volume != identity.home() {
                     self.administer::<Rejected>(tables, &request.by, AdminAction::PlaceBucket, None)?;
+                }
+                if !volume.is_s3v() && namespace::volume(tables, volume)?.is_none() {
+                    return Err(Stop::Rejected(Rejected::NoSuchVolume));
                 }
                 // Trioxide itself owns nothing; it makes buckets for somebody.
                 let nobody = || denied::<Rejected>(Denied::AccessDenied);
@@ -95,10 +97,10 @@ impl OmService {
         if acl.is_some() && request.ownership == Some(ObjectOwnership::BucketOwnerEnforced) {
             return Err(CallError::Rejected(Rejected::AclWithoutAcls));
         }
-        let (name, of) = (request.bucket.clone(), owner.clone());
+        let (path, of) = (request.bucket.clone(), owner.clone());
         let command = om_core::CreateBucket {
-            volume,
-            name: request.bucket,
+            volume: request.bucket.volume().clone(),
+            name: request.bucket.into_name(),
             owner,
             location: request.location,
             replication: self.config.replication,
@@ -118,7 +120,7 @@ impl OmService {
                 }
                 // What a configuration names has to be there, whatever its owner has made of it since.
                 Err(CallError::Rejected(CreateBucketRejected::Exists)) if by_system => {
-                    match find_bucket(tables, &name).map_err(|fault| CallError::from(Stop::Fault(fault)))? {
+                    match find_bucket(tables, &path).map_err(|fault| CallError::from(Stop::Fault(fault)))? {
                         Some(bucket) if bucket.owner == of => {
                             Err(CallError::Rejected(Rejected::OwnedByYou(Box::new(show(bucket)?))))
                         }
@@ -194,7 +196,7 @@ impl OmService {
                 };
                 let limit = usize::try_from(request.limit).unwrap_or(usize::MAX).min(MOST_BUCKETS);
                 let after = request.after.as_deref();
-                let page = listing::list_buckets(tables, user, &VolumeName::s3v(), &request.prefix, after, limit)?;
+                let page = listing::list_buckets(tables, user, identity.home(), &request.prefix, after, limit)?;
                 let mut names = Names::new(tables);
                 let owner = Some(names.show(user)?);
                 let buckets = page.buckets.into_iter().map(|bucket| show(bucket, &mut names));

@@ -12,7 +12,7 @@ use raft_node::Group;
 use rpc::{CallContext, CallError};
 use runtime::PassError;
 use tables::{ReadTables, StorageFault};
-use types::{BucketName, RequestId, Timestamp, VolumeName};
+use types::{BucketPath, RequestId, Timestamp};
 
 use super::OmService;
 use crate::convert::{IntoApi, IntoCore};
@@ -224,7 +224,7 @@ impl OmService {
         let identity = self.identity(tables, by)?;
         let volume = match (&identity, action) {
             (Identity::Member(_), AdminAction::CreateBucket(_) | AdminAction::ListBuckets) => {
-                native_acl::of_volume(tables, &VolumeName::s3v())?
+                native_acl::of_volume(tables, identity.home())?
             }
             _ => None,
         };
@@ -272,8 +272,9 @@ pub(super) fn facts(by: &api::Requester, now: Timestamp) -> Facts<'_> {
     }
 }
 
-pub(super) fn find_bucket(tables: &dyn ReadTables, name: &BucketName) -> Result<Option<BucketRow>, StorageFault> {
-    namespace::bucket_by_name(tables, &VolumeName::s3v(), name)
+/// The one way from what a request names to a bucket.
+pub(super) fn find_bucket(tables: &dyn ReadTables, path: &BucketPath) -> Result<Option<BucketRow>, StorageFault> {
+    namespace::bucket_by_path(tables, path)
 }
 
 pub(super) async fn measured<T, R>(

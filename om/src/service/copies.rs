@@ -7,7 +7,7 @@ use om_core::rows::KeyRow;
 use om_core::{CopyAttributes, CopySource};
 use rpc::{CallContext, CallError};
 use tables::ReadTables;
-use types::{BucketName, ObjectKey, VersionId};
+use types::{BucketPath, ObjectKey, VersionId};
 
 use super::OmService;
 use super::calls::{BucketRefusal, Kind, Stop, denied, scoped};
@@ -44,7 +44,7 @@ impl OmService {
         &self,
         tables: &dyn ReadTables,
         by: &'r api::Requester,
-        (bucket, key, version): (&BucketName, &ObjectKey, Option<VersionId>),
+        (bucket, key, version): (&BucketPath, &ObjectKey, Option<VersionId>),
     ) -> Result<Source<'r>, Stop<R>> {
         let entry =
             self.open_as::<R>(tables, by, bucket, R::no_such_source_bucket, |context| context.expected_source_owner.as_deref())?;

@@ -10,7 +10,7 @@ use om_core::namespace::{self, Missing};
 use om_core::rows::{BucketRow, KeyRow};
 use runtime::Latest;
 use tables::{ReadTables, StorageFault};
-use types::{BucketName, ObjectId, ObjectKey, RequestId, VersionId};
+use types::{BucketPath, ObjectId, ObjectKey, RequestId, VersionId};
 
 use super::OmService;
 use super::calls::{BucketRefusal, Refusal, Stop, denied, facts, find_bucket};
@@ -44,7 +44,7 @@ impl Entry<'_> {
     fn note_refusal(&self, why: String) {
         let Some(request) = self.request else { return };
         let caller = self.scene().caller();
-        let bucket = Some(self.bucket.name.as_str().to_owned());
+        let bucket = Some(self.bucket.path().to_string());
         self.refusals.note(request, api::Explanation { at: self.facts.now, caller, bucket, why });
     }
 
@@ -162,7 +162,7 @@ impl OmService {
         &self,
         tables: &dyn ReadTables,
         by: &'r api::Requester,
-        bucket: &BucketName,
+        bucket: &BucketPath,
     ) -> Result<Entry<'r>, Stop<R>> {
         self.open_as(tables, by, bucket, R::no_such_bucket, |context| context.expected_owner.as_deref())
     }
@@ -172,7 +172,7 @@ impl OmService {
         &self,
         tables: &dyn ReadTables,
         by: &'r api::Requester,
-        bucket: &BucketName,
+        bucket: &BucketPath,
         no_such_bucket: impl FnOnce() -> R,
         expected_owner: impl FnOnce(&'r api::RequestContext) -> Option<&'r str>,
     ) -> Result<Entry<'r>, Stop<R>> {
@@ -225,7 +225,7 @@ impl OmService {
         &self,
         tables: &dyn ReadTables,
         by: &'r api::Requester,
-        bucket: &BucketName,
+        bucket: &BucketPath,
         key: Option<&ObjectKey>,
         action: Action,
     ) -> Result<Entry<'r>, Stop<R>> {

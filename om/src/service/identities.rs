@@ -10,6 +10,7 @@ use om_core::{EnsureUser, SealedPair, SetSealCheck, UserAccount, namespace};
 use rpc::{CallContext, CallError};
 use tables::{ReadTables, StorageFault};
 use tracing::warn;
+use types::VolumeName;
 
 use super::OmService;
 use super::buckets::Names;
@@ -21,13 +22,14 @@ use crate::secrets::{Scope, SealError, derive, is_signed_v2, new_access_key, new
 fn show(account: UserAccount) -> api::UserInfo {
     let UserAccount { user, access_keys } = account;
     let account_id = Some(user.account_id());
-    let UserRow { id, display_name, email, is_admin, .. } = user;
+    let UserRow { id, display_name, email, is_admin, volume, .. } = user;
     api::UserInfo {
         account_id,
         user: api::DisplayUser { id: id.into_api(), display_name },
         email,
         is_admin,
         access_keys: access_keys.into_iter().map(IntoApi::into_api).collect(),
+        volume,
     }
 }
 
@@ -54,6 +56,12 @@ impl Known {
         let (key_row, is_revoked) = (namespace::access_key(tables, pair)?, namespace::is_revoked(tables, pair)?);
         Ok(Self { account, key_row, is_revoked, is_only_configured })
     }
+}
+
+/// Whose a secret is, and where their buckets lie.
+struct Owner {
+    user: api::DisplayUser,
+    volume: Option<VolumeName>,
 }
 
 /// A secret as it lies in a row, whichever kind of credential it is of.
@@ -94,12 +102,13 @@ impl OmService {
     ) -> Result<api::SigningKey, CallError<api::SigningKeyRejected>> {
         let access_key = request.access_key.into_core();
         let scope = Scope::parse(request.date, request.region, request.service);
-        let (Some((sealed, user)), Some(scope)) = (self.key_and_user(&cx, &access_key).await?, scope) else {
+        let (Some((sealed, owner)), Some(scope)) = (self.key_and_user(&cx, &access_key).await?, scope) else {
             self.derive_for_nobody();
             return Err(CallError::Rejected(api::SigningKeyRejected::NoSuchAccessKey));
         };
         let key = self.derived(&access_key, &sealed, &scope).map_err(sealing_failed)?;
-        Ok(api::SigningKey { key, secret_version: sealed.secret_version, user, token: sealed.token.map(|token| token.0) })
+        let (secret_version, token) = (sealed.secret_version, sealed.token.map(|token| token.0));
+        Ok(api::SigningKey { key, secret_version, user: owner.user, token, volume: owner.volume })
     }
 
     /// The secret that signs for an access key, and for whom.
@@ -107,12 +116,13 @@ impl OmService {
         &self,
         cx: &CallContext,
         access_key: &AccessKeyId,
-    ) -> Result<Option<(SealedSecret, api::DisplayUser)>, CallError<R>> {
+    ) -> Result<Option<(SealedSecret, Owner)>, CallError<R>> {
         self.log
             .read(cx.deadline, |tables| {
                 let Some(sealed) = SealedSecret::of(tables, access_key)? else { return Ok(None) };
+                let volume = namespace::user(tables, &sealed.account)?.and_then(|account| account.volume);
                 let user = Names::new(tables).show(&sealed.account)?;
-                Ok::<_, Stop<R>>(Some((sealed, user)))
+                Ok::<_, Stop<R>>(Some((sealed, Owner { user, volume })))
             })
             .await
     }
@@ -125,7 +135,7 @@ impl OmService {
         type Rejected = api::SignatureV2Rejected;
         let access_key = request.access_key.into_core();
         let is_signed = |secret: &str| is_signed_v2(secret, request.texts.iter().map(|text| text.as_slice()), &request.signature);
-        let Some((sealed, user)) = self.key_and_user(&cx, &access_key).await? else {
+        let Some((sealed, owner)) = self.key_and_user(&cx, &access_key).await? else {
             self.with_nobodys_secret(|secret| is_signed(secret));
             return Err(CallError::Rejected(Rejected::NoSuchAccessKey));
         };
@@ -133,7 +143,8 @@ impl OmService {
         if !is_signed(&secret) {
             return Err(CallError::Rejected(Rejected::Mismatch));
         }
-        Ok(api::SignerV2 { secret_version: sealed.secret_version, user, token: sealed.token.map(|token| token.0) })
+        let (secret_version, token) = (sealed.secret_version, sealed.token.map(|token| token.0));
+        Ok(api::SignerV2 { secret_version, user: owner.user, token, volume: owner.volume })
     }
 
     fn derived(&self, access_key: &AccessKeyId, row: &SealedSecret, scope: &Scope) -> Result<[u8; 32], SealError> {
@@ -246,7 +257,7 @@ impl OmService {
     ) -> Result<api::UserInfo, CallError<api::EnsureUserRejected>> {
         type Rejected = api::EnsureUserRejected;
         request.check().map_err(CallError::Rejected)?;
-        let api::EnsureUser { user, email, is_admin, pair } = request;
+        let api::EnsureUser { user, email, is_admin, pair, volume } = request;
         let id = user.id.into_core();
         let pair_id = pair.as_ref().map(|pair| pair.access_key.clone().into_core());
         let known = self
@@ -268,8 +279,8 @@ impl OmService {
         let is_settled = has_pair && (pair.is_none() || known.is_only_configured);
         if let Some(account) = known.account.filter(|_| is_settled) {
             let UserRow { display_name, email: known_email, is_admin: was_admin, .. } = &account.user;
-            let is_numbered = account.user.number.is_some();
-            if is_numbered && *display_name == user.display_name && *known_email == email && *was_admin == is_admin {
+            let is_settled = account.user.number.is_some() && volume.as_ref().is_none_or(|volume| account.user.home() == volume);
+            if is_settled && *display_name == user.display_name && *known_email == email && *was_admin == is_admin {
                 return Ok(show(account));
             }
         }
@@ -283,7 +294,7 @@ impl OmService {
         };
         let origin = Some(PairOrigin::Configuration);
         let (display_name, now) = (user.display_name, self.clock.now());
-        let command = EnsureUser { user: id, display_name, email, is_admin, pair, now, origin };
+        let command = EnsureUser { user: id, display_name, email, is_admin, pair, now, origin, volume };
         let ensured = self.log.propose(scoped(&cx, Kind::EnsureUser), command, cx.deadline).await;
         ensured.map(show).map_err(|error| error.map_rejection(IntoApi::into_api))
     }

@@ -11,7 +11,7 @@ use om_core::rows::{KeyRow, NativeAcl, NativeEntry, NativeRights, NativeScope, N
 use om_core::{ChangeNativeAcl, NativeChange, NativePlace, namespace};
 use rpc::{CallContext, CallError};
 use tables::{ReadTables, StorageFault};
-use types::{BucketName, IamErrorCode, IamValue, ObjectKey, VolumeName};
+use types::{BucketName, BucketPath, IamErrorCode, IamValue, ObjectKey, VolumeName};
 
 use super::OmService;
 use super::calls::{BucketRefusal, Kind, Stop, denied, facts, scoped};
@@ -105,10 +105,7 @@ impl OmService {
             Place::Volume(volume) => return self.of_volume(tables, by, volume.clone(), asked),
             Place::Bucket(volume, bucket) | Place::Prefix(volume, bucket, _) | Place::Key(volume, bucket, _) => (volume, bucket),
         };
-        let entry = self.open::<Rejected>(tables, by, bucket)?;
-        if entry.bucket.volume != *volume {
-            return Err(Stop::Rejected(Rejected::no_such_bucket()));
-        }
+        let entry = self.open::<Rejected>(tables, by, &BucketPath::new(volume.clone(), bucket.clone()))?;
         let bucket = entry.bucket.id;
         let (may, on, acl) = match place {
             Place::Key(_, _, key) => {
@@ -168,7 +165,7 @@ impl OmService {
             self.refused(by, &identity, || format!("the ACL of the volume {volume} is its owner's and an administrator's"));
             return Err(denied(Denied::AccessDenied));
         }
-        if row.is_none() && volume != VolumeName::s3v() {
+        if row.is_none() && !volume.is_s3v() {
             return Err(refuse(IamErrorCode::NoSuchEntity, "there is no such volume"));
         }
         Ok(Found { on: NativePlace::Volume(volume), acl, account, takes_public: true })

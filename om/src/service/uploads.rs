@@ -7,7 +7,7 @@ use om_core::rows::{CompletedRow, SessionEncryption, Storage, UploadKey, UploadR
 use om_core::{CopySource, namespace};
 use rpc::{CallContext, CallError};
 use tables::{ReadTables, StorageFault};
-use types::{BucketName, ObjectKey, UploadId};
+use types::{BucketPath, ObjectKey, UploadId};
 
 use super::OmService;
 use super::buckets::Names;
@@ -43,7 +43,7 @@ impl OmService {
         &self,
         tables: &dyn ReadTables,
         by: &'r api::Requester,
-        (bucket, key, upload): (&BucketName, &ObjectKey, UploadId),
+        (bucket, key, upload): (&BucketPath, &ObjectKey, UploadId),
         action: Action,
     ) -> Result<(Entry<'r>, UploadKey, Found), Stop<R>> {
         let entry = self.open::<R>(tables, by, bucket)?;

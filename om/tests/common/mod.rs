@@ -88,12 +88,7 @@ impl Node {
     }
 
     pub(crate) async fn ensure_with(&self, id: &str, is_admin: bool, secret: &str) -> UserInfo {
-        let request = EnsureUser {
-            user: DisplayUser { id: UserId(id.into()), display_name: format!("{id} of Trioxide") },
-            email: None,
-            is_admin,
-            pair: Some(KeyPair { access_key: AccessKeyId(format!("AK{id}")), secret_key: SecretKey(secret.into()) }),
-        };
+        let request = EnsureUser { is_admin, ..wanted(id, secret) };
         self.om.ensure_user(cx(), request).await.expect("a good user")
     }
 
@@ -109,7 +104,6 @@ impl Node {
             by: by.clone(),
             bucket: bucket(name),
             location: None,
-            volume: None,
             owner: None,
             object_lock: false,
             ownership: None,
@@ -177,8 +171,19 @@ pub(crate) fn seeded(seed: u64) -> Arc<dyn Entropy> {
     Arc::new(SeededEntropy::new(seed))
 }
 
-pub(crate) fn bucket(name: &str) -> BucketName {
-    BucketName::parse(name).expect("legal")
+/// In `s3v`, or as `volume:name`.
+pub(crate) fn bucket(name: &str) -> BucketPath {
+    BucketAddress::parse(name).expect("legal").within(VolumeName::s3v_ref())
+}
+
+pub(crate) fn wanted(id: &str, secret: &str) -> EnsureUser {
+    EnsureUser {
+        user: DisplayUser { id: UserId(id.into()), display_name: format!("{id} of Trioxide") },
+        email: None,
+        is_admin: false,
+        pair: Some(KeyPair { access_key: AccessKeyId(format!("AK{id}")), secret_key: SecretKey(secret.into()) }),
+        volume: None,
+    }
 }
 
 pub(crate) fn key(text: &str) -> ObjectKey {

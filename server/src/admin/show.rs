@@ -40,7 +40,7 @@ pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
             format!("{} is {}, with {} versions", text(&answer["id"]), text(&answer["state"]), answer["versions"])
         }
         AdminCommand::Account(AccountCommand::List) => {
-            table(answer, &["id", "account_id", "display_name", "email", "admin", "access_keys"])
+            table(answer, &["id", "account_id", "volume", "display_name", "email", "admin", "access_keys"])
         }
         AdminCommand::User(_)
         | AdminCommand::Group(_)

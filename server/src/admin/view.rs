@@ -165,7 +165,7 @@ fn replica(state: ReplicaState) -> &'static str {
 
 pub(super) fn user(info: &UserInfo) -> Value {
     json!({
-        "id": info.user.id.0, "account_id": info.account_id, "display_name": info.user.display_name, "email": info.email, "admin": info.is_admin,
+        "id": info.user.id.0, "account_id": info.account_id, "volume": info.volume.as_ref().map_or("s3v", |volume| volume.as_str()), "display_name": info.user.display_name, "email": info.email, "admin": info.is_admin,
         "access_keys": info.access_keys.iter().map(|k| k.0.as_str()).collect::<Vec<_>>(),
     })
 }

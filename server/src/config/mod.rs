@@ -350,6 +350,9 @@ pub(crate) struct User {
     pub(crate) secret_key_env: Option<String>,
     #[serde(default)]
     pub(crate) admin: bool,
+    /// Where its buckets lie, for good: S3's own volume if absent.
+    #[serde(default)]
+    pub(crate) volume: Option<String>,
 }
 
 impl std::fmt::Debug for User {

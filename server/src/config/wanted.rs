@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use om_api::{AccessKeyId, DisplayUser, EnsureIdentities, EnsureUser, KeyPair, KmsKeyId, SecretKey, UserId};
-use types::BucketName;
+use types::{BucketAddress, VolumeName};
 
 use super::{Config, User, identities};
 use crate::files;
@@ -18,7 +18,7 @@ pub(crate) struct Wanted {
     pub(crate) root: Option<KeyPair>,
     pub(crate) users: Vec<EnsureUser>,
     /// Each with its owner.
-    pub(crate) buckets: Vec<(BucketName, UserId)>,
+    pub(crate) buckets: Vec<(BucketAddress, UserId)>,
     pub(crate) kms_keys: Vec<KmsKeyId>,
     /// Of each account that has some.
     pub(crate) identities: Vec<EnsureIdentities>,
@@ -107,10 +107,12 @@ pub(crate) enum WantedError {
     Root(String),
     #[error("users {one:?} and {other:?} have the same {what}: it belongs to one user")]
     Shared { one: String, other: String, what: &'static str },
-    #[error("bucket {0:?}: not a valid bucket name: 3 to 63 of a-z, 0-9, '.' and '-'")]
+    #[error(
+        "bucket {0:?}: not a valid bucket name: 3 to 63 of a-z, 0-9, '.' and '-', behind its volume and a colon if it is in another"
+    )]
     BucketName(String),
     #[error("bucket {0:?} stands twice, with different owners")]
-    TwoOwners(BucketName),
+    TwoOwners(BucketAddress),
     #[error("kms: not a usable name of a key: {0:?}: 1 to 256 letters, digits and - _ . : / @ + =")]
     KmsKey(String),
 }
@@ -191,11 +193,15 @@ fn ensured(user: &User, reading: Reading) -> Result<EnsureUser, WantedError> {
     let secret = Secret { text: &user.secret_key, file: &user.secret_key_file, variable: &user.secret_key_env };
     let pair = secret.pair(&format!("user {:?}", user.id), &user.access_key, reading)?;
     let display_name = user.display_name.clone().unwrap_or_else(|| user.id.clone());
+    let parse = |name: &String| VolumeName::parse(name).map_err(|why| format!("volume {name:?}: {why}"));
+    let volume = user.volume.as_ref().map(parse).transpose();
+    let volume = volume.map_err(|why| WantedError::User { id: user.id.clone(), why })?;
     let wanted = EnsureUser {
         user: DisplayUser { id: UserId(user.id.clone()), display_name },
         email: user.email.clone(),
         is_admin: user.admin,
         pair,
+        volume,
     };
     wanted.check().map_err(|why| WantedError::User { id: user.id.clone(), why: why.to_string() })?;
     Ok(wanted)
@@ -216,12 +222,17 @@ fn kms_keys(config: &Config) -> Result<Vec<KmsKeyId>, WantedError> {
 }
 
 /// Whether an owner exists only the OM knows: a user stays when a later configuration does not name them.
-fn buckets(config: &Config) -> Result<Vec<(BucketName, UserId)>, WantedError> {
-    let mut buckets: Vec<(BucketName, UserId)> = Vec::with_capacity(config.bucket.len());
+fn buckets(config: &Config) -> Result<Vec<(BucketAddress, UserId)>, WantedError> {
+    let home = |owner: &UserId| {
+        let named = config.user.iter().find(|user| user.id == owner.0).and_then(|user| user.volume.as_deref());
+        named.and_then(|volume| VolumeName::parse(volume).ok()).unwrap_or_else(VolumeName::s3v)
+    };
+    let mut buckets: Vec<(BucketAddress, UserId)> = Vec::with_capacity(config.bucket.len());
     for bucket in &config.bucket {
-        let name = BucketName::parse(&bucket.name).map_err(|_| WantedError::BucketName(bucket.name.clone()))?;
+        let name = BucketAddress::parse(&bucket.name).map_err(|_| WantedError::BucketName(bucket.name.clone()))?;
         let owner = UserId(bucket.owner.clone().unwrap_or_else(|| ROOT.to_owned()));
-        match buckets.iter().find(|(earlier, _)| *earlier == name) {
+        let path = name.within(&home(&owner));
+        match buckets.iter().find(|(earlier, of)| earlier.within(&home(of)) == path) {
             Some((_, earlier)) if *earlier != owner => return Err(WantedError::TwoOwners(name)),
             Some(_) => {}
             None => buckets.push((name, owner)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use types::{BucketName, ObjectKey};
+use types::ObjectKey;
 
 use super::{malformed, missing_field};
 use crate::dispatch::{S3Operation, dispatch};
@@ -86,7 +86,7 @@ impl Form {
 
     /// The head of the PUT that this form stands for. Nothing but the form's own fields is in it: what stands in the head of the
     /// request itself is under no policy.
-    pub fn to_put(&self, bucket: BucketName, posted: &RequestHead) -> Result<RequestHead, S3Error> {
+    pub fn to_put(&self, posted: &RequestHead) -> Result<RequestHead, S3Error> {
         let mut headers = HeaderMap::new();
         if let Some(host) = posted.headers.get(header::HOST) {
             headers.insert(header::HOST, host.clone());
@@ -109,9 +109,8 @@ impl Form {
             headers.insert(HeaderName::try_from(name).map_err(|_| invalid())?, header_value);
         }
         let mut target = posted.target.clone();
-        target.bucket = Some(bucket);
         target.key = Some(self.key()?);
-        let put = RequestHead { method: Method::PUT, target, headers };
+        let put = RequestHead { method: Method::PUT, target, headers, home: posted.home.clone() };
         match dispatch(&put)? {
             S3Operation::PutObject => Ok(put),
             // A field that makes another operation of a PUT.

@@ -15,7 +15,7 @@ mod success;
 
 pub use decoder::{FormDecoder, FormFile};
 pub use fields::Form;
-pub use policy::{LengthRange, Policy};
+pub use policy::{LengthRange, Policy, Posted};
 pub use signature::{FormSignature, PolicyV2, PolicyV4};
 pub use success::SuccessAction;
 

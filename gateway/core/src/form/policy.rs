@@ -1,7 +1,7 @@
 //! The policy: what its author lets whoever holds the form upload.
 
 use serde_json::Value;
-use types::{BucketName, Timestamp};
+use types::{BucketPath, Timestamp, VolumeName};
 
 use super::Form;
 use super::json::to_plain_json;
@@ -130,14 +130,17 @@ impl Policy {
     }
 
     /// Whether the form is one that the policy's author meant, and how long its file may be.
-    pub fn check(&self, form: &Form, bucket: &BucketName, now: Timestamp) -> Result<LengthRange, S3Error> {
+    pub fn check(&self, form: &Form, bucket: &Posted<'_>, now: Timestamp) -> Result<LengthRange, S3Error> {
         if now > self.expires_at {
             return Err(denied("Policy expired."));
         }
         for condition in &self.conditions {
             // The bucket is the one that the request is sent to, whatever a field says.
-            let value = if condition.field == BUCKET { bucket.as_str() } else { form.get(&condition.field).unwrap_or_default() };
-            if !condition.holds(value) {
+            let holds = match condition.field.as_str() {
+                BUCKET => bucket.names().iter().any(|name| condition.holds(name)),
+                field => condition.holds(form.get(field).unwrap_or_default()),
+            };
+            if !holds {
                 return Err(denied(&format!("Policy Condition failed: {}", condition.to_text())));
             }
         }
@@ -148,6 +151,29 @@ impl Policy {
             Some(extra) => Err(denied(&format!("Extra input fields: {extra}"))),
             None => Ok(self.length),
         }
+    }
+}
+
+/// The bucket that a form is sent to, by somebody whose buckets lie in `home`.
+#[derive(Debug, Clone, Copy)]
+pub struct Posted<'a> {
+    pub bucket: &'a BucketPath,
+    pub home: &'a VolumeName,
+}
+
+impl Posted<'_> {
+    /// As the policy's author may have named it. A name alone is one of their own volume: whoever holds the form does not send it to a
+    /// bucket of that name in another.
+    fn names(&self) -> Vec<String> {
+        let (volume, name) = (self.bucket.volume(), self.bucket.name());
+        let mut names = vec![format!("{volume}:{name}")];
+        if volume == self.home {
+            names.push(name.to_string());
+        }
+        if volume.is_s3v() {
+            names.push(format!(":{name}"));
+        }
+        names
     }
 }
 

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
-use types::{BucketName, ETag, Md5, ObjectKey, Timestamp};
+use types::{BucketAddress, BucketPath, ETag, Md5, ObjectKey, Timestamp, VolumeName};
 
 use super::*;
 use crate::auth::{Accepts, SigningKey};
@@ -188,7 +188,7 @@ fn a_file_has_the_length_that_it_may_have() {
         [(0, 3, None), (3, 3, None), (0, 2, Some(S3ErrorCode::EntityTooLarge)), (4, 9, Some(S3ErrorCode::EntityTooSmall))]
     {
         let policy = Policy::parse(&policy(&format!("[\"content-length-range\", {least}, \"{most}\"]"))).expect("well formed");
-        let allowed = policy.check(&form(&[("key", "k")]), &bucket(), NOW).expect("it allows this");
+        let allowed = policy.check(&form(&[("key", "k")]), &to(&bucket()), NOW).expect("it allows this");
         let mut waiting = decoder();
         waiting.push(&body(&[("key", "k")], b"abc"));
         let Ok((_, mut file)) = waiting.form().expect("a form") else { panic!("all of it came") };
@@ -200,8 +200,16 @@ fn a_file_has_the_length_that_it_may_have() {
 
 const NOW: Timestamp = Timestamp(1_782_864_000_000);
 
-fn bucket() -> BucketName {
-    BucketName::parse("bucket").expect("a name")
+fn bucket() -> BucketPath {
+    path("bucket")
+}
+
+fn path(text: &str) -> BucketPath {
+    BucketAddress::parse(text).expect("a name").within(VolumeName::s3v_ref())
+}
+
+fn to(bucket: &BucketPath) -> Posted<'_> {
+    Posted { bucket, home: VolumeName::s3v_ref() }
 }
 
 /// A policy for any key of the bucket, with these conditions besides.
@@ -214,7 +222,7 @@ fn policy(more: &str) -> String {
 }
 
 fn check(policy: &str, fields: &[(&str, &str)]) -> Result<LengthRange, S3Error> {
-    Policy::parse(policy).and_then(|policy| policy.check(&form(fields), &bucket(), NOW))
+    Policy::parse(policy).and_then(|policy| policy.check(&form(fields), &to(&bucket()), NOW))
 }
 
 #[test]
@@ -333,17 +341,42 @@ fn sign_v4(fields: &[(&str, &str)], now: Timestamp) -> Result<(), S3Error> {
 }
 
 #[test]
+fn a_form_goes_to_no_bucket_of_the_name_in_another_volume() {
+    let red = VolumeName::parse("red").expect("a volume");
+    let policy = |condition: &str| {
+        let text =
+            format!(r#"{{"expiration": "2026-07-02T00:00:00Z", "conditions": [{condition}, ["starts-with", "$key", ""]]}}"#);
+        Policy::parse(&base64_encode(text.as_bytes())).expect("well formed")
+    };
+    for (condition, taken) in [
+        (r#"{"bucket": "photos"}"#, ["red:photos"].as_slice()),
+        (r#"["starts-with", "$bucket", "ph"]"#, &["red:photos"]),
+        (r#"{"bucket": "red:photos"}"#, &["red:photos"]),
+        (r#"{"bucket": "blue:photos"}"#, &["blue:photos"]),
+        (r#"{"bucket": ":photos"}"#, &["photos"]),
+        (r#"{"bucket": "s3v:photos"}"#, &["photos"]),
+        (r#"["starts-with", "$bucket", ""]"#, &["red:photos", "blue:photos", "photos", "red:films"]),
+    ] {
+        for asked in ["red:photos", "blue:photos", "photos", "red:films"] {
+            let posted = Posted { bucket: &path(asked), home: &red };
+            let is_taken = policy(condition).check(&form(&[("key", "k")]), &posted, NOW).is_ok();
+            assert_eq!(is_taken, taken.contains(&asked), "{condition}: {asked}");
+        }
+    }
+}
+
+#[test]
 fn the_documented_form_of_version_4_is_accepted() {
     let fields = documented_v4();
     let now = parse_iso_basic("20151229T120000Z").expect("a time");
     assert_eq!(sign_v4(&fields, now), Ok(()));
     let policy = Policy::parse(DOCUMENTED_V4).expect("well formed");
-    let its_bucket = BucketName::parse("sigv4examplebucket").expect("a name");
+    let its_bucket = path("sigv4examplebucket");
     let form = form(&fields);
-    assert_eq!(policy.check(&form, &its_bucket, now), Ok(LengthRange::ANY));
-    assert_eq!(code(policy.check(&form, &bucket(), now)), S3ErrorCode::AccessDenied);
+    assert_eq!(policy.check(&form, &to(&its_bucket), now), Ok(LengthRange::ANY));
+    assert_eq!(code(policy.check(&form, &to(&bucket()), now)), S3ErrorCode::AccessDenied);
     let after = parse_iso8601("2015-12-30T12:00:00.001Z").expect("a time");
-    assert_eq!(code(policy.check(&form, &its_bucket, after)), S3ErrorCode::AccessDenied);
+    assert_eq!(code(policy.check(&form, &to(&its_bucket), after)), S3ErrorCode::AccessDenied);
     assert_eq!(form.key(), Ok(ObjectKey::parse("user/user1/photo.jpg").expect("a key")));
 
     for (name, value, expected) in [
@@ -390,10 +423,10 @@ fn the_documented_form_of_version_2_is_accepted_where_it_is_taken() {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"uV3F3YluFJax1cknvbcGwgjvx4QpvB+leU8dUj2o");
     let signature = signed.signature.expect("a signature");
     assert!(hmac::verify(&key, signed.policy.as_bytes(), signature.as_bytes()).is_ok());
-    let its_bucket = BucketName::parse("johnsmith").expect("a name");
+    let its_bucket = path("johnsmith");
     let policy = Policy::parse(&signed.policy).expect("well formed");
     let now = parse_iso8601("2007-12-01T00:00:00Z").expect("a time");
-    assert_eq!(policy.check(&form(&fields), &its_bucket, now), Ok(LengthRange::ANY));
+    assert_eq!(policy.check(&form(&fields), &to(&its_bucket), now), Ok(LengthRange::ANY));
 
     assert_eq!(code(parsed(&fields, Accepts::V4)), S3ErrorCode::InvalidRequest);
     for name in ["Signature", "Policy", "AWSAccessKeyId"] {
@@ -405,7 +438,7 @@ fn the_documented_form_of_version_2_is_accepted_where_it_is_taken() {
 
 #[test]
 fn a_form_becomes_the_put_that_it_stands_for() {
-    let put = |fields: &[(&str, &str)]| form(fields).to_put(bucket(), &posted("multipart/form-data; boundary=b"));
+    let put = |fields: &[(&str, &str)]| form(fields).to_put(&posted("multipart/form-data; boundary=b"));
     let head = put(&[
         ("key", "a b/${filename}"),
         ("acl", "private"),
@@ -464,7 +497,7 @@ fn the_browser_is_answered_as_the_form_says() {
         }
     }
     let (key, etag) = (ObjectKey::parse("a/b c").expect("a key"), ETag::whole(Md5([0; 16])));
-    let location = |target| SuccessAction::location(target, &bucket(), &key, etag);
+    let location = |target| SuccessAction::location(target, bucket().name(), &key, etag);
     let told = "bucket=bucket&key=a%2Fb%20c&etag=%2200000000000000000000000000000000%22";
     assert_eq!(location("http://h/done"), format!("http://h/done?{told}"));
     assert_eq!(location("http://h/done?a=b#c"), format!("http://h/done?a=b&{told}#c"));

@@ -1,7 +1,8 @@
 //! The head of a request, taken apart once.
 //!
 //! The raw target and the `Host` header become a bucket, a key and a query here and nowhere else; what authorises and what
-//! stores see the same [`ObjectKey`]. The key is never a path: dots, slashes and backslashes in it are characters.
+//! stores see the same [`ObjectKey`]. A bucket's name is taken for one of the volume of whoever signs, unless it says another
+//! ([`RequestHead::home`]). The key is never a path: dots, slashes and backslashes in it are characters.
 
 mod address;
 mod query;
@@ -9,7 +10,7 @@ mod query;
 use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
-use types::{BucketName, InvalidName, ObjectKey, VersionId};
+use types::{BucketAddress, BucketName, BucketPath, InvalidName, ObjectKey, VersionId, VolumeName};
 
 pub use address::{AddressStyle, Addressing};
 pub use query::Query;
@@ -50,7 +51,8 @@ const WEBSITE_HEADERS: &[&str] = &[
 /// What a request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestTarget {
-    pub bucket: Option<BucketName>,
+    /// As it is written.
+    pub bucket: Option<BucketAddress>,
     pub key: Option<ObjectKey>,
     pub query: Query,
     pub style: AddressStyle,
@@ -66,11 +68,11 @@ impl RequestTarget {
     pub fn parse(raw_path: &str, raw_query: &str, style: AddressStyle, host_bucket: Option<&str>) -> Result<Self, S3Error> {
         let path = raw_path.strip_prefix('/').ok_or_else(|| S3Error::new(S3ErrorCode::InvalidURI))?;
         let (bucket, raw_key) = match host_bucket {
-            Some(bucket) => (Some(bucket_name(bucket)?), path),
+            Some(bucket) => (Some(bucket_name(bucket)?.into()), path),
             None if path.is_empty() => (None, ""),
             None => {
                 let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-                (Some(bucket_name(&percent_decode(bucket, Plus::Plus)?)?), key)
+                (Some(bucket_address(&percent_decode(bucket, Plus::Plus)?)?), key)
             }
         };
         let key = match raw_key {
@@ -104,6 +106,9 @@ pub struct RequestHead {
     pub method: Method,
     pub target: RequestTarget,
     pub headers: HeaderMap,
+    /// Where a bucket lies whose name stands alone: in the volume of whoever signs, which is set once that is known. None: in `s3v`, as for
+    /// everybody whom nothing says to be at home elsewhere.
+    pub home: Option<VolumeName>,
 }
 
 impl RequestHead {
@@ -118,7 +123,7 @@ impl RequestHead {
         let target = RequestTarget::parse(uri.path(), uri.query().unwrap_or(""), style, bucket)?;
         let mut headers = headers;
         hide_keys(&mut headers);
-        Ok(Self { method, target, headers })
+        Ok(Self { method, target, headers, home: None })
     }
 
     /// A head of the listener that serves websites: the host is the bucket and the whole path is the key. A query means nothing there, and
@@ -133,7 +138,7 @@ impl RequestHead {
         })?;
         let is_kept = |name: &HeaderName| WEBSITE_HEADERS.contains(&name.as_str());
         let headers = headers.iter().filter(|(name, _)| is_kept(name)).map(|(name, value)| (name.clone(), value.clone()));
-        Ok(Self { method, target, headers: headers.collect() })
+        Ok(Self { method, target, headers: headers.collect(), home: None })
     }
 
     /// A head whose path names no bucket: of a listener that speaks another protocol under S3's signatures.
@@ -143,12 +148,21 @@ impl RequestHead {
         let (query, raw_path) = (Query::parse(&raw_query)?, uri.path().to_owned());
         let target =
             RequestTarget { bucket: None, key: None, query, style: AddressStyle::Path, control: None, raw_path, raw_query };
-        Ok(Self { method, target, headers })
+        Ok(Self { method, target, headers, home: None })
     }
 
     /// The bucket that dispatch has made sure of.
-    pub fn bucket(&self) -> Result<BucketName, S3Error> {
-        self.target.bucket.clone().ok_or_else(|| S3ErrorCode::InvalidBucketName.into())
+    pub fn bucket(&self) -> Result<BucketPath, S3Error> {
+        self.bucket_path().ok_or_else(|| S3ErrorCode::InvalidBucketName.into())
+    }
+
+    /// The bucket that the request is about, if it is about one.
+    pub fn bucket_path(&self) -> Option<BucketPath> {
+        self.target.bucket.as_ref().map(|bucket| bucket.within(self.home()))
+    }
+
+    pub fn home(&self) -> &VolumeName {
+        self.home.as_ref().unwrap_or(VolumeName::s3v_ref())
     }
 
     /// The key that dispatch has made sure of.
@@ -253,6 +267,11 @@ fn hide_keys(headers: &mut HeaderMap) {
 
 pub fn bucket_name(text: &str) -> Result<BucketName, S3Error> {
     BucketName::parse(text).map_err(|_| S3Error::new(S3ErrorCode::InvalidBucketName).field("BucketName", text))
+}
+
+/// Of a bucket that may be in another volume.
+pub fn bucket_address(text: &str) -> Result<BucketAddress, S3Error> {
+    BucketAddress::parse(text).map_err(|_| S3Error::new(S3ErrorCode::InvalidBucketName).field("BucketName", text))
 }
 
 pub fn object_key(text: &str) -> Result<ObjectKey, S3Error> {

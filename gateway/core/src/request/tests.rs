@@ -14,7 +14,10 @@ fn head(host: &str, target: &str) -> Result<RequestHead, S3Error> {
 fn names(host: &str, target: &str) -> Result<(String, String), S3ErrorCode> {
     let target = head(host, target).map_err(|error| error.code())?.target;
     let text = |name: Option<&str>| name.unwrap_or_default().to_owned();
-    Ok((text(target.bucket.as_ref().map(BucketName::as_str)), text(target.key.as_ref().map(ObjectKey::as_str))))
+    Ok((
+        target.bucket.as_ref().map(BucketAddress::to_string).unwrap_or_default(),
+        text(target.key.as_ref().map(ObjectKey::as_str)),
+    ))
 }
 
 #[test]
@@ -31,6 +34,12 @@ fn the_bucket_stands_in_the_path_or_in_the_host() {
         ("my.bucket.s3.example.com", "/a", "my.bucket", "a"),
         ("bucket.localhost:9878", "/a", "bucket", "a"),
         ("unknown.org", "/bucket/a", "bucket", "a"),
+        ("s3.example.com", "/red:bucket/a:b", "red:bucket", "a:b"),
+        ("s3.example.com", "/red%3Abucket/a", "red:bucket", "a"),
+        ("s3.example.com", "/red%3abucket", "red:bucket", ""),
+        ("s3.example.com", "/:bucket/a", ":bucket", "a"),
+        ("s3.example.com", "/s3v:bucket/a", ":bucket", "a"),
+        ("bucket.s3.example.com", "/red:other/a", "bucket", "red:other/a"),
         ("[::1]:9878", "/bucket/a", "bucket", "a"),
         ("[::1]", "/bucket", "bucket", ""),
     ] {
@@ -46,7 +55,7 @@ fn a_request_about_an_account_is_about_no_bucket() {
         headers.extend(account.map(|number| (HeaderName::from_static("x-amz-account-id"), HeaderValue::from_static(number))));
         let uri: Uri = target.parse().expect("a target");
         let head = RequestHead::parse(Method::GET, &uri, headers, &Addressing::new(["localhost"])).expect("well formed");
-        (head.target.control, head.target.bucket.map(|bucket| bucket.as_str().to_owned()))
+        (head.target.control, head.target.bucket.map(|bucket| bucket.to_string()))
     };
     let path = "/v20180820/configuration/publicAccessBlock";
     let is_control = (Some("configuration/publicAccessBlock".to_owned()), None);

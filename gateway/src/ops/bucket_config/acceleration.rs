@@ -6,7 +6,7 @@ use gateway_core::payload::PayloadPlan;
 use gateway_core::xml::MAX_SMALL_BODY;
 use gateway_core::xml::configs::parse_config;
 use http::StatusCode;
-use types::BucketName;
+use types::BucketPath;
 
 use super::{Integrity, plan, put};
 use crate::context::OpContext;
@@ -14,7 +14,7 @@ use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply};
 
 pub(crate) struct PutAcceleration {
-    bucket: BucketName,
+    bucket: BucketPath,
     plan: PayloadPlan,
 }
 

@@ -6,7 +6,7 @@ use gateway_core::payload::PayloadPlan;
 use gateway_core::xml::configs::{parse_config, show_config};
 use gateway_core::{RequestHead, S3Error};
 use http::StatusCode;
-use types::BucketName;
+use types::BucketPath;
 
 use super::{Integrity, get, plan, put};
 use crate::context::OpContext;
@@ -18,7 +18,7 @@ const MAX_BODY: usize = 1 << 20;
 const MINIMUM: &str = "x-amz-transition-default-minimum-object-size";
 
 pub(crate) struct GetLifecycle {
-    bucket: BucketName,
+    bucket: BucketPath,
 }
 
 impl Operation for GetLifecycle {
@@ -42,7 +42,7 @@ impl Operation for GetLifecycle {
 }
 
 pub(crate) struct PutLifecycle {
-    bucket: BucketName,
+    bucket: BucketPath,
     plan: PayloadPlan,
     minimum: Option<TransitionMinimum>,
 }

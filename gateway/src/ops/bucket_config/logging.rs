@@ -8,7 +8,7 @@ use gateway_core::xml::MAX_SMALL_BODY;
 use gateway_core::xml::configs::{LogGrantee, log_grantees, parse_config, show_config};
 use http::StatusCode;
 use tracing::debug;
-use types::{BucketName, Timestamp};
+use types::{BucketPath, Timestamp};
 
 use super::{Integrity, ask, plan, put};
 use crate::context::OpContext;
@@ -16,7 +16,7 @@ use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply};
 
 pub(crate) struct GetLogging {
-    bucket: BucketName,
+    bucket: BucketPath,
 }
 
 impl Operation for GetLogging {
@@ -42,7 +42,7 @@ impl Operation for GetLogging {
 }
 
 pub(crate) struct PutLogging {
-    bucket: BucketName,
+    bucket: BucketPath,
     plan: PayloadPlan,
 }
 

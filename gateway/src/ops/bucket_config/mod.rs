@@ -24,7 +24,7 @@ use om_api::{
     BucketConfig, BucketRejected, ConfigChange, GetBucketConfig, SetBucketConfig, SetBucketConfigRejected, UnfitLogTarget,
 };
 use rpc::CallError;
-use types::BucketName;
+use types::BucketPath;
 
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
@@ -56,7 +56,7 @@ pub(super) enum Integrity {
 }
 
 pub(super) struct GetConfig<D> {
-    bucket: BucketName,
+    bucket: BucketPath,
     kind: PhantomData<D>,
 }
 
@@ -78,7 +78,7 @@ impl<D: ConfigXml + Send + 'static> Operation for GetConfig<D> {
 }
 
 pub(super) struct PutConfig<D> {
-    bucket: BucketName,
+    bucket: BucketPath,
     plan: PayloadPlan,
     kind: PhantomData<D>,
 }
@@ -102,7 +102,7 @@ impl<D: PlainConfig> Operation for PutConfig<D> {
 }
 
 pub(super) struct DeleteConfig<D> {
-    bucket: BucketName,
+    bucket: BucketPath,
     kind: PhantomData<D>,
 }
 
@@ -130,15 +130,15 @@ fn plan(request: &S3Request, integrity: Integrity) -> Result<PayloadPlan, S3Erro
     Ok(plan)
 }
 
-async fn get<D: ConfigXml>(cx: &OpContext, bucket: &BucketName) -> Result<Option<D>, S3Error> {
+async fn get<D: ConfigXml>(cx: &OpContext, bucket: &BucketPath) -> Result<Option<D>, S3Error> {
     Ok(get_document(cx, bucket, D::KIND).await?.and_then(D::of))
 }
 
-async fn get_document(cx: &OpContext, bucket: &BucketName, kind: ConfigKind) -> Result<Option<BucketDocument>, S3Error> {
+async fn get_document(cx: &OpContext, bucket: &BucketPath, kind: ConfigKind) -> Result<Option<BucketDocument>, S3Error> {
     Ok(ask(cx, bucket, kind).await?.document)
 }
 
-async fn ask(cx: &OpContext, bucket: &BucketName, kind: ConfigKind) -> Result<BucketConfig, S3Error> {
+async fn ask(cx: &OpContext, bucket: &BucketPath, kind: ConfigKind) -> Result<BucketConfig, S3Error> {
     let request = GetBucketConfig { by: cx.by(), bucket: bucket.clone(), kind };
     match cx.om().get_bucket_config(cx.call(), request).await {
         Ok(config) => Ok(config),
@@ -149,7 +149,7 @@ async fn ask(cx: &OpContext, bucket: &BucketName, kind: ConfigKind) -> Result<Bu
 }
 
 /// A document that says that nothing is set takes away what there is.
-async fn put<D: ConfigXml>(cx: &OpContext, bucket: BucketName, document: Option<D>) -> Result<(), S3Error> {
+async fn put<D: ConfigXml>(cx: &OpContext, bucket: BucketPath, document: Option<D>) -> Result<(), S3Error> {
     let change = match document {
         Some(document) => ConfigChange::Put(Box::new(document.into())),
         None => ConfigChange::Delete(D::KIND),
@@ -157,7 +157,7 @@ async fn put<D: ConfigXml>(cx: &OpContext, bucket: BucketName, document: Option<
     set(cx, bucket, change).await
 }
 
-async fn set(cx: &OpContext, bucket: BucketName, change: ConfigChange) -> Result<(), S3Error> {
+async fn set(cx: &OpContext, bucket: BucketPath, change: ConfigChange) -> Result<(), S3Error> {
     type Rejected = SetBucketConfigRejected;
     let request = SetBucketConfig { by: cx.by(), bucket: bucket.clone(), change };
     match cx.om().set_bucket_config(cx.call(), request).await {

@@ -5,7 +5,7 @@ use gateway_core::payload::PayloadPlan;
 use gateway_core::xml::configs::parse_config;
 use gateway_core::{S3Error, S3ErrorCode};
 use http::StatusCode;
-use types::BucketName;
+use types::BucketPath;
 
 use super::{Integrity, plan, put};
 use crate::context::OpContext;
@@ -17,7 +17,7 @@ const MAX_BODY: usize = 512 << 10;
 const SKIP_VALIDATION: &str = "x-amz-skip-destination-validation";
 
 pub(crate) struct PutNotification {
-    bucket: BucketName,
+    bucket: BucketPath,
     plan: PayloadPlan,
 }
 

@@ -6,7 +6,7 @@ use gateway_core::xml::XmlOut;
 use gateway_core::{S3Error, S3ErrorCode};
 use http::StatusCode;
 use om_api::ConfigChange;
-use types::BucketName;
+use types::BucketPath;
 
 use super::{Integrity, ask, plan, set};
 use crate::context::OpContext;
@@ -18,7 +18,7 @@ const MAX_BODY: usize = 64 << 10;
 const CONFIRM: &str = "x-amz-confirm-remove-self-bucket-access";
 
 pub(crate) struct GetPolicy {
-    bucket: BucketName,
+    bucket: BucketPath,
 }
 
 impl Operation for GetPolicy {
@@ -42,7 +42,7 @@ impl Operation for GetPolicy {
 }
 
 pub(crate) struct PutPolicy {
-    bucket: BucketName,
+    bucket: BucketPath,
     plan: PayloadPlan,
     binds_owner: bool,
 }
@@ -69,7 +69,7 @@ impl Operation for PutPolicy {
 }
 
 pub(crate) struct DeletePolicy {
-    bucket: BucketName,
+    bucket: BucketPath,
 }
 
 impl Operation for DeletePolicy {
@@ -89,7 +89,7 @@ impl Operation for DeletePolicy {
 }
 
 pub(crate) struct GetPolicyStatus {
-    bucket: BucketName,
+    bucket: BucketPath,
 }
 
 impl Operation for GetPolicyStatus {

@@ -4,14 +4,14 @@ use bucket_config::ConfigKind;
 use gateway_core::S3Error;
 use gateway_core::xml::configs::Unset;
 use http::StatusCode;
-use types::BucketName;
+use types::BucketPath;
 
 use super::get_document;
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
 use crate::reply::{self, Reply};
 
-async fn answer(cx: &OpContext, bucket: &BucketName, question: Unset) -> Result<String, S3Error> {
+async fn answer(cx: &OpContext, bucket: &BucketPath, question: Unset) -> Result<String, S3Error> {
     // The OM knows whether the bucket is there, and who may ask.
     get_document(cx, bucket, question.kind()).await?;
     question.answer()
@@ -20,7 +20,7 @@ async fn answer(cx: &OpContext, bucket: &BucketName, question: Unset) -> Result<
 macro_rules! unset {
     ($($name:ident => $question:ident $kind:ident;)*) => {$(
         pub(crate) struct $name {
-            bucket: BucketName,
+            bucket: BucketPath,
         }
 
         impl Operation for $name {

@@ -45,3 +45,8 @@ pub(super) fn upload_info(upload: &Upload) -> UploadInfo {
         ends: None,
     }
 }
+
+/// Where the bucket is kept.
+pub(super) fn at(bucket: &BucketPath) -> String {
+    bucket.to_string()
+}

@@ -1,13 +1,13 @@
 //! What is about no bucket: an account and its identities, roles to be taken, and the administration of the cluster.
 
-use types::BucketName;
+use types::{BucketPath, VolumeName};
 
 use super::identity::{Identity, Member};
 use super::native::{ByNative, by_native, gives_native};
 use super::{Denied, Facts};
 use crate::policy::{
-    Action, Caller, Context, Decision, Grants, KeyName, Meant, Permission, Policies, Policy, PolicyKind, Reason, Request,
-    Resource, Source, decide,
+    Action, Caller, Context, Decision, Grants, KeyName, Locality, Meant, Permission, Policies, Policy, PolicyKind, Reason,
+    Request, Resource, Source, decide,
 };
 use crate::rows::{NativeAcl, NativeRights, RoleRow, UserId, UserRow};
 
@@ -16,7 +16,7 @@ use crate::rows::{NativeAcl, NativeRights, RoleRow, UserId, UserRow};
 pub enum AdminAction<'a> {
     /// Of the requester's own.
     ListBuckets,
-    CreateBucket(&'a BucketName),
+    CreateBucket(&'a BucketPath),
     CreateSecret,
     /// A pair that somebody gives.
     ImportSecret,
@@ -27,16 +27,19 @@ pub enum AdminAction<'a> {
     /// How far all buckets of an account may be public.
     GetAccountBlock,
     PutAccountBlock,
-    /// To put a bucket into a volume other than S3's, or to give it to somebody.
+    /// To put a bucket into a volume other than the requester's own, or to give it to somebody.
     PlaceBucket,
 }
 
 impl<'a> AdminAction<'a> {
     /// As policies name it, and what it is about.
-    fn named(self) -> (Action<'static>, Resource<'a>) {
+    fn named(self, home: &VolumeName) -> (Action<'static>, Resource<'a>) {
         match self {
             Self::ListBuckets => (Permission::ListAllMyBuckets.into(), Resource::store()),
-            Self::CreateBucket(name) => (Permission::CreateBucket.into(), Resource::bucket(name)),
+            Self::CreateBucket(path) => {
+                let at = Locality::of(path.volume(), home);
+                (Permission::CreateBucket.into(), Resource::bucket(path.name(), at))
+            }
             Self::CreateSecret => (Action::Other("trioxide:CreateSecret"), Resource::store()),
             Self::ImportSecret => (Action::Other("trioxide:ImportSecret"), Resource::store()),
             Self::RevokeSecret => (Action::Other("trioxide:RevokeSecret"), Resource::store()),
@@ -66,7 +69,7 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
             if is_of_account && of != Some(&member.account.id) {
                 administer(identity, AdminAction::Administer, None, facts)?;
             }
-            let (name, resource) = action.named();
+            let (name, resource) = action.named(member.account.home());
             let granted = facts.volume.and_then(|acl| given_by_volume(acl, identity, &member.caller, action));
             allow(weigh(identity, member, name, &resource, facts, granted))?;
             &member.account

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bucket_config::LoggingConfiguration;
 use tables::{ReadTables, StorageFault};
-use types::{BucketId, BucketName, Timestamp};
+use types::{BucketId, BucketPath, Timestamp, VolumeName};
 
 use super::acl::LOG_DELIVERY;
 use super::{Denied, Requester};
@@ -144,7 +144,7 @@ pub struct LogSource {
     /// The owner's number, as ARNs have it.
     pub(super) account: String,
     pub(super) arn: String,
-    pub(super) target: BucketName,
+    pub(super) target: BucketPath,
     /// The bucket that had the target's name when the log was set up.
     pub(super) meant: Option<BucketId>,
     pub(super) prefix: String,
@@ -161,17 +161,19 @@ impl LogSource {
         Ok(Self {
             owner: bucket.owner.clone(),
             account: owner.map_or_else(|| bucket.owner.0.clone(), |owner| owner.account_id()),
-            arn: format!("arn:aws:s3:::{}", bucket.name),
-            target: logging.target.clone(),
+            arn: bucket.arn(),
+            target: logging.target.within(&bucket.volume),
             meant,
             prefix: logging.prefix.clone(),
         })
     }
 
-    /// Of buckets that anybody could make, and that no policy means: a name that begins or ends as this one does.
-    pub(super) fn strangers(&self) -> [Self; 2] {
-        let name = self.arn.rsplit(':').next().unwrap_or_default();
-        [format!("arn:aws:s3:::strangers-{name}"), format!("{}-of-a-stranger", self.arn)].map(|arn| Self {
+    /// Of buckets that anybody could make, and that no policy means: a name that begins or ends as this one does, and this one in
+    /// another volume.
+    pub(super) fn strangers(&self) -> [Self; 3] {
+        let (place, name) = self.arn.rsplit_once(':').unwrap_or_default();
+        let elsewhere = format!("arn:aws:s3::strangers-volume:{name}");
+        [format!("{place}:strangers-{name}"), format!("{}-of-a-stranger", self.arn), elsewhere].map(|arn| Self {
             owner: UserId("a-stranger".to_owned()),
             account: "000000000000".to_owned(),
             arn,
@@ -188,6 +190,11 @@ impl Identity {
     /// The account that asks: whatever it makes is the account's.
     pub fn user_id(&self) -> Option<&UserId> {
         self.account().map(|account| &account.id)
+    }
+
+    /// Where bucket names lie that nothing qualifies.
+    pub fn home(&self) -> &VolumeName {
+        self.account().map_or(VolumeName::s3v_ref(), UserRow::home)
     }
 
     pub fn account(&self) -> Option<&UserRow> {

@@ -10,7 +10,9 @@ use super::actions::{ByAcl, by_acl};
 use super::guard::KeptPolicy;
 use super::native::{ByNative, by_native, gives_native};
 use super::{Denied, Facts, Guard, Identity, LogSource, Member};
-use crate::policy::{Answer, Caller, Grants, Layer, Meant, Permission, Policies, Reason, Request, Resource, Source, decide};
+use crate::policy::{
+    Answer, Caller, Grants, Layer, Locality, Meant, Permission, Policies, Reason, Request, Resource, Source, decide,
+};
 use crate::rows::{BucketRow, KeyRow, NativeRights, UploadRow, UserId};
 
 /// What in the bucket an action is about.
@@ -136,7 +138,8 @@ impl Scene<'_> {
 
     /// Whoever makes a bucket anew under a name that was a log's target is not told what the log tells, unless it is the same owner.
     fn is_meant_by(&self, source: &LogSource) -> bool {
-        self.bucket.name == source.target && (self.bucket.owner == source.owner || source.meant == Some(self.bucket.id))
+        let is_there = self.bucket.name == *source.target.name() && self.bucket.volume == *source.target.volume();
+        is_there && (self.bucket.owner == source.owner || source.meant == Some(self.bucket.id))
     }
 
     /// None: nothing is said of it. Another account's log comes in only by a statement that speaks of it: one that would let in
@@ -239,10 +242,11 @@ impl Scene<'_> {
             _ => None,
         };
         let context = self.facts.context(self.identity, &caller, Some(self.bucket), target.object(), listed);
+        let at = Locality::of(&self.bucket.volume, self.identity.home());
         let resource = match (target.key(), target) {
-            (Some(key), _) => Resource::object(&self.bucket.name, key),
-            (None, Target::KeysUnder(prefix)) => Resource::objects_under(&self.bucket.name, prefix),
-            (None, _) => Resource::bucket(&self.bucket.name),
+            (Some(key), _) => Resource::object(&self.bucket.name, at, key),
+            (None, Target::KeysUnder(prefix)) => Resource::objects_under(&self.bucket.name, at, prefix),
+            (None, _) => Resource::bucket(&self.bucket.name, at),
         };
         let owner = self.owner_of(target);
         let source = policy.map(|kept| Source { name: self.bucket.name.as_str(), policy: &kept.policy });

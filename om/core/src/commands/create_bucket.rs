@@ -6,13 +6,14 @@ use tables::WriteTables;
 use types::{Acl, BucketId, BucketLock, BucketName, LogIndex, Replication, Timestamp, VolumeName};
 
 use super::Outcome;
+use super::ensure_user::ensure_volume;
 use crate::namespace;
 use crate::native_acl;
 use crate::rows::{
-    self, BucketConfigRow, BucketLayout, BucketRow, UserId, Versioning, VolumeRow, bucket_key, config_key, keys_under, name_key,
+    self, BucketConfigRow, BucketLayout, BucketRow, UserId, Versioning, bucket_key, config_key, keys_under, name_key,
     prefix_acl_key, user_bucket_key, user_bucket_prefix,
 };
-use crate::tables::{BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, PREFIXES, USER_BUCKETS, VOLUMES};
+use crate::tables::{BUCKET_CONFIGS, BUCKET_NAMES, BUCKETS, PREFIXES, USER_BUCKETS};
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct CreateBucket {
@@ -77,9 +78,8 @@ impl CreateBucket {
         if keys_under(tables, USER_BUCKETS, &owned, limit)?.0.len() >= limit {
             return Ok(Err(CreateBucketRejected::TooMany));
         }
-        if self.volume != VolumeName::s3v() && tables.get(VOLUMES, self.volume.as_str().as_bytes())?.is_none() {
-            let volume = VolumeRow { owner: self.owner.clone(), created: self.now };
-            rows::put(tables, VOLUMES, self.volume.as_str().as_bytes(), &volume);
+        if !self.volume.is_s3v() {
+            ensure_volume(tables, &self.volume, &self.owner, self.now)?;
         }
         let acl = self.acl.map(|acl| BucketDocument::from(BucketAcl { acl }));
         let documents: Vec<_> = acl.into_iter().chain(self.ownership.map(BucketDocument::from)).collect();

@@ -2,16 +2,16 @@
 
 use minicbor::{Decode, Encode};
 use tables::{ReadTables, StorageFault, WriteTables};
-use types::{LogIndex, Timestamp};
+use types::{LogIndex, Timestamp, VolumeName};
 
 use super::Outcome;
 use crate::iam::preferred_number;
 use crate::namespace;
 use crate::rows::{
-    self, AccessKeyId, AccessKeyRow, AccountNumber, PairOrigin, RevokedKeyRow, UserId, UserRow, access_key_of_user,
+    self, AccessKeyId, AccessKeyRow, AccountNumber, PairOrigin, RevokedKeyRow, UserId, UserRow, VolumeRow, access_key_of_user,
     access_key_prefix, email_key, keys_under, malformed,
 };
-use crate::tables::{ACCESS_KEYS, ACCOUNT_NUMBERS, EMAILS, REVOKED_KEYS, USER_ACCESS_KEYS, USERS};
+use crate::tables::{ACCESS_KEYS, ACCOUNT_NUMBERS, EMAILS, REVOKED_KEYS, USER_ACCESS_KEYS, USERS, VOLUMES};
 
 /// A secret that the leader has sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -44,6 +44,9 @@ pub struct EnsureUser {
     /// The pair's. In logs of releases that did not keep it there is none.
     #[n(6)]
     pub origin: Option<PairOrigin>,
+    /// Where the account's buckets lie. None says nothing of it.
+    #[n(7)]
+    pub volume: Option<VolumeName>,
 }
 
 /// A user with the access keys that sign for them.
@@ -55,12 +58,15 @@ pub struct UserAccount {
     pub access_keys: Vec<AccessKeyId>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum EnsureUserRejected {
     #[n(0)]
     AccessKeyTaken,
     #[n(1)]
     EmailTaken,
+    /// It is at home in this one.
+    #[n(2)]
+    VolumeFixed(#[n(0)] VolumeName),
 }
 
 impl EnsureUser {
@@ -76,6 +82,18 @@ impl EnsureUser {
             return Ok(Err(EnsureUserRejected::EmailTaken));
         }
         let before = namespace::user(tables, &self.user)?;
+        if let Some((before, volume)) = before.as_ref().zip(self.volume.as_ref())
+            && before.home() != volume
+        {
+            return Ok(Err(EnsureUserRejected::VolumeFixed(before.home().clone())));
+        }
+        let volume = match &before {
+            Some(before) => before.volume.clone(),
+            None => self.volume.filter(|volume| !volume.is_s3v()),
+        };
+        if let Some(volume) = &volume {
+            ensure_volume(tables, volume, &self.user, self.now)?;
+        }
         if let Some(email) = before.as_ref().and_then(|row| row.email.as_deref()) {
             tables.delete(EMAILS, &email_key(email));
         }
@@ -94,6 +112,7 @@ impl EnsureUser {
             }),
             is_governed: before.as_ref().and_then(|row| row.is_governed),
             block: before.and_then(|row| row.block),
+            volume,
         };
         rows::put(tables, USERS, user.id.0.as_bytes(), &user);
         if let Some(pair) = self.pair {
@@ -108,6 +127,19 @@ impl EnsureUser {
         let access_keys = access_keys(tables, &user.id)?;
         Ok(Ok(UserAccount { user, access_keys }))
     }
+}
+
+/// Of several accounts that share a volume it belongs to the first.
+pub(super) fn ensure_volume(
+    tables: &mut dyn WriteTables,
+    volume: &VolumeName,
+    owner: &UserId,
+    now: Timestamp,
+) -> Result<(), StorageFault> {
+    if namespace::volume(tables, volume)?.is_none() {
+        rows::put(tables, VOLUMES, volume.as_str().as_bytes(), &VolumeRow { owner: owner.clone(), created: now });
+    }
+    Ok(())
 }
 
 /// The account's number, which nothing else has.
@@ -183,6 +215,7 @@ mod tests {
             pair: Some(SealedPair { access_key: AccessKeyId(access_key.into()), sealed: vec![1, 2], secret_version: 7 }),
             now: Timestamp(5),
             origin: None,
+            volume: None,
         }
     }
 

@@ -57,6 +57,7 @@ mod tests {
             pair: None,
             now: Timestamp(9),
             origin: None,
+            volume: None,
         };
         om.apply(again).expect("good");
         assert_eq!(namespace::user(&om.tables, &ada).expect("memory").and_then(|row| row.block), block);

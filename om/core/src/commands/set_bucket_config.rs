@@ -144,7 +144,7 @@ fn find_log_target(
     source: &BucketRow,
     logging: &LoggingConfiguration,
 ) -> Result<Result<BucketId, SetBucketConfigRejected>, StorageFault> {
-    let Some(target) = namespace::bucket_by_name(tables, &source.volume, &logging.target)? else {
+    let Some(target) = namespace::bucket_by_path(tables, &logging.target.within(&source.volume))? else {
         return Ok(Err(SetBucketConfigRejected::NoSuchLogTarget));
     };
     let has = |kind| namespace::bucket_config(tables, target.id, kind).map(|row| row.is_some());
@@ -171,7 +171,7 @@ mod tests {
     use bucket_config::logging::LogKeyFormat;
     use bucket_config::tagging::Tag;
     use bucket_config::{BucketTags, CorsConfiguration, EncryptionConfiguration};
-    use types::BucketName;
+    use types::BucketAddress;
 
     fn tags(word: &str) -> BucketTags {
         BucketTags::new(vec![Tag { key: "k".into(), value: word.into() }])
@@ -227,7 +227,7 @@ mod tests {
         let mut om = Namespace::with_users(["ada"]);
         let [first, second, _] = ["photos", "films", "logs"].map(|name| om.create_bucket("ada", name));
         let to = |prefix: &str| {
-            let target = BucketName::parse("logs").expect("legal");
+            let target = BucketAddress::parse("logs").expect("legal");
             put(LoggingConfiguration { target, prefix: prefix.into(), key_format: LogKeyFormat::Simple })
         };
         let seen = |om: &Namespace, after, limit| -> Vec<(BucketId, String)> {
@@ -258,7 +258,7 @@ mod tests {
         let mut om = Namespace::with_users(["ada", "eve"]);
         let source = om.create_bucket("ada", "photos");
         let to_logs = || {
-            let target = BucketName::parse("logs").expect("legal");
+            let target = BucketAddress::parse("logs").expect("legal");
             put(LoggingConfiguration { target, prefix: String::new(), key_format: LogKeyFormat::Simple })
         };
         let meant = |om: &Namespace| access_logs::target_meant(&om.tables, source).expect("memory");
@@ -307,7 +307,7 @@ mod tests {
         let logs = om.create_bucket("ada", "logs");
         let second = om.create_bucket("ada", "logs-2");
         let to = |name: &str| {
-            let target = BucketName::parse(name).expect("legal");
+            let target = BucketAddress::parse(name).expect("legal");
             put(LoggingConfiguration { target, prefix: "log/".into(), key_format: LogKeyFormat::Simple })
         };
         let unfit = |why| Err(SetBucketConfigRejected::UnfitLogTarget(why));

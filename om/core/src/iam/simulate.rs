@@ -67,7 +67,7 @@ pub fn simulate(tables: &dyn ReadTables, account: &UserRow, asked: &Simulation) 
     let mut results = Vec::new();
     for name in &asked.actions {
         for arn in &asked.resources {
-            let resource = Resource::arn(arn).unwrap_or_else(Resource::store);
+            let resource = Resource::arn_at(arn, account.home()).unwrap_or_else(Resource::store);
             let request = Request { caller: &caller, action: action(name), resource: &resource, context: &context };
             let decision = decide(
                 &request,

@@ -31,14 +31,14 @@ pub use json::NotJson;
 pub use key::{Key, KeyName};
 pub use permission::{Permission, Scope};
 pub use principal::{Account, Caller, Meant};
-pub use resource::Resource;
+pub use resource::{Locality, Resource};
 
-use types::BucketName;
+use types::BucketPath;
 
 use action::Actions;
 use condition::Condition;
 use principal::Principals;
-use resource::Resources;
+use resource::{Owner, Resources};
 
 /// What a policy hangs on, which decides what it may and must say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl Policy {
     }
 
     /// Of a bucket: every statement has to be about it.
-    pub fn of_bucket(text: &str, bucket: &BucketName) -> Result<Self, MalformedPolicy> {
+    pub fn of_bucket(text: &str, bucket: &BucketPath) -> Result<Self, MalformedPolicy> {
         let policy = Self::parse(text, PolicyKind::Bucket)?;
         if policy.statements.iter().all(|statement| statement.resources.may_concern(bucket)) {
             Ok(policy)
@@ -233,11 +233,11 @@ impl Statement {
         if !self.actions.include(request.action) {
             return None;
         }
-        let meant = match &self.principals {
-            Some(principals) => principals.mean(request.caller)?,
-            None => Meant::AsItself,
+        let (meant, owner) = match &self.principals {
+            Some(principals) => (principals.mean(request.caller)?, Owner::Bucket),
+            None => (Meant::AsItself, Owner::Identity),
         };
-        let applies = self.resources.include(request.resource, request.context, self.effect)
+        let applies = self.resources.include(request.resource, request.context, self.effect, owner)
             && self.conditions.iter().all(|condition| condition.holds(request.context));
         applies.then_some(meant)
     }

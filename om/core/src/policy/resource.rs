@@ -2,14 +2,52 @@
 //!
 //! Wildcards stand for characters within one of the six fields; the last of them holds all that follows, so that a `*` behind a
 //! bucket's name takes in every key.
+//!
+//! S3's ARNs leave region and account empty, since its names are one space. Ours are one a volume: in the account's place an ARN may name
+//! the volume. One that names none means, in a bucket's policy, the bucket; in an identity's policy, a bucket of the identity's own volume.
 
 use std::borrow::Cow;
 
-use types::{BucketName, ObjectKey};
+use types::{BucketName, BucketPath, ObjectKey, VolumeName};
 
 use super::context::Context;
 use super::template::{Pattern, Piece, Reading, Verdict, parse};
 use super::{Effect, MalformedPolicy, PolicyKind};
+
+/// Where a bucket lies, as whoever asks sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locality<'a> {
+    /// In the volume of the requester's account.
+    Home(&'a str),
+    Elsewhere(&'a str),
+}
+
+impl<'a> Locality<'a> {
+    pub fn of(volume: &'a VolumeName, home: &VolumeName) -> Self {
+        if volume == home { Self::Home(volume.as_str()) } else { Self::Elsewhere(volume.as_str()) }
+    }
+
+    fn verdict(self, account: &Pattern, names: Unqualified, context: &Context<'_>) -> Verdict {
+        let (volume, is_home) = match self {
+            Self::Home(volume) => (volume, true),
+            Self::Elsewhere(volume) => (volume, false),
+        };
+        let short = if is_home || names == Unqualified::Anywhere { account.verdict("", context) } else { Verdict::Differs };
+        match (short, account.verdict(volume, context)) {
+            (Verdict::Matches, _) | (_, Verdict::Matches) => Verdict::Matches,
+            (Verdict::Unknown, _) | (_, Verdict::Unknown) => Verdict::Unknown,
+            (Verdict::Differs, Verdict::Differs) => Verdict::Differs,
+        }
+    }
+}
+
+/// Which buckets an ARN without a volume names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unqualified {
+    /// Of the requester's own volume alone.
+    AtHome,
+    Anywhere,
+}
 
 /// The resource of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,30 +56,32 @@ pub struct Resource<'a> {
     region: Cow<'a, str>,
     account: Cow<'a, str>,
     resource: Cow<'a, str>,
+    /// Of a bucket and of what is in it.
+    locality: Option<Locality<'a>>,
 }
 
 impl<'a> Resource<'a> {
-    fn s3(resource: Cow<'a, str>) -> Self {
+    fn s3(resource: Cow<'a, str>, locality: Option<Locality<'a>>) -> Self {
         let nothing = Cow::Borrowed("");
-        Self { service: Cow::Borrowed("s3"), region: nothing.clone(), account: nothing, resource }
+        Self { service: Cow::Borrowed("s3"), region: nothing.clone(), account: nothing, resource, locality }
     }
 
     /// Of a request that is about no bucket: only a statement about everything takes it in.
     pub fn store() -> Self {
-        Self::s3(Cow::Borrowed("*"))
+        Self::s3(Cow::Borrowed("*"), None)
     }
 
-    pub fn bucket(name: &'a BucketName) -> Self {
-        Self::s3(Cow::Borrowed(name.as_str()))
+    pub fn bucket(name: &'a BucketName, at: Locality<'a>) -> Self {
+        Self::s3(Cow::Borrowed(name.as_str()), Some(at))
     }
 
-    pub fn object(bucket: &BucketName, key: &ObjectKey) -> Self {
-        Self::s3(Cow::Owned(format!("{}/{}", bucket.as_str(), key.as_str())))
+    pub fn object(bucket: &BucketName, at: Locality<'a>, key: &ObjectKey) -> Self {
+        Self::s3(Cow::Owned(format!("{}/{}", bucket.as_str(), key.as_str())), Some(at))
     }
 
     /// What every key that begins so begins with.
-    pub fn objects_under(bucket: &BucketName, prefix: &str) -> Self {
-        Self::s3(Cow::Owned(format!("{}/{prefix}", bucket.as_str())))
+    pub fn objects_under(bucket: &BucketName, at: Locality<'a>, prefix: &str) -> Self {
+        Self::s3(Cow::Owned(format!("{}/{prefix}", bucket.as_str())), Some(at))
     }
 
     /// Of another service. None: it is no ARN.
@@ -50,7 +90,22 @@ impl<'a> Resource<'a> {
         if fields.next()? != "arn" || fields.next()? != "aws" {
             return None;
         }
-        Some(Self { service: fields.next()?, region: fields.next()?, account: fields.next()?, resource: fields.next()? })
+        let (service, region, account) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(Self { service, region, account, resource: fields.next()?, locality: None })
+    }
+
+    /// Of any service. A bucket is one of this volume, unless the ARN names another.
+    pub fn arn_at(text: &'a str, home: &'a VolumeName) -> Option<Self> {
+        let resource = Self::arn(text)?;
+        if resource.service != "s3" || !resource.region.is_empty() {
+            return Some(resource);
+        }
+        let volume = text.split(':').nth(4).filter(|volume| !volume.is_empty());
+        let locality = match volume {
+            Some(volume) if volume != home.as_str() => Locality::Elsewhere(volume),
+            Some(_) | None => Locality::Home(home.as_str()),
+        };
+        Some(Self { locality: Some(locality), ..resource })
     }
 }
 
@@ -59,6 +114,14 @@ enum ResourcePattern {
     Everything,
     /// Partition, service, region, account, resource.
     Arn(Box<[Pattern; 5]>),
+}
+
+/// On what a statement's policy hangs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    Identity,
+    /// Or another resource.
+    Bucket,
 }
 
 /// The resources of a statement, or with `NotResource` all but these.
@@ -89,10 +152,14 @@ impl Resources {
 
     /// A variable without a value is like no resource. Behind `NotResource` that would let an allowance reach everything, so
     /// there it is no allowance at all.
-    pub(super) fn include(&self, resource: &Resource<'_>, context: &Context<'_>, effect: Effect) -> bool {
+    pub(super) fn include(&self, resource: &Resource<'_>, context: &Context<'_>, effect: Effect, owner: Owner) -> bool {
+        // What an identity's policy gives by a name alone is its own volume's; what it takes away by one, it takes away wherever
+        // that is: nobody gets around a denial by the way to another volume.
+        let takes_away = (effect == Effect::Deny) != self.is_negated;
+        let names = if owner == Owner::Bucket || takes_away { Unqualified::Anywhere } else { Unqualified::AtHome };
         let mut is_unknown = false;
         for pattern in &self.patterns {
-            match pattern.verdict(resource, context) {
+            match pattern.verdict(resource, context, names) {
                 Verdict::Matches => return !self.is_negated,
                 Verdict::Unknown => is_unknown = true,
                 Verdict::Differs => {}
@@ -102,7 +169,7 @@ impl Resources {
     }
 
     /// Whether one of the patterns can be about this bucket or something in it.
-    pub(super) fn may_concern(&self, bucket: &BucketName) -> bool {
+    pub(super) fn may_concern(&self, bucket: &BucketPath) -> bool {
         self.is_negated || self.patterns.iter().any(|pattern| pattern.may_concern(bucket))
     }
 }
@@ -128,13 +195,22 @@ impl ResourcePattern {
         Ok(Self::Arn(patterns))
     }
 
-    fn verdict(&self, resource: &Resource<'_>, context: &Context<'_>) -> Verdict {
+    fn verdict(&self, resource: &Resource<'_>, context: &Context<'_>, names: Unqualified) -> Verdict {
         let Self::Arn(patterns) = self else { return Verdict::Matches };
-        let fields: [&str; 5] = ["aws", &resource.service, &resource.region, &resource.account, &resource.resource];
-        let mut known = Verdict::Matches;
+        let [partition, service, region, account, last] = patterns.as_ref();
+        let of_account = || match resource.locality {
+            Some(locality) => locality.verdict(account, names, context),
+            None => account.verdict(&resource.account, context),
+        };
         // The last field differs most often.
-        for (pattern, field) in patterns.iter().zip(fields).rev() {
-            match pattern.verdict(field, context) {
+        let mut known = last.verdict(&resource.resource, context);
+        if known == Verdict::Differs {
+            return known;
+        }
+        let others = [(region, resource.region.as_ref()), (service, &resource.service), (partition, "aws")];
+        let others = others.into_iter().map(|(pattern, field)| pattern.verdict(field, context));
+        for verdict in std::iter::once_with(of_account).chain(others) {
+            match verdict {
                 Verdict::Differs => return Verdict::Differs,
                 Verdict::Unknown => known = Verdict::Unknown,
                 Verdict::Matches => {}
@@ -143,15 +219,19 @@ impl ResourcePattern {
         known
     }
 
-    fn may_concern(&self, bucket: &BucketName) -> bool {
+    fn may_concern(&self, bucket: &BucketPath) -> bool {
         let Self::Arn(patterns) = self else { return true };
-        let [_, service, _, _, resource] = patterns.as_ref();
+        let [_, service, _, account, resource] = patterns.as_ref();
         let context = Context::default();
-        if service.verdict("s3", &context) == Verdict::Differs {
+        let volume = Locality::Home(bucket.volume().as_str());
+        if service.verdict("s3", &context) == Verdict::Differs
+            || volume.verdict(account, Unqualified::Anywhere, &context) == Verdict::Differs
+        {
             return false;
         }
         let Pattern::Fixed(glob) = resource else { return true };
-        glob.matches(bucket.as_str()) || glob.may_begin_with(&format!("{}/", bucket.as_str()))
+        let name = bucket.name().as_str();
+        glob.matches(name) || glob.may_begin_with(&format!("{name}/"))
     }
 }
 

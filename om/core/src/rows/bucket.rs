@@ -1,7 +1,7 @@
 //! Volumes and buckets.
 
 use minicbor::{Decode, Encode};
-use types::{BucketId, BucketLock, BucketName, LogIndex, Replication, Timestamp, VolumeName};
+use types::{BucketId, BucketLock, BucketName, BucketPath, LogIndex, Replication, Timestamp, VolumeName};
 
 use super::UserId;
 
@@ -82,6 +82,17 @@ pub struct BucketRow {
     /// The entry that last gave it, or first gave something in it, an ACL of Ozone's. None: there is none to look up.
     #[n(13)]
     pub native_acls: Option<LogIndex>,
+}
+
+impl BucketRow {
+    pub fn path(&self) -> BucketPath {
+        BucketPath::new(self.volume.clone(), self.name.clone())
+    }
+
+    /// As ARNs name it to everybody.
+    pub fn arn(&self) -> String {
+        self.path().arn()
+    }
 }
 
 pub(crate) fn name_key(volume: &VolumeName, name: &BucketName) -> Vec<u8> {

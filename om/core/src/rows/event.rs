@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use minicbor::{Decode, Encode};
 use tables::StorageFault;
-use types::{BucketName, ETag, ObjectKey, RequestId, Timestamp, VersionId};
+use types::{BucketPath, ETag, ObjectKey, RequestId, Timestamp, VersionId};
 
 use super::{Sequence, UserId, malformed};
 
@@ -89,7 +89,7 @@ pub struct EventRow {
     #[n(0)]
     pub kind: EventKind,
     #[n(1)]
-    pub bucket: BucketName,
+    pub bucket: BucketPath,
     #[n(2)]
     pub owner: UserId,
     /// What the bucket's owner calls the configuration.

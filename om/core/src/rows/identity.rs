@@ -4,7 +4,7 @@ use std::fmt;
 
 use bucket_config::PublicAccessBlock;
 use minicbor::{Decode, Encode};
-use types::Timestamp;
+use types::{Timestamp, VolumeName};
 
 use super::AccountNumber;
 
@@ -54,9 +54,16 @@ pub struct UserRow {
     /// On public access to all buckets of the account, beside their own.
     #[n(7)]
     pub block: Option<PublicAccessBlock>,
+    /// Where its bucket names lie: set when the account is made, and never changed, since others keep it. `None` is `s3v`.
+    #[n(8)]
+    pub volume: Option<VolumeName>,
 }
 
 impl UserRow {
+    pub fn home(&self) -> &VolumeName {
+        self.volume.as_ref().unwrap_or(VolumeName::s3v_ref())
+    }
+
     /// What ARNs name the account by.
     pub fn account_id(&self) -> String {
         self.number.map_or_else(|| self.id.0.clone(), |number| number.to_string())

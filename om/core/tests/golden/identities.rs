@@ -4,9 +4,9 @@ use bucket_config::PublicAccessBlock;
 use om_core::iam::{ChangeIam, Holder, IamChange, NewEntity, Renaming, Tagged};
 use om_core::rows::*;
 use om_core::*;
-use types::{BucketId, LogIndex, ObjectKey, Timestamp, VersionId, VolumeName};
+use types::{BucketId, BucketPath, LogIndex, ObjectKey, Timestamp, VersionId, VolumeName};
 
-use super::values::user;
+use super::values::{event, user};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -99,6 +99,24 @@ fn token() -> CredentialRow {
     CredentialRow { delegation: Some(delegation), ..credential() }
 }
 
+fn red() -> VolumeName {
+    VolumeName::parse("red").expect("legal")
+}
+
+fn tenant() -> Command {
+    EnsureUser {
+        user: user(),
+        display_name: "Ada".into(),
+        email: None,
+        is_admin: false,
+        pair: None,
+        now: NOW,
+        origin: None,
+        volume: Some(red()),
+    }
+    .into()
+}
+
 pub(super) fn native_acl() -> NativeAcl {
     let bob = Principal { account: user(), holder: CredentialHolder::Root };
     let staff = NativeWho::Group { account: user(), name: "staff".into(), id: IamId("AGPA1".into()) };
@@ -133,6 +151,7 @@ pub(super) fn commands() -> Vec<Command> {
     commands.push(EndCredentials { until: NOW, most: 7 }.into());
     commands.push(SetAccountBlock { account: user(), block: Some(PublicAccessBlock::default()) }.into());
     commands.push(SetAccountBlock { account: user(), block: None }.into());
+    commands.push(tenant());
     commands.push(RecordKeyUses { uses: vec![(AccessKeyId("AK".into()), NOW)] }.into());
     commands
 }
@@ -148,9 +167,11 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<u8>)> {
         number: Some(AccountNumber(123_456_789_012)),
         is_governed: Some(true),
         block: None,
+        volume: None,
     };
     let block = PublicAccessBlock { block_public_policy: true, ..PublicAccessBlock::default() };
     let blocked = UserRow { block: Some(block), ..account.clone() };
+    let tenant = UserRow { volume: Some(red()), ..account.clone() };
     let key = AccessKeyRow {
         user: user(),
         sealed: vec![9],
@@ -200,6 +221,8 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("user", ::tables::encode(&account)),
         ("user", ::tables::encode(&blocked)),
+        ("user", ::tables::encode(&tenant)),
+        ("event", ::tables::encode(&EventRow { bucket: BucketPath::new(red(), event().bucket.into_name()), ..event() })),
         ("access-key", ::tables::encode(&key)),
         ("iam-user", ::tables::encode(&member)),
         ("iam-group", ::tables::encode(&group)),

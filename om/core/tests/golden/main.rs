@@ -140,6 +140,7 @@ fn commands() -> Vec<Command> {
             pair: Some(pair()),
             now: NOW,
             origin: None,
+            volume: None,
         }
         .into(),
         CreateSecret { user: user(), pair: pair(), now: NOW, rotates: None }.into(),
@@ -174,6 +175,7 @@ fn commands() -> Vec<Command> {
             pair: Some(pair()),
             now: NOW,
             origin: Some(PairOrigin::Configuration),
+            volume: None,
         }
         .into(),
         RevokeSecret { user: user(), now: Some(NOW), access_key: None }.into(),
@@ -478,6 +480,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>)> {
         number: None,
         is_governed: None,
         block: None,
+        volume: None,
     };
     let access_key = AccessKeyRow {
         user: user(),

@@ -93,7 +93,7 @@ pub(super) fn undeliverable() -> Undeliverable {
 pub(super) fn event() -> EventRow {
     EventRow {
         kind: EventKind::Copy,
-        bucket: BucketName::parse("photos").expect("legal"),
+        bucket: BucketPath::of_s3v(BucketName::parse("photos").expect("legal")),
         owner: user(),
         configuration: "c".into(),
         key: Some(key()),

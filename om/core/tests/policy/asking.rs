@@ -1,9 +1,9 @@
 //! The words of the tables, and requests made of them.
 
 use om_core::policy::{
-    Account, Action, Answer, Caller, Context, Fact, KeyName, Permission, Policy, PolicyKind, Request, Resource,
+    Account, Action, Answer, Caller, Context, Fact, KeyName, Locality, Permission, Policy, PolicyKind, Request, Resource,
 };
-use types::{BucketName, ObjectKey, Timestamp};
+use types::{BucketAddress, BucketName, ObjectKey, Timestamp, VolumeName};
 
 pub(crate) fn kind(word: &str) -> PolicyKind {
     match word {
@@ -141,13 +141,29 @@ pub(crate) fn with_request<T>(
     facts: &Facts<'_>,
     question: impl FnOnce(&Request<'_>) -> T,
 ) -> T {
+    with_request_from("s3v", caller, action_word, resource, facts, question)
+}
+
+/// Of somebody whose buckets lie in the volume `home`.
+pub(crate) fn with_request_from<T>(
+    home: &str,
+    caller: &Caller,
+    action_word: &str,
+    resource: &str,
+    facts: &Facts<'_>,
+    question: impl FnOnce(&Request<'_>) -> T,
+) -> T {
     let context = facts.context();
-    let name = bucket_name(resource.split('/').next().filter(|name| BucketName::parse(name).is_ok()).unwrap_or("none"));
+    let none = || BucketAddress::from(bucket_name("none"));
+    let address = resource.split('/').next().and_then(|text| BucketAddress::parse(text).ok()).unwrap_or_else(none);
+    let home = VolumeName::parse(home).expect("a volume");
+    let path = address.within(&home);
+    let at = Locality::of(path.volume(), &home);
     let resource = match resource.split_once('/') {
         _ if resource.starts_with("arn:") => Resource::arn(resource).expect("an ARN"),
         _ if resource == "*" => Resource::store(),
-        Some((_, key)) => Resource::object(&name, &ObjectKey::parse(key).expect("a legal key")),
-        None => Resource::bucket(&name),
+        Some((_, key)) => Resource::object(path.name(), at, &ObjectKey::parse(key).expect("a legal key")),
+        None => Resource::bucket(path.name(), at),
     };
     question(&Request { caller, action: action(action_word), resource: &resource, context: &context })
 }

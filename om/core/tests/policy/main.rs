@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use asking::{Facts, bucket_name, caller, parse};
 use om_core::policy::{Answer, Decision, Grants, MalformedPolicy, Meant, Policies, Policy, PolicyKind, Reason, Source, decide};
 use tables::{Row, blocks, rows};
+use types::{BucketAddress, BucketPath, VolumeName};
 
 const CONDITIONS: &str = include_str!("conditions.cases");
 const STATEMENTS: &str = include_str!("statements.cases");
@@ -191,13 +192,86 @@ fn there_are_enough_rows_and_no_two_ask_the_same() {
     assert!(count >= 400, "{count} rows");
 }
 
+/// What somebody at home in the volume `red` is told by a statement about a bucket.
+fn of_tenant(effect: &str, field: &str, arn: &str, asked: &str) -> String {
+    let text = format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"{effect}","Action":"*","{field}":"{arn}"}}]}}"#);
+    let policy = Policy::parse(&text, PolicyKind::Identity).expect("good");
+    let who = caller("ada");
+    verdict(asking::with_request_from("red", &who, "s3:GetObject", asked, &Facts::parse("-"), |request| policy.ask(request)))
+}
+
+#[test]
+fn an_identity_s_policy_gives_by_a_name_alone_what_is_in_its_own_volume() {
+    let own = "photos/cat";
+    let theirs = ["blue:photos/cat", ":photos/cat"];
+    for (arn, gives_own, gives_theirs) in [
+        ("arn:aws:s3:::photos/*", true, [false, false]),
+        ("arn:aws:s3:::*", true, [false, false]),
+        ("arn:aws:s3::red:photos/*", true, [false, false]),
+        ("arn:aws:s3::blue:photos/*", false, [true, false]),
+        ("arn:aws:s3::s3v:photos/*", false, [false, true]),
+        ("arn:aws:s3::*:photos/*", true, [true, true]),
+        ("arn:aws:s3::*", true, [true, true]),
+        ("*", true, [true, true]),
+    ] {
+        assert_eq!(of_tenant("Allow", "Resource", arn, own) == "allow 1", gives_own, "{arn}");
+        assert_eq!(theirs.map(|asked| of_tenant("Allow", "Resource", arn, asked) == "allow 1"), gives_theirs, "{arn}");
+    }
+    // All but these: what is named without a volume is named wherever it is.
+    for asked in [own, theirs[0], theirs[1]] {
+        assert_eq!(of_tenant("Allow", "NotResource", "arn:aws:s3:::photos/*", asked), "silent", "{asked}");
+        assert_eq!(of_tenant("Allow", "NotResource", "arn:aws:s3:::films/*", asked), "allow 1", "{asked}");
+    }
+}
+
+#[test]
+fn what_an_identity_s_policy_denies_by_a_name_alone_is_denied_in_every_volume() {
+    let all = ["photos/cat", "blue:photos/cat", ":photos/cat"];
+    let denied = |field, arn| all.map(|asked| of_tenant("Deny", field, arn, asked) == "deny 1");
+    assert_eq!(denied("Resource", "arn:aws:s3:::photos/*"), [true, true, true]);
+    assert_eq!(denied("Resource", "arn:aws:s3:::*"), [true, true, true]);
+    assert_eq!(denied("Resource", "arn:aws:s3::red:photos/*"), [true, false, false]);
+    assert_eq!(denied("Resource", "arn:aws:s3::blue:photos/*"), [false, true, false]);
+    assert_eq!(denied("Resource", "arn:aws:s3::s3v:photos/*"), [false, false, true]);
+    // All but one's own: another's bucket of the name is not it.
+    assert_eq!(denied("NotResource", "arn:aws:s3:::photos/*"), [false, true, true]);
+}
+
+#[test]
+fn a_bucket_s_own_policy_names_it_with_its_volume_or_without() {
+    let path = |text: &str| BucketAddress::parse(text).expect("legal").within(VolumeName::s3v_ref());
+    for (bucket, arn, is_good) in [
+        ("red:photos", "arn:aws:s3:::photos/*", true),
+        ("red:photos", "arn:aws:s3::red:photos/*", true),
+        ("red:photos", "arn:aws:s3::*:photos/*", true),
+        ("red:photos", "arn:aws:s3::blue:photos/*", false),
+        ("red:photos", "arn:aws:s3::s3v:photos/*", false),
+        ("photos", "arn:aws:s3::s3v:photos/*", true),
+        ("photos", "arn:aws:s3::red:photos/*", false),
+        ("photos", "arn:aws:s3::123456789012:photos/*", false),
+    ] {
+        let statement = format!(r#"{{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"{arn}"}}"#);
+        let text = format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#);
+        assert_eq!(Policy::of_bucket(&text, &path(bucket)).is_ok(), is_good, "{bucket}: {arn}");
+        let Ok(policy) = Policy::of_bucket(&text, &path(bucket)) else { continue };
+        // Whoever asks, from wherever.
+        for home in ["s3v", "red", "blue"] {
+            let asked = if bucket == "photos" { ":photos/cat".to_owned() } else { format!("{bucket}/cat") };
+            let facts = Facts::parse("-");
+            let answer =
+                asking::with_request_from(home, &caller("nobody"), "s3:GetObject", &asked, &facts, |request| policy.ask(request));
+            assert_eq!(verdict(answer), "allow 1", "{bucket}: {arn}: {home}");
+        }
+    }
+}
+
 #[test]
 fn a_bucket_s_policy_is_about_that_bucket() {
     let of = |resource: &str| {
         let text = format!(
             r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"{resource}"}}]}}"#
         );
-        Policy::of_bucket(&text, &bucket_name("photos")).is_ok()
+        Policy::of_bucket(&text, &BucketPath::of_s3v(bucket_name("photos"))).is_ok()
     };
     for good in [
         "arn:aws:s3:::photos",

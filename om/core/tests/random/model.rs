@@ -12,7 +12,7 @@ use om_core::{
     pending,
 };
 use types::{
-    BlockId, BucketId, BucketName, ContainerId, ETag, Md5, ObjectId, PartNumber, Replication, Salt, Timestamp, UploadId,
+    BlockId, BucketAddress, BucketId, ContainerId, ETag, Md5, ObjectId, PartNumber, Replication, Salt, Timestamp, UploadId,
     VersionId, VolumeName,
 };
 
@@ -139,6 +139,7 @@ impl Model {
             pair: None,
             now: real.now(),
             origin: None,
+            volume: None,
         };
         real.apply(ada).expect("a new user");
         Self::default()
@@ -422,9 +423,10 @@ impl Model {
     }
 
     fn create_bucket(&mut self, real: &mut Real, name: &'static str, now: Timestamp) {
+        let path = BucketAddress::parse(name).expect("legal").within(VolumeName::s3v_ref());
         let create = CreateBucket {
-            volume: VolumeName::s3v(),
-            name: BucketName::parse(name).expect("legal"),
+            volume: path.volume().clone(),
+            name: path.into_name(),
             owner: UserId("ada".into()),
             location: None,
             replication: Replication::One,

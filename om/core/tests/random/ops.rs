@@ -4,7 +4,8 @@ use om_core::WriteCondition;
 use proptest::prelude::*;
 use types::{ETag, Md5, ObjectKey};
 
-pub(crate) const BUCKETS: [&str; 3] = ["first", "second", "third"];
+/// Two of one name, in two volumes.
+pub(crate) const BUCKETS: [&str; 3] = ["first", "red:first", "third"];
 pub(crate) const KEYS: [&str; 4] = ["a", "a/b", "b", "é"];
 
 #[derive(Debug, Clone)]

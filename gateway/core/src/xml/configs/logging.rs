@@ -6,7 +6,7 @@ use bucket_config::logging::{LogKeyFormat, PartitionDate};
 use super::super::requests::once;
 use super::{Absent, ConfigXml, required, word};
 use crate::error::S3Error;
-use crate::request::bucket_name;
+use crate::request::bucket_address;
 use crate::xml::{MalformedXml, XmlOut, XmlReader};
 
 /// Whom a document gives access to the log objects.
@@ -32,7 +32,7 @@ impl ConfigXml for LoggingConfiguration {
 
     fn write(&self, out: &mut XmlOut) {
         out.element("LoggingEnabled", |out| {
-            out.text("TargetBucket", self.target.as_str());
+            out.text("TargetBucket", &self.target.to_string());
             out.text("TargetPrefix", &self.prefix);
             out.element("TargetObjectKeyFormat", |out| match self.key_format {
                 LogKeyFormat::Simple => out.element("SimplePrefix", |_| ()),
@@ -77,7 +77,7 @@ fn read_enabled(xml: &mut XmlReader<'_>) -> Result<Status, S3Error> {
         }
     }
     let logging = LoggingConfiguration {
-        target: bucket_name(required(target)?.trim())?,
+        target: bucket_address(required(target)?.trim())?,
         prefix: required(prefix)?,
         key_format: key_format.unwrap_or(LogKeyFormat::Simple),
     };

@@ -2,7 +2,7 @@
 
 use bucket_config::LoggingConfiguration;
 use bucket_config::logging::LogKeyFormat;
-use types::{BucketId, BucketName};
+use types::{BucketAddress, BucketId};
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn log_of_films(owner: &str, prefix: &str) -> Identity {
     let mut om = Namespace::with_users([owner]);
     let films = om.create_bucket(owner, "films");
     let films = namespace::bucket(&om.tables, films).expect("memory").expect("it is there");
-    let target = BucketName::parse("photos").expect("legal");
+    let target = BucketAddress::parse("photos").expect("legal");
     let logging = LoggingConfiguration { target, prefix: prefix.into(), key_format: LogKeyFormat::Simple };
     Identity::LogDelivery(vec![LogSource::of(&om.tables, &films, &logging, Some(photos_id())).expect("memory")])
 }

@@ -3,14 +3,15 @@
 mod logs;
 mod native;
 mod payers;
+mod tenants;
 
 use std::net::IpAddr;
 
 use bucket_config::access::ObjectOwnership;
 use bucket_config::{BucketAcl, BucketDocument, BucketPolicy, OwnershipControls, PublicAccessBlock};
 use types::{
-    Acl, AclGroup, AclPermission, AclRequest, BucketId, BucketName, CannedAcl, Grant, GrantRequest, Grantee, GranteeName,
-    ObjectKey, Timestamp,
+    Acl, AclGroup, AclPermission, AclRequest, BucketId, BucketName, BucketPath, CannedAcl, Grant, GrantRequest, Grantee,
+    GranteeName, ObjectKey, Timestamp,
 };
 
 use super::*;
@@ -39,6 +40,7 @@ fn user(id: &str) -> UserRow {
         number: None,
         is_governed: None,
         block: None,
+        volume: None,
     }
 }
 
@@ -461,6 +463,7 @@ fn grantees_have_to_be_there() {
         pair: None,
         now,
         origin: None,
+        volume: None,
     };
     om.apply(bob).expect("a new user");
     let ada = UserId("ada".into());
@@ -606,7 +609,7 @@ fn what_decided_can_be_told() {
 #[test]
 fn users_reach_their_own_secrets_and_no_list_of_users() {
     let ada = who("ada");
-    let name = BucketName::parse("photos").expect("legal");
+    let name = BucketPath::of_s3v(BucketName::parse("photos").expect("legal"));
     let (own, other) = (UserId("ada".into()), UserId("bob".into()));
     assert_eq!(administer(&ada, AdminAction::RevokeSecret, Some(&own), &Facts::default()), Ok(()));
     assert_eq!(administer(&ada, AdminAction::RevokeSecret, Some(&other), &Facts::default()), Err(Denied::AccessDenied));
