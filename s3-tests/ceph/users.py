@@ -33,6 +33,9 @@ SECTIONS = {"s3 main": MAIN, "s3 alt": ALT, "s3 tenant": TENANT, "iam": IAM, "ia
 OWNERS = (MAIN, ALT, TENANT)
 
 
+# Whose buckets lie in a volume of their own: the tenant's.
+VOLUME = "testx"
+
 # The suite's own defaults; some of its cases name them outright.
 KMS_KEYS = ["testkey-1", "testkey-2"]
 
@@ -56,7 +59,7 @@ def server_config(more="", lc_day=None, storage_classes=()):
     lines = ["[kms]", f"keys = {json.dumps(KMS_KEYS)}", ""]
     for user in SECTIONS.values():
         # It sets policies on the others.
-        user = user | ({"admin": True} if user is IAM else {})
+        user = user | ({"admin": True} if user is IAM else {}) | ({"volume": VOLUME} if user is TENANT else {})
         lines += ["[[user]]"] + [f"{'id' if key == 'user_id' else key} = {json.dumps(value)}" for key, value in user.items()] + [""]
     return more + "\n" + "\n".join(lines)
 
@@ -77,7 +80,7 @@ def suite_config(host, port, lc_day=None, storage_classes=()):
     # Not us-east-1, which S3 tells as an empty constraint.
     config["s3 main"]["api_name"] = "default"
     config["s3 main"]["kms_keyid"], config["s3 main"]["kms_keyid2"] = KMS_KEYS
-    config["s3 tenant"]["tenant"] = "testx"
+    config["s3 tenant"]["tenant"] = VOLUME
     if lc_day is not None:
         config["s3 main"]["lc_debug_interval"] = str(lc_day)
     if storage_classes:
