@@ -33,10 +33,11 @@ impl<'a> Locality<'a> {
             Self::Elsewhere(volume) => (volume, false),
         };
         let short = if is_home || names == Unqualified::Anywhere { account.verdict("", context) } else { Verdict::Differs };
-        match (short, account.verdict(volume, context)) {
-            (Verdict::Matches, _) | (_, Verdict::Matches) => Verdict::Matches,
-            (Verdict::Unknown, _) | (_, Verdict::Unknown) => Verdict::Unknown,
-            (Verdict::Differs, Verdict::Differs) => Verdict::Differs,
+        match short {
+            Verdict::Matches => Verdict::Matches,
+            Verdict::Differs => account.verdict(volume, context),
+            Verdict::Unknown if account.verdict(volume, context) == Verdict::Matches => Verdict::Matches,
+            Verdict::Unknown => Verdict::Unknown,
         }
     }
 }
@@ -198,25 +199,15 @@ impl ResourcePattern {
     fn verdict(&self, resource: &Resource<'_>, context: &Context<'_>, names: Unqualified) -> Verdict {
         let Self::Arn(patterns) = self else { return Verdict::Matches };
         let [partition, service, region, account, last] = patterns.as_ref();
-        let of_account = || match resource.locality {
-            Some(locality) => locality.verdict(account, names, context),
-            None => account.verdict(&resource.account, context),
-        };
         // The last field differs most often.
-        let mut known = last.verdict(&resource.resource, context);
-        if known == Verdict::Differs {
-            return known;
-        }
-        let others = [(region, resource.region.as_ref()), (service, &resource.service), (partition, "aws")];
-        let others = others.into_iter().map(|(pattern, field)| pattern.verdict(field, context));
-        for verdict in std::iter::once_with(of_account).chain(others) {
-            match verdict {
-                Verdict::Differs => return Verdict::Differs,
-                Verdict::Unknown => known = Verdict::Unknown,
-                Verdict::Matches => {}
-            }
-        }
-        known
+        last.verdict(&resource.resource, context)
+            .and(|| match resource.locality {
+                Some(locality) => locality.verdict(account, names, context),
+                None => account.verdict(&resource.account, context),
+            })
+            .and(|| region.verdict(&resource.region, context))
+            .and(|| service.verdict(&resource.service, context))
+            .and(|| partition.verdict("aws", context))
     }
 
     fn may_concern(&self, bucket: &BucketPath) -> bool {

@@ -142,6 +142,18 @@ pub(super) enum Verdict {
     Unknown,
 }
 
+impl Verdict {
+    /// Of two that both have to match. The other is asked only where it can still say something.
+    pub(super) fn and(self, other: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::Differs => Self::Differs,
+            Self::Matches => other(),
+            Self::Unknown if other() == Self::Differs => Self::Differs,
+            Self::Unknown => Self::Unknown,
+        }
+    }
+}
+
 impl Pattern {
     pub(super) fn new(pieces: Vec<Piece>) -> Self {
         match pieces.iter().map(Piece::token).collect::<Option<Vec<_>>>() {
