@@ -1,12 +1,16 @@
 """TLS on the listeners: what clients are shown, what policies and logs are told of it, and certificates that change while it runs."""
 
+import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -164,6 +168,80 @@ def test_access_logs_tell_version_and_cipher(secured, s3):
     line = wait_until(line, 30, "a line in the log")
     fields = line.split(" SigV4 ")[1].split()
     assert fields[0].startswith(("TLS_", "ECDHE-")) and fields[3] in ("TLSv1.3", "TLSv1.2"), line
+
+
+def open_secured(server):
+    """A connection whose peer takes little at a time."""
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plain.settimeout(30)
+    plain.connect(("127.0.0.1", server.s3_port))
+    return trusting().wrap_socket(plain, server_hostname="localhost")
+
+
+@pytest.mark.parametrize("under_tls", [True, False], ids=["tls", "clear"])
+def test_peers_that_take_nothing_do_not_keep_others_out(new_server, tmp_path, under_tls):
+    show(tmp_path, "one")
+    server = new_server(config='[gateway]\nmax_connections = 4\nidle_timeout = "2s"\n' + (section("gateway", tmp_path) if under_tls else ""))
+    server.start().wait_ready()
+    request = b"GET /no-such-bucket/k HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    deaf = []
+    for _ in range(4):
+        peer = open_secured(server) if under_tls else socket.create_connection(("127.0.0.1", server.s3_port), timeout=30)
+        peer.settimeout(0.5)
+        with contextlib.suppress(OSError):
+            while True:
+                peer.send(request * 100)
+        deaf.append(peer)
+
+    def serves():
+        with contextlib.suppress(OSError):
+            if under_tls:
+                return handshake(server.s3_port, trusting())[1] == "one"
+            with socket.create_connection(("127.0.0.1", server.s3_port), timeout=2) as peer:
+                peer.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                return peer.recv(8) == b"HTTP/1.1"
+    wait_until(serves, 30, "a slot for somebody else")
+    for peer in deaf:
+        peer.close()
+
+
+def test_answers_that_wait_in_the_server_end_whole_when_it_stops(new_server, tmp_path, monkeypatch):
+    show(tmp_path, "one")
+    audit = tmp_path / "audit.json"
+    server = new_server(config=section("gateway", tmp_path) + f'[log]\naudit = "{audit}"\n')
+    server.start().wait_ready()
+    body = os.urandom(5 << 20)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(AUTHORITY))
+    s3 = boto(server.endpoint.replace("http://127.0.0.1", "https://localhost"), keys_of(ALICE), signature_version="s3v4")
+    name = new_name()
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="k", Body=body)
+    path = s3.generate_presigned_url("get_object", Params={"Bucket": name, "Key": "k"}).split("/", 3)[3]
+    # The kernel takes some megabytes, and TLS 64 KiB more: of one of these the end alone lies there.
+    sizes = range(2 << 20, 5 << 20, 48 << 10)
+    readers = [open_secured(server) for _ in sizes]
+    for reader, size in zip(readers, sizes):
+        reader.sendall(f"GET /{path} HTTP/1.1\r\nHost: localhost:{server.s3_port}\r\nRange: bytes=0-{size - 1}\r\n\r\n".encode())
+
+    def is_quiet():
+        before = audit.stat().st_size
+        time.sleep(0.5)  # How long nothing has to happen to count as quiet.
+        return audit.stat().st_size == before and b"GetObject" in audit.read_bytes()
+    wait_until(is_quiet, 30, "all that can be sent was")
+    server.signal(signal.SIGTERM)
+
+    def read(reader):
+        pieces = []
+        with contextlib.suppress(OSError):
+            while piece := reader.recv(1 << 16):
+                pieces.append(piece)
+        return b"".join(pieces).split(b"\r\n\r\n", 1)[1]
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        got = list(threads.map(read, readers))
+    assert [len(answer) for answer in got] == list(sizes)
+    assert all(body.startswith(answer) for answer in got)
+    assert server.stop() == 0
 
 
 def test_a_renewed_certificate_is_shown_without_a_restart(new_server, tmp_path):

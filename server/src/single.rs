@@ -31,9 +31,9 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     compose::check_classes_of_one(&config)?;
     let _lock = files::lock(&data)?;
     // Bound first: a port in use is found before anything starts, and connections wait in the backlog until it has.
-    let s3 = tls::open(config.gateway.s3_addr, &config.gateway.tls, "gateway", &parts.shutdown).await?;
+    let s3 = tls::open(config.gateway.s3_addr, &config.gateway.tls, "gateway", &parts).await?;
     let website = compose::listen_website(&config).await?;
-    let admin_door = tls::open(config.admin.addr, &config.admin.tls, "admin", &parts.shutdown).await?;
+    let admin_door = tls::open(config.admin.addr, &config.admin.tls, "admin", &parts).await?;
     let ready = Arc::new(Readiness::default());
 
     let Parts { clock, entropy, metrics, shutdown } = parts;

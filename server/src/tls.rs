@@ -4,20 +4,26 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use gateway_core::dates::format_iso8601;
 use pki::{CertificateError, ListenerCertificate, ServerConfig};
-use runtime::Shutdown;
+use runtime::Clock;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
+use types::Timestamp;
 
 use crate::cluster::compose;
 use crate::config::TlsSection;
 use crate::files;
-use crate::process::Failed;
+use crate::process::{Failed, Parts};
 
 /// Files are looked at so often: whoever renews a certificate writes it, and need not tell us.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// What is wrong is said again after so long, for whoever did not see it.
+const REPEAT_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// A certificate that should have been renewed by now.
+const SOON: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A listener, under TLS if it has a certificate.
 pub(crate) struct Door {
@@ -68,6 +74,13 @@ impl Files {
         Ok(Pair { chain, key: files::read_secret(&self.key).map_err(failed(&self.key))? })
     }
 
+    /// A disk that hangs must not hold up those who need none.
+    async fn read_aside(&self) -> Result<Pair, TlsFileError> {
+        let (files, path) = (self.clone(), self.cert.clone());
+        let read = tokio::task::spawn_blocking(move || files.read()).await;
+        read.unwrap_or_else(|ended| Err(TlsFileError::Read { path, source: io::Error::other(ended) }))
+    }
+
     fn unfit(&self) -> impl FnOnce(CertificateError) -> TlsFileError {
         let path = self.cert.clone();
         move |source| TlsFileError::Certificate { path, source }
@@ -80,61 +93,95 @@ pub(crate) fn check(section: &TlsSection, name: &'static str) -> Result<(), TlsF
 }
 
 /// Binds; `name` is the section's in the configuration.
-pub(crate) async fn open(
-    address: SocketAddr,
-    section: &TlsSection,
-    name: &'static str,
-    shutdown: &Shutdown,
-) -> Result<Door, Failed> {
+pub(crate) async fn open(address: SocketAddr, section: &TlsSection, name: &'static str, parts: &Parts) -> Result<Door, Failed> {
+    let Parts { clock, shutdown, .. } = parts.clone();
     let listener = compose::listen(address).await?;
     let Some(files) = Files::of(section, name)? else { return Ok(Door { listener, tls: None }) };
     let pair = files.read()?;
     let certificate = Arc::new(ListenerCertificate::parse(&pair.chain, &pair.key).map_err(files.unfit())?);
     let tls = certificate.server_config().map_err(|_| TlsFileError::Config)?;
-    told(&certificate, name);
-    shutdown.spawn_until(follow(certificate, files, pair, name));
+    shutdown.spawn_until(follow(certificate, files, pair, name, clock));
     Ok(Door { listener, tls: Some(tls) })
 }
 
-/// Shows what the files hold, whenever that is another pair.
-async fn follow(certificate: Arc<ListenerCertificate>, files: Files, mut shown: Pair, name: &'static str) {
-    let mut complained = false;
+/// Shows what the files hold, whenever that is another pair that serves.
+async fn follow(certificate: Arc<ListenerCertificate>, files: Files, mut shown: Pair, name: &'static str, clock: Arc<dyn Clock>) {
+    let mut complaints = Complaints::default();
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        match renewed(&certificate, &files, &shown) {
-            Ok(None) => complained = false,
+        let now = clock.now();
+        metrics::gauge!("tls_certificate_expires_timestamp_seconds", "listener" => name)
+            .set((certificate.expires().0 / 1000) as f64);
+        let found = match files.read_aside().await.and_then(|pair| renewed(&certificate, &files, &shown, pair, now)) {
+            Ok(None) => ageing(&certificate, now),
             Ok(Some(pair)) => {
-                (shown, complained) = (pair, false);
                 info!(listener = name, "the certificate was renewed");
-                told(&certificate, name);
+                shown = pair;
+                ageing(&certificate, now)
             }
             // Half written perhaps, or one of the two still the old one.
-            Err(error) => {
-                if !std::mem::replace(&mut complained, true) {
-                    warn!(listener = name, %error, "the certificate stays the one that it was");
-                }
-            }
+            Err(error) => Some(format!("the certificate stays the one that it was: {error}")),
+        };
+        metrics::gauge!("tls_certificate_faulty", "listener" => name).set(if found.is_some() { 1.0 } else { 0.0 });
+        if let Some(fault) = complaints.due(found) {
+            warn!(listener = name, "{fault}");
         }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-fn renewed(certificate: &ListenerCertificate, files: &Files, shown: &Pair) -> Result<Option<Pair>, TlsFileError> {
-    let pair = files.read()?;
-    if pair == *shown {
+fn renewed(
+    certificate: &ListenerCertificate,
+    files: &Files,
+    shown: &Pair,
+    found: Pair,
+    now: Timestamp,
+) -> Result<Option<Pair>, TlsFileError> {
+    if found == *shown {
         return Ok(None);
     }
-    certificate.replace(&pair.chain, &pair.key).map_err(files.unfit())?;
-    Ok(Some(pair))
+    certificate.replace(&found.chain, &found.key, now).map_err(files.unfit())?;
+    Ok(Some(found))
 }
 
-fn told(certificate: &ListenerCertificate, name: &'static str) {
-    let seconds = certificate.expires().0 / 1000;
-    metrics::gauge!("tls_certificate_expires_timestamp_seconds", "listener" => name).set(seconds as f64);
+fn ageing(certificate: &ListenerCertificate, now: Timestamp) -> Option<String> {
+    if !certificate.is_valid(now) {
+        return Some("the certificate is not valid now: clients refuse it".to_owned());
+    }
+    let expires = certificate.expires();
+    let is_soon = u128::from(expires.0.saturating_sub(now.0)) < SOON.as_millis();
+    is_soon.then(|| format!("the certificate expires at {}", format_iso8601(expires)))
+}
+
+/// The fault that was last told, and when.
+#[derive(Default)]
+struct Complaints(Option<(String, Instant)>);
+
+impl Complaints {
+    /// What is to be told now: a new fault at once, the same one day by day.
+    fn due(&mut self, fault: Option<String>) -> Option<String> {
+        let Some(fault) = fault else {
+            self.0 = None;
+            return None;
+        };
+        if self.0.as_ref().is_some_and(|(told, at)| *told == fault && at.elapsed() < REPEAT_AFTER) {
+            return None;
+        }
+        self.0 = Some((fault.clone(), Instant::now()));
+        Some(fault)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fault_is_told_once_until_it_is_another() {
+        let fault = |text: &str| Some(text.to_owned());
+        let mut complaints = Complaints::default();
+        let told: Vec<_> = [fault("a"), fault("a"), fault("b"), None, fault("b")].map(|found| complaints.due(found)).into();
+        assert_eq!(told, [fault("a"), None, fault("b"), None, fault("b")]);
+    }
 
     #[test]
     fn half_a_pair_is_refused_by_the_name_of_its_section() {

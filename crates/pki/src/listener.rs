@@ -28,6 +28,8 @@ pub enum CertificateError {
     Key(rustls::pki_types::pem::Error),
     #[error("the private key does not serve: {0}")]
     Unusable(rustls::Error),
+    #[error("the certificate is not valid now, and the one that is shown is")]
+    NotNow,
 }
 
 /// What a listener shows, until it is given another.
@@ -39,6 +41,7 @@ pub struct ListenerCertificate {
 #[derive(Debug)]
 struct Shown {
     key: Arc<CertifiedKey>,
+    begins: Timestamp,
     expires: Timestamp,
 }
 
@@ -46,11 +49,15 @@ impl Shown {
     fn parse(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
         let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>().map_err(CertificateError::Chain)?;
         let first = chain.first().ok_or(CertificateError::Empty)?;
-        let (_, expires) = verify::validity_of(first).map_err(|_| CertificateError::Malformed)?;
+        let (begins, expires) = verify::validity_of(first).map_err(|_| CertificateError::Malformed)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(CertificateError::Key)?;
         // Fails, too, if the key is another certificate's.
         let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(CertificateError::Unusable)?;
-        Ok(Self { key: Arc::new(key), expires })
+        Ok(Self { key: Arc::new(key), begins, expires })
+    }
+
+    fn is_valid(&self, now: Timestamp) -> bool {
+        (self.begins..=self.expires).contains(&now)
     }
 }
 
@@ -61,10 +68,18 @@ impl ListenerCertificate {
     }
 
     /// Shows another from now on, or the same as before if this one does not serve.
-    pub fn replace(&self, chain: &[u8], key: &[u8]) -> Result<(), CertificateError> {
-        let shown = Shown::parse(chain, key)?;
-        *self.shown.write() = shown;
+    pub fn replace(&self, chain: &[u8], key: &[u8], now: Timestamp) -> Result<(), CertificateError> {
+        let new = Shown::parse(chain, key)?;
+        let mut shown = self.shown.write();
+        if shown.is_valid(now) && !new.is_valid(now) {
+            return Err(CertificateError::NotNow);
+        }
+        *shown = new;
         Ok(())
+    }
+
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.shown.read().is_valid(now)
     }
 
     pub fn expires(&self) -> Timestamp {
@@ -92,6 +107,9 @@ impl ResolvesServerCert for ListenerCertificate {
 mod tests {
     use super::*;
 
+    /// Of November 2026.
+    const NOW: Timestamp = Timestamp(1_795_000_000_000);
+
     fn pair(name: &str) -> (String, String) {
         let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate");
         (made.cert.pem(), made.signing_key.serialize_pem())
@@ -112,10 +130,26 @@ mod tests {
             ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", other_key.as_str()),
             ("-----BEGIN CERTIFICATE-----\n???", other_key.as_str()),
         ] {
-            shown.replace(chain.as_bytes(), key.as_bytes()).expect_err("no pair");
+            shown.replace(chain.as_bytes(), key.as_bytes(), NOW).expect_err("no pair");
             assert_eq!(first(&shown), before);
         }
-        shown.replace(other_chain.as_bytes(), other_key.as_bytes()).expect("a pair");
+        shown.replace(other_chain.as_bytes(), other_key.as_bytes(), NOW).expect("a pair");
         assert_ne!(first(&shown), before);
+    }
+
+    #[test]
+    fn a_certificate_that_is_over_takes_the_place_of_another_that_is() {
+        let (chain, key) = pair("one.example");
+        let shown = ListenerCertificate::parse(chain.as_bytes(), key.as_bytes()).expect("a pair");
+        let mut params = rcgen::CertificateParams::new(vec!["two.example".to_owned()]).expect("a name");
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        let old_key = rcgen::KeyPair::generate().expect("a key");
+        let (old, old_key) = (params.self_signed(&old_key).expect("a certificate").pem(), old_key.serialize_pem());
+        let refused = shown.replace(old.as_bytes(), old_key.as_bytes(), NOW);
+        assert!(matches!(refused, Err(CertificateError::NotNow)), "{refused:?}");
+        let after_all = Timestamp(u64::MAX);
+        assert!(shown.is_valid(NOW) && !shown.is_valid(after_all));
+        shown.replace(old.as_bytes(), old_key.as_bytes(), after_all).expect("neither is good");
+        assert!(!shown.is_valid(NOW));
     }
 }

@@ -75,9 +75,13 @@ impl WebClient {
         }
         for path in authorities {
             let failed = |why: String| WebError::Certificates(path.clone(), why);
+            let before = roots.len();
             for certificate in CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))? {
                 let certificate = certificate.map_err(|error| failed(error.to_string()))?;
                 roots.add(certificate).map_err(|error| failed(error.to_string()))?;
+            }
+            if roots.len() == before {
+                return Err(failed("there is none".to_owned()));
             }
         }
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();

@@ -64,8 +64,7 @@ impl TrustedProxies {
     pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Client {
         let direct = Client::direct(peer);
         let Some(peer) = direct.address.filter(|address| self.trusts(*address)) else { return direct };
-        let says_who = headers.contains_key("x-forwarded-for");
-        let mut address = (!says_who).then_some(peer);
+        let mut address = (!headers.contains_key("x-forwarded-for")).then_some(peer);
         // A list may have elements that are empty, which count for nothing.
         for entry in values(headers, "x-forwarded-for").iter().rev().filter(|entry| !entry.is_empty()) {
             address = address_of(entry);
@@ -74,10 +73,6 @@ impl TrustedProxies {
             }
         }
         let protocols = values(headers, "x-forwarded-proto");
-        if !says_who && protocols.is_empty() {
-            // One that hands on bytes as they are: TLS, if there is any, is the client's own.
-            return direct;
-        }
         // Where one is not TLS, some part of the way was in the clear, or somebody made one up; the last part alone proves nothing.
         let is_secure = !protocols.is_empty() && protocols.iter().all(|protocol| protocol.eq_ignore_ascii_case("https"));
         Client { address, is_secure, tls: None }
@@ -159,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_that_ends_here_is_the_clients_unless_a_proxy_speaks_for_others() {
+    fn tls_that_ends_here_is_the_clients_unless_it_comes_from_a_proxy() {
         let trusted = TrustedProxies::parse(&["10.0.0.0/8".into()]).expect("networks");
         let tls = Some(Tls { version: "1.3", cipher: None });
         let seen = |peer: [u8; 4], headers: &[(&'static str, &'static str)]| {
@@ -170,7 +165,7 @@ mod tests {
         let (stranger, proxy) = ([203, 0, 113, 9], [10, 0, 0, 1]);
         assert_eq!(seen(stranger, &[]), (true, true));
         assert_eq!(seen(stranger, &[("x-forwarded-proto", "http")]), (true, true));
-        assert_eq!(seen(proxy, &[]), (true, true));
+        assert_eq!(seen(proxy, &[]), (false, false));
         assert_eq!(seen(proxy, &[("x-forwarded-for", "203.0.113.7")]), (false, false));
         assert_eq!(seen(proxy, &[("x-forwarded-for", "203.0.113.7"), ("x-forwarded-proto", "https")]), (true, false));
         assert_eq!(seen(proxy, &[("x-forwarded-proto", "http")]), (false, false));

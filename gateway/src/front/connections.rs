@@ -25,7 +25,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tracing::{debug, info, warn};
 
 use super::idle::IdleIo;
-use super::socket::Socket;
+use super::socket::{HandshakeError, Socket};
 use super::traffic::{DoublyFramed, HeldBody, MAX_HEAD_BYTES, Traffic};
 
 /// User metadata of 2 KiB in short headers, and all that S3 has beside it.
@@ -102,6 +102,8 @@ pub async fn serve<A: Answers>(
         let (Ok(permit), accepted) = accepted else { break };
         match accepted {
             Ok((stream, remote)) => {
+                // What a listener on both families calls an address of the older one is the same address.
+                let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
                 let connection = Connection {
                     server: server.clone(),
                     tls: tls.clone(),
@@ -146,15 +148,18 @@ struct Connection<A> {
 impl<A: Answers> Connection<A> {
     async fn run(self, stream: TcpStream) {
         let Self { server, tls, handshake_timeout, idle_timeout, answers, requests, shutdown, remote, permit } = self;
+        let _open = Open::new(A::GAUGE);
         // Answers leave at once: each is written as a whole, so that Nagle's wait gains nothing.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "no nodelay");
         }
         let socket = match tls {
-            None => Socket::Plain(stream),
+            None => Socket::plain(stream, idle_timeout),
             Some(tls) => tokio::select! {
-                shaken = Socket::secured(stream, &tls, handshake_timeout) => match shaken {
+                shaken = Socket::secured(stream, &tls, handshake_timeout, idle_timeout) => match shaken {
                     Ok(socket) => socket,
+                    // A probe of whether somebody listens.
+                    Err(HandshakeError::Silent) => return,
                     Err(error) => {
                         metrics::counter!("tls_handshakes_failed_total", "listener" => A::GAUGE.trim_end_matches("_connections")).increment(1);
                         debug!(%error, %remote, "a connection did not come to TLS");
@@ -170,7 +175,7 @@ impl<A: Answers> Connection<A> {
             let answers = Arc::clone(&answers);
             Box::new(move |refusal: Refusal<'_>| answers.refuse(remote, refusal))
         };
-        let io = TokioIo::new(IdleIo::new(socket, idle_timeout, Arc::clone(&traffic), refuse));
+        let io = TokioIo::new(IdleIo::new(socket, Arc::clone(&traffic), refuse));
         let service = service_fn(|mut request: Request<Incoming>| {
             if traffic.is_doubly_framed() {
                 request.extensions_mut().insert(DoublyFramed);
@@ -182,7 +187,6 @@ impl<A: Answers> Connection<A> {
             }
         });
         let mut connection = pin!(server.serve_connection(io, service));
-        metrics::gauge!(A::GAUGE).increment(1.0);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = shutdown.started() => {
@@ -195,11 +199,27 @@ impl<A: Answers> Connection<A> {
                 .await
             }
         };
-        metrics::gauge!(A::GAUGE).decrement(1.0);
         if let Err(error) = ended {
             debug!(%error, %remote, "a connection ended early");
         }
         drop(permit);
+    }
+}
+
+/// A connection, as long as it takes a slot.
+struct Open(metrics::Gauge);
+
+impl Open {
+    fn new(gauge: &'static str) -> Self {
+        let gauge = metrics::gauge!(gauge);
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }
 

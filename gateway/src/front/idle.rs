@@ -1,6 +1,6 @@
-//! A connection whose peer must keep taking what we send, and which ends so that the peer can read our last answer.
+//! A connection that ends so that the peer can read our last answer.
 //!
-//! Reads have their own limits: hyper's for heads, [`crate::data::RequestBody`]'s for bodies.
+//! Writes are watched below ([`super::watched`]). Reads have their own limits: hyper's for heads, [`crate::data::RequestBody`]'s for bodies.
 
 use std::future::Future;
 use std::io;
@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use super::connections::Refusal;
 use super::socket::Socket;
@@ -26,13 +26,10 @@ pub(super) type Refuse = Box<dyn Fn(Refusal<'_>) -> Option<Vec<u8>> + Send + Syn
 
 pub(super) struct IdleIo {
     stream: Socket,
-    idle: Duration,
     traffic: Arc<Traffic>,
     refuse: Refuse,
     /// What goes out in place of hyper's own refusal, and how much of it has.
     instead: Option<(Vec<u8>, usize)>,
-    /// Runs while a write waits for the peer.
-    stalled: Option<Pin<Box<Sleep>>>,
     lingering: Option<Linger>,
 }
 
@@ -43,8 +40,8 @@ struct Linger {
 }
 
 impl IdleIo {
-    pub(super) fn new(stream: Socket, idle: Duration, traffic: Arc<Traffic>, refuse: Refuse) -> Self {
-        Self { stream, idle, traffic, refuse, instead: None, stalled: None, lingering: None }
+    pub(super) fn new(stream: Socket, traffic: Arc<Traffic>, refuse: Refuse) -> Self {
+        Self { stream, traffic, refuse, instead: None, lingering: None }
     }
 
     /// Whether these bytes are hyper's own refusal of a head, which has no words: then ours will go out.
@@ -67,22 +64,15 @@ impl IdleIo {
             if let Poll::Ready(Ok(count)) = &outcome {
                 *sent += (*count).max(1);
             }
-            ready!(self.watch(outcome, cx))?;
+            ready!(self.told(outcome))?;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// What a write came to: progress stops the watch, a wait starts it.
-    fn watch<T>(&mut self, outcome: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        self.traffic.set_sending(outcome.is_pending());
-        if outcome.is_ready() {
-            self.stalled = None;
-            return outcome;
-        }
-        let idle = self.idle;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + idle)));
-        ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes nothing")))
+    /// What sending came to, which the other side must know before it ends the connection.
+    fn told<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.traffic.set_sending(outcome.is_pending() || self.stream.holds_unsent());
+        outcome
     }
 }
 
@@ -103,7 +93,7 @@ impl AsyncWrite for IdleIo {
             return Poll::Ready(Ok(buf.len()));
         }
         let outcome = Pin::new(&mut this.stream).poll_write(cx, buf);
-        this.watch(outcome, cx)
+        this.told(outcome)
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -112,7 +102,7 @@ impl AsyncWrite for IdleIo {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
         let outcome = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
-        this.watch(outcome, cx)
+        this.told(outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -122,7 +112,8 @@ impl AsyncWrite for IdleIo {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_instead(cx))?;
-        Pin::new(&mut this.stream).poll_flush(cx)
+        let outcome = Pin::new(&mut this.stream).poll_flush(cx);
+        this.told(outcome)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

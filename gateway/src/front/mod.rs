@@ -5,6 +5,7 @@ mod counted;
 mod idle;
 mod socket;
 mod traffic;
+mod watched;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -12,6 +12,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{CipherSuite, ProtocolVersion};
 use tokio_rustls::server::TlsStream;
 
+use super::watched::Watched;
+
 /// How every record of a handshake begins.
 const HANDSHAKE: u8 = 0x16;
 /// Told to whoever begins otherwise, which is a client that was given `http://`.
@@ -19,9 +21,12 @@ const IN_THE_CLEAR: &[u8] = b"HTTP/1.1 400 Bad Request\r\nserver: Trioxide\r\nco
     connection: close\r\n\r\nThis port speaks TLS: the address is https://.\n";
 
 const MOST_IN_THE_CLEAR: u64 = 64 << 10;
+const LINGER_IN_THE_CLEAR: Duration = Duration::from_secs(2);
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HandshakeError {
+    #[error("the peer said nothing")]
+    Silent,
     #[error("the peer speaks without TLS")]
     InTheClear,
     #[error("the handshake took too long")]
@@ -31,13 +36,32 @@ pub(super) enum HandshakeError {
 }
 
 pub(super) enum Socket {
-    Plain(TcpStream),
-    Secured(Box<TlsStream<TcpStream>>),
+    Plain(Watched),
+    Secured(Box<TlsStream<Watched>>),
 }
 
 impl Socket {
-    pub(super) async fn secured(stream: TcpStream, tls: &TlsAcceptor, within: Duration) -> Result<Self, HandshakeError> {
-        tokio::time::timeout(within, handshake(stream, tls)).await.unwrap_or(Err(HandshakeError::TooSlow))
+    /// A peer that takes nothing for as long as `idle` has gone.
+    pub(super) fn plain(stream: TcpStream, idle: Duration) -> Self {
+        Self::Plain(Watched::new(stream, idle))
+    }
+
+    /// The same, after a handshake that may take so long.
+    pub(super) async fn secured(
+        stream: TcpStream,
+        tls: &TlsAcceptor,
+        within: Duration,
+        idle: Duration,
+    ) -> Result<Self, HandshakeError> {
+        tokio::time::timeout(within, handshake(stream, tls, idle)).await.unwrap_or(Err(HandshakeError::TooSlow))
+    }
+
+    /// Something that was written has not left yet: TLS holds it.
+    pub(super) fn holds_unsent(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Secured(stream) => stream.get_ref().1.wants_write(),
+        }
     }
 
     pub(super) fn tls(&self) -> Option<Tls> {
@@ -51,16 +75,20 @@ impl Socket {
     }
 }
 
-async fn handshake(mut stream: TcpStream, tls: &TlsAcceptor) -> Result<Socket, HandshakeError> {
+async fn handshake(mut stream: TcpStream, tls: &TlsAcceptor, idle: Duration) -> Result<Socket, HandshakeError> {
     let mut first = [0];
-    if stream.peek(&mut first).await? == 1 && first != [HANDSHAKE] {
+    if stream.peek(&mut first).await? == 0 {
+        return Err(HandshakeError::Silent);
+    }
+    if first != [HANDSHAKE] {
         stream.write_all(IN_THE_CLEAR).await?;
         stream.shutdown().await?;
         // Closed with something unread, the kernel would throw the answer away.
-        tokio::io::copy(&mut stream.take(MOST_IN_THE_CLEAR), &mut tokio::io::sink()).await?;
+        let mut rest = stream.take(MOST_IN_THE_CLEAR);
+        let _ = tokio::time::timeout(LINGER_IN_THE_CLEAR, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
         return Err(HandshakeError::InTheClear);
     }
-    Ok(Socket::Secured(Box::new(tls.accept(stream).await?)))
+    Ok(Socket::Secured(Box::new(tls.accept(Watched::new(stream, idle)).await?)))
 }
 
 /// The name in access logs, which is OpenSSL's.

@@ -40,7 +40,7 @@ impl Start {
         let lock = files::lock(&data)?;
         let name = config.node()?.to_owned();
         let token = JoinToken::parse(&config.join_token()?)?;
-        let admin_door = tls::open(config.admin.addr, &config.admin.tls, "admin", &parts.shutdown).await?;
+        let admin_door = tls::open(config.admin.addr, &config.admin.tls, "admin", &parts).await?;
         let ready = Arc::new(Readiness::default());
         let stages = Stages::new(parts.shutdown.clone());
         Ok((Self { config, data, name, token, ready, parts, stages, _lock: lock }, admin_door))
@@ -262,7 +262,7 @@ pub(crate) async fn datanode(config: Config, parts: Parts) -> Result<(), Failed>
 pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> {
     let (start, admin_door) = Start::new(config, parts).await?;
     let Parts { clock, entropy, shutdown, .. } = start.parts.clone();
-    let s3 = tls::open(start.config.gateway.s3_addr, &start.config.gateway.tls, "gateway", &shutdown).await?;
+    let s3 = tls::open(start.config.gateway.s3_addr, &start.config.gateway.tls, "gateway", &start.parts).await?;
     let website = compose::listen_website(&start.config).await?;
     let tls = start.enter(PeerRole::Gateway, "pki").await?;
     let pool = start.pool(tls.clone());
