@@ -252,27 +252,42 @@ impl Authenticator {
         }
     }
 
-    /// Where the buckets lie of whoever made the URL that a preflight asks about, which carries no signature itself but names their access
-    /// key. It opens nothing: a preflight is told of no more than the rules that the bucket has for everybody's browser.
-    pub(crate) async fn home_of_url(&self, head: &RequestHead, request: RequestId) -> Option<VolumeName> {
-        let access_key = match auth::parse(head, self.accepts).ok()? {
-            AuthRequest::Signed(signed) if signed.source != AuthSource::Header => signed.access_key,
-            AuthRequest::SignedV2(signed) => signed.access_key,
-            AuthRequest::Signed(_) | AuthRequest::Anonymous(_) => return None,
+    /// Where the buckets lie of whoever a request says that it is from, whether or not it is: so that a name in it is taken for the one
+    /// that was meant, in logs and in what a browser is told. It opens nothing. Outside: nobody can tell now.
+    pub(crate) async fn claimed_home(&self, head: &RequestHead, request: RequestId) -> Option<Option<VolumeName>> {
+        let access_key = match auth::parse(head, self.accepts) {
+            Ok(AuthRequest::Signed(signed)) => signed.access_key,
+            Ok(AuthRequest::SignedV2(signed)) => signed.access_key,
+            // Nobody, or nobody who can be made out.
+            Ok(AuthRequest::Anonymous(_)) | Err(_) => return Some(None),
         };
+        self.home_of(access_key, request).await
+    }
+
+    /// The same of a form's signer.
+    pub(crate) async fn claimed_home_of_form(&self, form: &Form, request: RequestId) -> Option<Option<VolumeName>> {
+        let access_key = match FormSignature::parse(form, self.accepts) {
+            Ok(FormSignature::V4(signed)) => signed.access_key,
+            Ok(FormSignature::V2(signed)) => signed.access_key,
+            Ok(FormSignature::Anonymous) | Err(_) => return Some(None),
+        };
+        self.home_of(access_key, request).await
+    }
+
+    async fn home_of(&self, access_key: String, request: RequestId) -> Option<Option<VolumeName>> {
         let now = self.clock.now();
         // One scope, so that who asks fills no room with others.
         let date = format_iso8601(now).chars().filter(char::is_ascii_digit).take(8).collect();
         let scope = Scope { date, region: self.region.clone(), service: auth::SERVICE.to_owned() };
         let place = (access_key.clone(), scope.to_string());
         if let Some(kept) = self.kept.lock().get(&place) {
-            return kept.home.clone();
+            return Some(kept.home.clone());
         }
         let asked = Asked { access_key: &access_key, scope: &scope, token: None, now, request };
-        let fresh = self.fetch(asked).await.ok()??;
+        let Some(fresh) = self.fetch(asked).await.ok()? else { return Some(None) };
         let home = fresh.home.clone();
         self.keep(place, fresh);
-        home
+        Some(home)
     }
 
     /// The OM said that the access key or its secret is another now.

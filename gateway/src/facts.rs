@@ -8,7 +8,7 @@ use gateway_core::proxies::Client;
 use gateway_core::tagging::TagSet;
 use gateway_core::{RequestHead, S3Error, acl};
 use om_api::{AuthType, RequestContext};
-use types::{Timestamp, VolumeName};
+use types::Timestamp;
 
 /// How a request that is known to be signed was signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +96,7 @@ fn asked(head: &RequestHead) -> Result<RequestContext, S3Error> {
     let header = |name: &str| head.header(name).ok().flatten().map(|text| text.into_owned());
     let headers = RequestContext::HEADERS.iter().filter_map(|name| {
         let text = header(name)?;
-        let text = if *name == "x-amz-copy-source" { plain_source(text, head.home()) } else { text };
+        let text = if *name == "x-amz-copy-source" { plain_source(text, head) } else { text };
         Some(((*name).to_owned(), text))
     });
     let query = RequestContext::QUERY.iter().filter_map(|name| {
@@ -122,12 +122,12 @@ pub(crate) fn pays(head: &RequestHead) -> bool {
 }
 
 /// The object as policies name it, however the header wrote it: a condition must not be passed by a slash or a percent sign.
-fn plain_source(text: String, home: &VolumeName) -> String {
-    match CopySource::parse(&text, home) {
-        // With its volume, whoever asks: in a bucket's policy a name alone is no other tenant's bucket.
-        Ok(source) => format!("{}/{}", source.bucket, source.key.as_str()),
-        Err(_) => text,
-    }
+fn plain_source(text: String, head: &RequestHead) -> String {
+    let Ok(source) = CopySource::parse(&text, head.home()) else { return text };
+    // As the policy of the bucket that is written means it: a name alone is one of its own volume, and no other tenant's.
+    let (volume, name) = (source.bucket.volume(), source.bucket.name());
+    let is_beside = head.bucket().is_ok_and(|written| written.volume() == volume);
+    if is_beside { format!("{name}/{}", source.key.as_str()) } else { format!("{volume}:{name}/{}", source.key.as_str()) }
 }
 
 #[cfg(test)]

@@ -428,6 +428,44 @@ def test_a_copy_s_source_has_its_volume_in_a_condition(of, data):
         of[BLUE].copy_object(Bucket=f"red:{data}", Key="copied", CopySource=f":{data}/k")
 
 
+def test_a_denial_by_a_copy_s_source_holds_in_its_own_volume(of, data):
+    of[RED].put_object(Bucket=data, Key="secret/k", Body=b"x")
+    of[RED].put_bucket_policy(Bucket=data, Policy=json.dumps({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{data}/*",
+        "Condition": {"StringLike": {"s3:x-amz-copy-source": f"{data}/secret/*"}}}]}))
+    of[RED].copy_object(Bucket=data, Key="copied", CopySource=f"{data}/k")
+    for source in (f"{data}/secret/k", f"/{data}/secret/k", f"red:{data}/secret/k"):
+        with refused("AccessDenied", 403):
+            of[RED].copy_object(Bucket=data, Key="copied", CopySource=source)
+
+
+def test_who_owns_a_shared_volume_gives_nothing_to_the_users_of_another_account(tenants, of):
+    # Red and Crimson share a volume, which is Red's, since that account was made first.
+    iam, name = boto(tenants.endpoint, keys_of(CRIMSON), service="iam"), new_name("poor")
+    iam.create_user(UserName=name)
+    pair = iam.create_access_key(UserName=name)["AccessKey"]
+    poor = client(tenants, (pair["AccessKeyId"], pair["SecretAccessKey"]))
+    own, own_name = boto(tenants.endpoint, keys_of(RED), service="iam"), new_name("own")
+    own.create_user(UserName=own_name)
+    pair = own.create_access_key(UserName=own_name)["AccessKey"]
+    reds = client(tenants, (pair["AccessKeyId"], pair["SecretAccessKey"]))
+    tenants.admin_command("acl", "add", "red", "world::cl", keys=keys_of(RED))
+    try:
+        reds.list_buckets()
+        with refused("AccessDenied", 403):
+            poor.list_buckets()
+        with refused("AccessDenied", 403):
+            poor.create_bucket(Bucket=new_name())
+    finally:
+        tenants.admin_command("acl", "remove", "red", "world::cl", keys=keys_of(RED))
+
+
+def test_a_bucket_made_is_told_as_it_was_written(tenants, of):
+    root, name = client(tenants, ROOT_KEYS), new_name()
+    assert of[RED].create_bucket(Bucket=name)["Location"] == f"/{name}"
+    assert root.create_bucket(Bucket=f"blue:{name}")["Location"] == f"/blue:{name}"
+
+
 def test_volumes_outlive_a_restart_and_are_never_changed(new_server):
     server = new_server(users=(ALICE, RED))
     server.start().wait_ready()
@@ -440,14 +478,16 @@ def test_volumes_outlive_a_restart_and_are_never_changed(new_server):
         server.config.write_text("\n".join(user.toml() for user in users))
         server.start().wait_ready()
 
-    # Said otherwise it is refused, and nothing moves; not said at all it stays.
+    # Said otherwise nothing moves, and all else counts; not said at all it stays.
     moved, silent = Tenant(3, "red", "blue"), User(3, "red")
+    moved.display_name = "Renamed"
     for users in ((ALICE, RED), (ALICE, moved), (ALICE, silent)):
         restart(*users)
         assert body_of(red, "data", "k") == b"x"
         assert body_of(client(server, keys_of(RED)), "red:data", "k") == b"x"
         complaint = "the account's buckets lie in the volume red, and that never changes"
         assert (complaint in server.log.read_text()) == (moved in users or silent in users)
+        assert red.list_buckets()["Owner"]["DisplayName"] == users[1].display_name
 
 
 @pytest.mark.parametrize("volume", ["Red", "r", "red_one", "red:one", "123456789012"])

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use om_api::{
     AccessKeyId, CreateBucket, CreateBucketRejected, CreateKmsKey, DisplayUser, EnsureIdentities, EnsureIdentitiesRejected,
-    EnsureUser, KeyPair, KmsKeyId, KmsRejected, ListUsers, Om, Requester, SecretKey, UserId,
+    EnsureUser, EnsureUserRejected, KeyPair, KmsKeyId, KmsRejected, ListUsers, Om, Requester, SecretKey, UserId,
 };
 use raft_node::Group;
 use rpc::{CallContext, CallError};
 use runtime::Entropy;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use types::{BucketAddress, RequestId, VolumeName};
 
 use crate::config::{ROOT, Wanted};
@@ -177,7 +177,11 @@ fn show_once(pair: &KeyPair) {
 
 async fn ensure_user(om: &dyn Om, user: EnsureUser, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
     let id = user.user.id.clone();
-    let ensured = om.ensure_user(context(entropy), user).await;
+    let mut ensured = om.ensure_user(context(entropy), user.clone()).await;
+    if let Err(CallError::Rejected(why @ EnsureUserRejected::VolumeFixed(_))) = &ensured {
+        warn!(user = %id, "{why}: all else that the configuration says of it counts");
+        ensured = om.ensure_user(context(entropy), EnsureUser { volume: None, ..user }).await;
+    }
     ensured.map(|_| ()).map_err(|error| BootstrapError::User { id, why: told(error) })
 }
 

@@ -7,7 +7,7 @@ use gateway_core::{S3Error, S3ErrorCode};
 use http::StatusCode;
 use om_api::CreateBucketRejected;
 use rpc::CallError;
-use types::{BucketName, BucketPath};
+use types::BucketPath;
 
 use crate::context::OpContext;
 use crate::operation::{Operation, S3Request};
@@ -24,13 +24,15 @@ fn wrong_ownership(text: &str) -> S3Error {
 
 pub(crate) struct CreateBucket {
     bucket: BucketPath,
+    /// As the client wrote it.
+    address: String,
     plan: PayloadPlan,
     object_lock: bool,
     ownership: Option<ObjectOwnership>,
 }
 
 impl Operation for CreateBucket {
-    type Reply = BucketName;
+    type Reply = String;
 
     fn parse(request: &S3Request) -> Result<Self, S3Error> {
         let object_lock = match request.header("x-amz-bucket-object-lock-enabled")?.as_deref() {
@@ -44,10 +46,12 @@ impl Operation for CreateBucket {
         };
         let ownership =
             request.header(OWNERSHIP)?.map(|text| ObjectOwnership::parse(&text).ok_or_else(|| wrong_ownership(&text)));
-        Ok(Self { bucket: request.bucket()?, plan: request.bodyless_plan()?, object_lock, ownership: ownership.transpose()? })
+        let address = request.target.bucket.as_ref().map(ToString::to_string).unwrap_or_default();
+        let (bucket, plan) = (request.bucket()?, request.bodyless_plan()?);
+        Ok(Self { bucket, address, plan, object_lock, ownership: ownership.transpose()? })
     }
 
-    async fn run(self, cx: &mut OpContext) -> Result<BucketName, S3Error> {
+    async fn run(self, cx: &mut OpContext) -> Result<String, S3Error> {
         let body = cx.read_document(self.plan, MAX_SMALL_BODY).await?;
         let location = CreateBucketConfiguration::parse(&body)?.location_constraint;
         if let Some(location) = location.as_deref()
@@ -65,7 +69,7 @@ impl Operation for CreateBucket {
         };
         match cx.om().create_bucket(cx.call(), request).await {
             // Made again by its owner it is as it was; S3 has answered so since its first region.
-            Ok(_) | Err(CallError::Rejected(CreateBucketRejected::OwnedByYou(_))) => Ok(self.bucket.into_name()),
+            Ok(_) | Err(CallError::Rejected(CreateBucketRejected::OwnedByYou(_))) => Ok(self.address),
             Err(CallError::Rejected(CreateBucketRejected::Denied(why))) => Err(cx.denied(why)),
             Err(CallError::Rejected(CreateBucketRejected::Exists)) => {
                 Err(S3Error::new(S3ErrorCode::BucketAlreadyExists).field("BucketName", self.bucket.name().as_str()))
@@ -82,9 +86,9 @@ impl Operation for CreateBucket {
         }
     }
 
-    fn render(bucket: BucketName) -> Reply {
+    fn render(address: String) -> Reply {
         let mut reply = reply::empty(StatusCode::OK);
-        reply::set(reply.headers_mut(), "location", format!("/{bucket}"));
+        reply::set(reply.headers_mut(), "location", format!("/{address}"));
         reply
     }
 }

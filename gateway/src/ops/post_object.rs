@@ -55,7 +55,16 @@ impl Operation for PostObject {
         let key = form.key()?;
         cx.key = Some(key.clone());
         let around = cx.who.by.context().cloned().unwrap_or_default();
-        cx.who = cx.shared.authenticator.authenticate_form(&form, cx.ids.next()).await?;
+        match cx.shared.authenticator.authenticate_form(&form, cx.ids.next()).await {
+            Ok(who) => cx.who = who,
+            Err(error) => {
+                // Whoever it is meant a bucket of their own: a stranger's log must not tell of it.
+                cx.who.home = cx.shared.authenticator.claimed_home_of_form(&form, cx.ids.next()).await.flatten();
+                head.home = cx.who.home.clone();
+                cx.bucket = Some(head.bucket()?);
+                return Err(error);
+            }
+        }
         // Only now it is known whose the bucket's name is.
         head.home = cx.who.home.clone();
         let bucket = head.bucket()?;

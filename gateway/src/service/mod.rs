@@ -297,14 +297,21 @@ async fn admit(
     check_size(&head.headers)?;
     let mut head = RequestHead::parse(head.method, &head.uri, head.headers, &shared.addressing)?;
     let who = if head.method == Method::OPTIONS {
-        let home = shared.authenticator.home_of_url(&head, ids.next()).await;
-        Ok(Authentication { home, ..Authentication::of_nobody() })
+        // It is not signed, but the URL that it asks about may be.
+        let home = shared.authenticator.claimed_home(&head, ids.next()).await;
+        Ok(Authentication { home: home.flatten(), ..Authentication::of_nobody() })
     } else {
         shared.authenticator.authenticate(&head, ids.next()).await
     };
-    // Whose signature is not right is nobody: the names that they write are those of `s3v`.
-    head.home = who.as_ref().ok().and_then(|who| who.home.clone());
-    records.set_target(shared, &head);
+    // Whose signature is not right meant their own bucket all the same: a stranger's log must not tell of it.
+    let home = match &who {
+        Ok(who) => Some(who.home.clone()),
+        Err(_) => shared.authenticator.claimed_home(&head, ids.next()).await,
+    };
+    if let Some(home) = home {
+        head.home = home;
+        records.set_target(shared, &head);
+    }
     let who = who?;
     name_requester(records, &who);
     let is_signed = !who.is_anonymous();

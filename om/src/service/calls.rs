@@ -223,8 +223,12 @@ impl OmService {
     ) -> Result<Identity, Stop<R>> {
         let identity = self.identity(tables, by)?;
         let volume = match (&identity, action) {
-            (Identity::Member(_), AdminAction::CreateBucket(_) | AdminAction::ListBuckets) => {
-                native_acl::of_volume(tables, identity.home())?
+            (Identity::Member(member), AdminAction::CreateBucket(_) | AdminAction::ListBuckets) => {
+                let home = identity.home();
+                // Accounts that share a volume share its names. Whoever owns it gives nothing to the users of another.
+                let owner = if home.is_s3v() { None } else { namespace::volume(tables, home)?.map(|row| row.owner) };
+                let is_theirs = owner.is_none_or(|owner| owner == member.account.id);
+                if is_theirs { native_acl::of_volume(tables, home)? } else { None }
             }
             _ => None,
         };

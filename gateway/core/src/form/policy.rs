@@ -137,7 +137,7 @@ impl Policy {
         for condition in &self.conditions {
             // The bucket is the one that the request is sent to, whatever a field says.
             let holds = match condition.field.as_str() {
-                BUCKET => bucket.names().iter().any(|name| condition.holds(name)),
+                BUCKET => bucket.names().iter().any(|name| condition.holds(name) && condition.may_mean(name)),
                 field => condition.holds(form.get(field).unwrap_or_default()),
             };
             if !holds {
@@ -186,6 +186,14 @@ impl Condition {
                 value.split(',').all(|one| one.trim_start().starts_with(wanted.as_str()))
             }
             Wants::StartingWith(wanted) => value.starts_with(wanted.as_str()),
+        }
+    }
+
+    /// Whether whoever wrote it can have meant a bucket so named: the beginning of a name of their own is not that of a volume.
+    fn may_mean(&self, bucket: &str) -> bool {
+        match &self.wants {
+            Wants::StartingWith(wanted) => wanted.contains(':') || !bucket.contains(':'),
+            Wants::Exactly(_) => true,
         }
     }
 

@@ -355,7 +355,9 @@ fn a_form_goes_to_no_bucket_of_the_name_in_another_volume() {
         (r#"{"bucket": "blue:photos"}"#, &["blue:photos"]),
         (r#"{"bucket": ":photos"}"#, &["photos"]),
         (r#"{"bucket": "s3v:photos"}"#, &["photos"]),
-        (r#"["starts-with", "$bucket", ""]"#, &["red:photos", "blue:photos", "photos", "red:films"]),
+        (r#"["starts-with", "$bucket", ""]"#, &["red:photos", "red:films"]),
+        (r#"["starts-with", "$bucket", "blue"]"#, &[]),
+        (r#"["starts-with", "$bucket", "blue:"]"#, &["blue:photos"]),
     ] {
         for asked in ["red:photos", "blue:photos", "photos", "red:films"] {
             let posted = Posted { bucket: &path(asked), home: &red };
