@@ -13,6 +13,7 @@ import pytest
 from harness.clients import boto
 from harness.server import ALICE, BOB, ROOT_KEYS, Server
 from harness.sigv4 import Signer
+from harness.webhook import Receiver
 from harness.wire import exchange
 
 _numbers = itertools.count(1)
@@ -46,6 +47,13 @@ def new_server(tmp_path):
     for server in made:
         server.kill()
         shutil.rmtree(server.data, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def receiver():
+    receiver = Receiver().start()
+    yield receiver
+    receiver.stop()
 
 
 def keys_of(user):

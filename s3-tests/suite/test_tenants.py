@@ -15,7 +15,6 @@ from harness.wire import Request, exchange, path_of
 from support import body_of, keys_in, refused
 from test_access_logs import parsed
 from test_forms import form, request_of
-from test_notifications import Receiver
 
 
 class Tenant(User):
@@ -42,13 +41,6 @@ def config(receiver):
             f'[notifications.hook]\nurl = "http://127.0.0.1:{receiver.port}/hook"\n\n'
             f'[[bucket]]\nname = "declared"\nowner = "{RED.id}"\n\n[[bucket]]\nname = "declared"\nowner = "{BLUE.id}"\n\n'
             f'[[bucket]]\nname = "blue:placed"\nowner = "{ALICE.id}"\n\n')
-
-
-@pytest.fixture(scope="module")
-def receiver():
-    receiver = Receiver().start()
-    yield receiver
-    receiver.stop()
 
 
 @pytest.fixture(scope="module")

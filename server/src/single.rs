@@ -120,12 +120,12 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     outcome
 }
 
-/// A group whose only member is this process.
 /// The endpoint of a member that nobody calls from outside.
 fn here() -> Endpoint {
     Endpoint("local".to_owned())
 }
 
+/// A group whose only member is this process.
 async fn lone_group(host: &RaftHost, group: GroupId, machine: Arc<dyn StateMachine>) -> Result<Group, Failed> {
     const ME: MemberId = MemberId(1);
     let running = host.start_group(group, ME, machine).await?;

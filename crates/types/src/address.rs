@@ -49,10 +49,7 @@ impl BucketPath {
 
 impl fmt::Display for BucketPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.volume {
-            None => f.write_str(self.name.as_str()),
-            Some(volume) => write!(f, "{volume}:{}", self.name),
-        }
+        write_address(f, self.volume.as_ref().map(VolumeName::as_str), &self.name)
     }
 }
 
@@ -115,11 +112,8 @@ impl From<BucketName> for BucketAddress {
 
 impl fmt::Display for BucketAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.volume {
-            None => f.write_str(self.name.as_str()),
-            Some(volume) if volume.is_s3v() => write!(f, ":{}", self.name),
-            Some(volume) => write!(f, "{volume}:{}", self.name),
-        }
+        let volume = self.volume.as_ref().map(|volume| if volume.is_s3v() { "" } else { volume.as_str() });
+        write_address(f, volume, &self.name)
     }
 }
 
@@ -138,6 +132,13 @@ impl<C> Encode<C> for BucketAddress {
 impl<'b, C> Decode<'b, C> for BucketAddress {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         Self::parse(d.str()?).map_err(minicbor::decode::Error::message)
+    }
+}
+
+fn write_address(f: &mut fmt::Formatter<'_>, volume: Option<&str>, name: &BucketName) -> fmt::Result {
+    match volume {
+        None => f.write_str(name.as_str()),
+        Some(volume) => write!(f, "{volume}:{name}"),
     }
 }
 

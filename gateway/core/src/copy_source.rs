@@ -13,8 +13,8 @@ pub struct CopySource {
 }
 
 impl CopySource {
-    /// `[/][[volume]:]bucket/key[?versionId=…]` of somebody at home in this volume, decoded exactly once: a `%` that remains is part of the key. The `?versionId=` is looked
-    /// for before decoding, so that an encoded one is part of the key too.
+    /// `[/][[volume]:]bucket/key[?versionId=…]` of somebody at home in this volume, decoded exactly once: a `%` that remains is part
+    /// of the key. The `?versionId=` is looked for before decoding, so that an encoded one is part of the key too.
     pub fn parse(header: &str, home: &VolumeName) -> Result<Self, S3Error> {
         let (path, version) = match header.split_once("?versionId=") {
             Some((path, version)) => (path, Some(version)),

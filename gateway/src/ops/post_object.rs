@@ -55,20 +55,17 @@ impl Operation for PostObject {
         let key = form.key()?;
         cx.key = Some(key.clone());
         let around = cx.who.by.context().cloned().unwrap_or_default();
-        match cx.shared.authenticator.authenticate_form(&form, cx.ids.next()).await {
-            Ok(who) => cx.who = who,
-            Err(error) => {
-                // Whoever it is meant a bucket of their own: a stranger's log must not tell of it.
-                cx.who.home = cx.shared.authenticator.claimed_home_of_form(&form, cx.ids.next()).await.flatten();
-                head.home = cx.who.home.clone();
-                cx.bucket = Some(head.bucket()?);
-                return Err(error);
-            }
-        }
+        let who = cx.shared.authenticator.authenticate_form(&form, cx.ids.next()).await;
+        cx.who.home = match &who {
+            Ok(who) => who.home.clone(),
+            // Whoever it is meant a bucket of their own: a stranger's log must not tell of it.
+            Err(_) => cx.shared.authenticator.claimed_home_of_form(&form, cx.ids.next()).await.flatten(),
+        };
         // Only now it is known whose the bucket's name is.
         head.home = cx.who.home.clone();
         let bucket = head.bucket()?;
         cx.bucket = Some(bucket.clone());
+        cx.who = who?;
         if let Some(policy) = form.get("policy") {
             let posted = Posted { bucket: &bucket, home: head.home() };
             file.allow(Policy::parse(policy)?.check(&form, &posted, cx.shared.clock.now())?);

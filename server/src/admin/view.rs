@@ -170,11 +170,11 @@ pub(super) fn user(info: &UserInfo) -> Value {
     })
 }
 
-/// The only answer that holds a secret.
 pub(super) fn imported(issued: &IssuedSecret) -> Value {
     json!({ "user": issued.user.0, "access_key": issued.pair.access_key.0 })
 }
 
+/// The only answer that holds a secret.
 pub(super) fn secret(issued: &IssuedSecret) -> Value {
     json!({
         "user": issued.user.0, "access_key": issued.pair.access_key.0, "secret_key": issued.pair.secret_key.0,

@@ -13,11 +13,9 @@ fn head(host: &str, target: &str) -> Result<RequestHead, S3Error> {
 /// Bucket and key, empty where there is none.
 fn names(host: &str, target: &str) -> Result<(String, String), S3ErrorCode> {
     let target = head(host, target).map_err(|error| error.code())?.target;
-    let text = |name: Option<&str>| name.unwrap_or_default().to_owned();
-    Ok((
-        target.bucket.as_ref().map(BucketAddress::to_string).unwrap_or_default(),
-        text(target.key.as_ref().map(ObjectKey::as_str)),
-    ))
+    let bucket = target.bucket.map(|bucket| bucket.to_string());
+    let key = target.key.map(|key| key.as_str().to_owned());
+    Ok((bucket.unwrap_or_default(), key.unwrap_or_default()))
 }
 
 #[test]

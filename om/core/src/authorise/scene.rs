@@ -138,8 +138,7 @@ impl Scene<'_> {
 
     /// Whoever makes a bucket anew under a name that was a log's target is not told what the log tells, unless it is the same owner.
     fn is_meant_by(&self, source: &LogSource) -> bool {
-        let is_there = self.bucket.name == *source.target.name() && self.bucket.volume == *source.target.volume();
-        is_there && (self.bucket.owner == source.owner || source.meant == Some(self.bucket.id))
+        self.bucket.path() == source.target && (self.bucket.owner == source.owner || source.meant == Some(self.bucket.id))
     }
 
     /// None: nothing is said of it. Another account's log comes in only by a statement that speaks of it: one that would let in

@@ -192,12 +192,22 @@ fn there_are_enough_rows_and_no_two_ask_the_same() {
     assert!(count >= 400, "{count} rows");
 }
 
+/// What a policy tells somebody at home in the volume `home` who wants to read.
+fn told(policy: &Policy, who: &str, home: &str, asked: &str) -> String {
+    let (who, facts) = (caller(who), Facts::parse("-"));
+    verdict(asking::with_request_from(home, &who, "s3:GetObject", asked, &facts, |request| policy.ask(request)))
+}
+
 /// What somebody at home in the volume `red` is told by a statement about a bucket.
 fn of_tenant(effect: &str, field: &str, arn: &str, asked: &str) -> String {
     let text = format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"{effect}","Action":"*","{field}":"{arn}"}}]}}"#);
-    let policy = Policy::parse(&text, PolicyKind::Identity).expect("good");
-    let who = caller("ada");
-    verdict(asking::with_request_from("red", &who, "s3:GetObject", asked, &Facts::parse("-"), |request| policy.ask(request)))
+    told(&Policy::parse(&text, PolicyKind::Identity).expect("good"), "ada", "red", asked)
+}
+
+/// A bucket's policy that lets everybody read.
+fn open_policy(arn: &str, bucket: &BucketPath) -> Result<Policy, MalformedPolicy> {
+    let statement = format!(r#"{{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"{arn}"}}"#);
+    Policy::of_bucket(&format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#), bucket)
 }
 
 #[test]
@@ -250,29 +260,20 @@ fn a_bucket_s_own_policy_names_it_with_its_volume_or_without() {
         ("photos", "arn:aws:s3::red:photos/*", false),
         ("photos", "arn:aws:s3::123456789012:photos/*", false),
     ] {
-        let statement = format!(r#"{{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"{arn}"}}"#);
-        let text = format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#);
-        assert_eq!(Policy::of_bucket(&text, &path(bucket)).is_ok(), is_good, "{bucket}: {arn}");
-        let Ok(policy) = Policy::of_bucket(&text, &path(bucket)) else { continue };
+        let policy = open_policy(arn, &path(bucket));
+        assert_eq!(policy.is_ok(), is_good, "{bucket}: {arn}");
+        let Ok(policy) = policy else { continue };
         // Whoever asks, from wherever.
         for home in ["s3v", "red", "blue"] {
             let asked = if bucket == "photos" { ":photos/cat".to_owned() } else { format!("{bucket}/cat") };
-            let facts = Facts::parse("-");
-            let answer =
-                asking::with_request_from(home, &caller("nobody"), "s3:GetObject", &asked, &facts, |request| policy.ask(request));
-            assert_eq!(verdict(answer), "allow 1", "{bucket}: {arn}: {home}");
+            assert_eq!(told(&policy, "nobody", home, &asked), "allow 1", "{bucket}: {arn}: {home}");
         }
     }
 }
 
 #[test]
 fn a_bucket_s_policy_is_about_that_bucket() {
-    let of = |resource: &str| {
-        let text = format!(
-            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"{resource}"}}]}}"#
-        );
-        Policy::of_bucket(&text, &BucketPath::of_s3v(bucket_name("photos"))).is_ok()
-    };
+    let of = |resource: &str| open_policy(resource, &BucketPath::of_s3v(bucket_name("photos"))).is_ok();
     for good in [
         "arn:aws:s3:::photos",
         "arn:aws:s3:::photos/*",
