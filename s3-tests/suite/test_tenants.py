@@ -410,6 +410,19 @@ def test_what_the_configuration_names_is_in_its_owner_s_volume_or_where_it_says(
         of[ALICE].head_bucket(Bucket="declared")
 
 
+def test_a_website_that_nobody_could_visit_is_refused(of, data):
+    site = {"IndexDocument": {"Suffix": "index.html"}}
+    for user, bucket in ((RED, data), (RED, f"blue:{data}"), (ALICE, f"red:{data}")):
+        with refused("NotImplemented", 501) as caught:
+            of[user].put_bucket_website(Bucket=bucket, WebsiteConfiguration=site)
+        assert "s3v alone" in caught.value.response["Error"]["Message"]
+    with refused("NoSuchWebsiteConfiguration", 404):
+        of[RED].get_bucket_website(Bucket=data)
+    of[RED].delete_bucket_website(Bucket=data)
+    for name in (data, f"s3v:{data}"):
+        of[ALICE].put_bucket_website(Bucket=name, WebsiteConfiguration=site)
+
+
 def test_a_copy_s_source_has_its_volume_in_a_condition(of, data):
     of[RED].put_bucket_policy(Bucket=data, Policy=json.dumps({"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": {"AWS": BLUE.account}, "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{data}/*",

@@ -175,7 +175,7 @@ pub(crate) fn perform<'a>(
         S3Operation::PutBucketNotificationConfiguration => run::<bucket_config::PutNotification>(request, cx).boxed(),
         S3Operation::PutBucketRequestPayment => run::<bucket_config::PutConfig<RequestPayment>>(request, cx).boxed(),
         S3Operation::PutBucketTagging => run::<bucket_config::PutConfig<BucketTags>>(request, cx).boxed(),
-        S3Operation::PutBucketWebsite => run::<bucket_config::PutConfig<WebsiteConfiguration>>(request, cx).boxed(),
+        S3Operation::PutBucketWebsite => run::<bucket_config::PutWebsite>(request, cx).boxed(),
         S3Operation::CreateBucketMetadataConfiguration
         | S3Operation::CreateBucketMetadataTableConfiguration
         | S3Operation::CreateSession

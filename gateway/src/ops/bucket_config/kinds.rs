@@ -2,7 +2,6 @@
 
 use bucket_config::{
     BucketTags, CorsConfiguration, EncryptionConfiguration, OwnershipControls, PublicAccessBlock, RequestPayment,
-    WebsiteConfiguration,
 };
 use http::StatusCode;
 
@@ -24,8 +23,3 @@ impl PlainConfig for OwnershipControls {}
 impl PlainConfig for PublicAccessBlock {}
 
 impl PlainConfig for RequestPayment {}
-
-impl PlainConfig for WebsiteConfiguration {
-    /// Fifty rules, each of which may name two keys.
-    const MAX_BODY: usize = 256 << 10;
-}

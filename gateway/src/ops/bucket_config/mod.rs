@@ -11,6 +11,7 @@ mod logging;
 mod notification;
 mod policy;
 mod unset;
+mod website;
 
 use std::marker::PhantomData;
 
@@ -40,10 +41,10 @@ pub(super) use unset::{
     GetAnalytics, GetAttributeAccess, GetIntelligentTiering, GetInventory, GetMetadata, GetMetrics, GetReplication,
     ListAnalytics, ListIntelligentTiering, ListInventory, ListMetrics,
 };
+pub(super) use website::PutWebsite;
 
 /// A kind that is put as it was sent.
 pub(super) trait PlainConfig: ConfigXml + Send + Sync + 'static {
-    const MAX_BODY: usize = MAX_SMALL_BODY;
     const INTEGRITY: Integrity = Integrity::Optional;
     const PUT_STATUS: StatusCode = StatusCode::OK;
 }
@@ -91,7 +92,7 @@ impl<D: PlainConfig> Operation for PutConfig<D> {
     }
 
     async fn run(self, cx: &mut OpContext) -> Result<StatusCode, S3Error> {
-        let body = cx.read_document(self.plan, D::MAX_BODY).await?;
+        let body = cx.read_document(self.plan, MAX_SMALL_BODY).await?;
         put::<D>(cx, self.bucket, parse_config(&body)?).await?;
         Ok(D::PUT_STATUS)
     }
