@@ -383,6 +383,28 @@ def test_a_leader_that_slept_through_it_lets_nobody_in(cluster, revoke):
         cluster.wait_ready(leader, timeout=60)
 
 
+def test_what_the_leader_s_configuration_names_and_lacks_is_told_at_every_gateway(tmp_path):
+    cluster = Cluster(tmp_path, binary())
+    cluster.create(om=3, scm=1, free_ports=True, extra='[[iam.user]]\nname = "late"\ngroups = ["latecomers"]\n')
+
+    def told():
+        all_of = [cluster.admin("status", gateway=name)["problems"] for name in cluster.names("gateway")]
+        return [[problem for problem in problems if 'user "late"' in problem and "latecomers" in problem] for problems in all_of]
+    try:
+        cluster.start().wait_ready(timeout=180)
+        before = cluster.wait_leader("om")
+        wait_until(lambda: all(told()), 30, "the gateways tell of it")
+        cluster.admin("om", "transfer")
+        cluster.wait_leader("om", other_than=before)
+        wait_until(lambda: all(told()), 30, "and under the next leader, of its own configuration")
+        cluster.admin("group", "create", "latecomers")
+        wait_until(lambda: not any(told()), 60, "it is made, and told no longer")
+        assert cluster.admin("user", "list") != []
+    finally:
+        for name in cluster.names():
+            cluster.process(name).kill()
+
+
 @pytest.mark.parametrize("role", ["om", "scm"])
 def test_a_member_without_a_leader_is_not_ready(tmp_path, role):
     cluster = Cluster(tmp_path, binary())

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import keys_of
 from harness.clients import boto
-from harness.server import ALICE, wait_until
+from harness.server import ALICE, ROOT_KEYS, wait_until
 from support import refused
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs/identity.md"
@@ -141,6 +141,10 @@ groups = ["nobody"]
 """
 
 
+def problems(server):
+    return json.loads(server.admin_command("status").stdout)["problems"]
+
+
 def test_what_an_account_did_to_its_own_keeps_no_store_from_starting(new_server):
     server = new_server(config=config(), users=(ALICE,))
     server.start().wait_ready()
@@ -161,6 +165,8 @@ def test_what_an_account_did_to_its_own_keeps_no_store_from_starting(new_server)
     for told in ('group "staff": Cannot exceed quota', 'user "carol": access key CAROLACCESSKEY000003: Cannot exceed quota',
                  'user "erik": The group with name nobody cannot be found', 'bucket "taken-before"'):
         assert told in log, server.log_tail(20)
+        assert [problem for problem in problems(server) if told in problem], problems(server)
+    assert len(problems(server)) == 4 and ALICE.id in problems(server)[0], problems(server)
     attached = iam.list_attached_user_policies(UserName="dora")["AttachedPolicies"]
     assert [policy["PolicyName"] for policy in attached] == ["AmazonS3ReadOnlyAccess"]
     boto(server.endpoint, keys_of(ALICE)).head_bucket(Bucket="made-besides")
@@ -169,6 +175,8 @@ def test_what_an_account_did_to_its_own_keeps_no_store_from_starting(new_server)
     iam.detach_user_policy(UserName="dora", PolicyArn=attached[0]["PolicyArn"])
     iam.detach_group_policy(GroupName="staff", PolicyArn=full)
     iam.delete_access_key(UserName="carol", AccessKeyId=own[0])
+    iam.create_group(GroupName="nobody")
+    boto(server.endpoint, keys_of(ALICE)).delete_bucket(Bucket="taken-before")
 
     def is_made():
         keys = {key["AccessKeyId"] for key in iam.list_access_keys(UserName="carol")["AccessKeyMetadata"]}
@@ -176,6 +184,8 @@ def test_what_an_account_did_to_its_own_keeps_no_store_from_starting(new_server)
         return "CAROLACCESSKEY000003" in keys and arn in policies
     wait_until(is_made, 60, "the rest of the file")
     assert iam.list_attached_user_policies(UserName="dora")["AttachedPolicies"] == []
+    wait_until(lambda: problems(server) == [], 60, "nothing is left")
+    assert iam.get_user(UserName="erik") and boto(server.endpoint, ROOT_KEYS).head_bucket(Bucket="taken-before")
 
 
 @pytest.mark.parametrize("text, told", [

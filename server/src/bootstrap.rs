@@ -1,11 +1,12 @@
 //! Users, identities, keys and buckets that exist after a start: the root administrator, and what the configuration names. Idempotent.
 //!
 //! What is wrong in the configuration itself ends a start. What only the store as it is now hinders does not, since those who own an
-//! account may change what is there of it: all else is made, and this is tried again. What was made once is not made so again by this
-//! process: whoever takes something away at a later time is not undone.
+//! account may change what is there of it: all else is made, and this is tried again. Until it is made, the OM's overview tells what it is.
+//! What was made once is not made so again by this process: whoever takes something away at a later time is not undone.
 
 use std::time::Duration;
 
+use om::OmService;
 use om_api::{
     AccessKeyId, CreateBucket, CreateBucketRejected, CreateKmsKey, DisplayUser, EnsureIdentities, EnsureIdentitiesRejected,
     EnsureUser, EnsureUserRejected, KeyPair, KmsKeyId, KmsRejected, ListUsers, Om, Requester, SecretKey, UserId,
@@ -21,6 +22,8 @@ use crate::config::{ROOT, Wanted};
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// A mistake in many places is told by some of them.
+const MOST_TOLD: usize = 100;
 const ACCESS_KEY_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const SECRET_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -57,45 +60,65 @@ pub(crate) struct Rest {
     identities: Vec<EnsureIdentities>,
     kms_keys: Vec<KmsKeyId>,
     buckets: Vec<(BucketAddress, UserId)>,
+    /// What cannot be, and is not tried again.
+    wrong: Vec<String>,
+}
+
+/// What could not be made in one try.
+#[derive(Debug, Default)]
+struct Hindered(Vec<String>);
+
+impl Hindered {
+    fn note(&mut self, why: &BootstrapError) {
+        error!(error = %why, "what the configuration names could not be made; this is tried again");
+        self.0.push(why.to_string());
+    }
 }
 
 impl Rest {
     pub(crate) fn all(wanted: Wanted) -> Self {
         let Wanted { root, users, buckets, kms_keys, identities } = wanted;
-        Self { root: Some(root), users, identities, kms_keys, buckets }
+        Self { root: Some(root), users, identities, kms_keys, buckets, wrong: Vec::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { root, users, identities, kms_keys, buckets } = self;
+        let Self { root, users, identities, kms_keys, buckets, wrong: _ } = self;
         root.is_none() && users.is_empty() && identities.is_empty() && kms_keys.is_empty() && buckets.is_empty()
     }
 
-    /// Makes what can be made, and logs what cannot now. The error is the configuration's own, the first if there are several: what it
-    /// names is not tried again.
-    pub(crate) async fn ensure(&mut self, om: &dyn Om, entropy: &dyn Entropy) -> Result<(), BootstrapError> {
-        let mut wrong = Ok(());
+    /// Makes what can be made, and tells what cannot. Answers what is wrong in the configuration itself, which is not tried again.
+    pub(crate) async fn ensure(&mut self, om: &OmService, entropy: &dyn Entropy) -> Vec<BootstrapError> {
+        let mut hindered = Hindered::default();
+        let wrong = self.make(om, entropy, &mut hindered).await;
+        self.wrong.extend(wrong.iter().map(ToString::to_string));
+        om.tell_unmade(told_of(self.wrong.iter().cloned().chain(hindered.0)));
+        wrong
+    }
+
+    async fn make(&mut self, om: &dyn Om, entropy: &dyn Entropy, hindered: &mut Hindered) -> Vec<BootstrapError> {
+        let mut wrong = Vec::new();
         if let Some(root) = self.root.take()
             && let Err(why) = ensure_root(om, root.clone(), entropy).await
         {
-            later(&why);
+            hindered.note(&why);
             self.root = Some(root);
         }
         for user in std::mem::take(&mut self.users) {
             if let Err(why) = ensure_user(om, user.clone(), entropy).await {
-                later(&why);
+                hindered.note(&why);
                 self.users.push(user);
             }
         }
         for wanted in std::mem::take(&mut self.identities) {
             let is_account_missing = self.users.iter().any(|user| user.user.id == wanted.account);
-            match ensure_identities(om, wanted, is_account_missing, entropy).await {
+            match ensure_identities(om, wanted, is_account_missing, entropy, hindered).await {
                 Ok(left) => self.identities.extend(left),
-                Err(why) => wrong = wrong.and(Err(why)),
+                Err(why) => wrong.push(why),
             }
         }
         for key in std::mem::take(&mut self.kms_keys) {
             if let Err(why) = ensure_kms_key(om, &key, entropy).await {
-                later(&why);
+                hindered.note(&why);
                 self.kms_keys.push(key);
             }
         }
@@ -103,10 +126,10 @@ impl Rest {
             match ensure_bucket(om, &bucket, &owner, entropy).await {
                 Ok(()) => {}
                 Err(why @ BootstrapError::Owner { .. }) if !self.users.iter().any(|user| user.user.id == owner) => {
-                    wrong = wrong.and(Err(why));
+                    wrong.push(why);
                 }
                 Err(why) => {
-                    later(&why);
+                    hindered.note(&why);
                     self.buckets.push((bucket, owner));
                 }
             }
@@ -115,26 +138,31 @@ impl Rest {
     }
 
     /// Tries until nothing is left, while this process leads.
-    pub(crate) async fn ensure_all(mut self, om: &dyn Om, group: &Group, entropy: &dyn Entropy) {
+    pub(crate) async fn ensure_all(mut self, om: &OmService, group: &Group, entropy: &dyn Entropy) {
         let mut leadership = group.leadership();
         let mut pause = FIRST_PAUSE;
         while !self.is_empty() {
             if leadership.wait_for(|now| now.is_me).await.is_err() {
                 return;
             }
-            if let Err(wrong) = self.ensure(om, entropy).await {
+            for wrong in self.ensure(om, entropy).await {
                 error!(error = %wrong, "the configuration names what cannot be");
             }
-            if !self.is_empty() {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                // What was told of a try that this has ended says little: whoever leads again tries at once.
+                _ = leadership.wait_for(|now| !now.is_me) => pause = FIRST_PAUSE,
             }
         }
     }
 }
 
-fn later(why: &BootstrapError) {
-    error!(error = %why, "what the configuration names could not be made; this is tried again");
+fn told_of(unmade: impl Iterator<Item = String>) -> Vec<String> {
+    let mut told: Vec<String> = unmade.collect();
+    let untold = told.len().saturating_sub(MOST_TOLD);
+    told.truncate(MOST_TOLD);
+    told.extend((untold > 0).then(|| format!("and {untold} more, which the log tells")));
+    told
 }
 
 /// The configured pair, or the one that exists, or a new one. A new one is shown here and at once: nobody can ask for it again,
@@ -191,6 +219,7 @@ async fn ensure_identities(
     wanted: EnsureIdentities,
     is_account_missing: bool,
     entropy: &dyn Entropy,
+    hindered: &mut Hindered,
 ) -> Result<Option<EnsureIdentities>, BootstrapError> {
     let account = wanted.account.clone();
     let changed = |changes: u32| {
@@ -207,14 +236,14 @@ async fn ensure_identities(
             changed(made);
             for one in &unmade {
                 let why = format!("{}: {}", one.what, one.why.message);
-                later(&BootstrapError::Identities { account: account.clone(), why });
+                hindered.note(&BootstrapError::Identities { account: account.clone(), why });
             }
             Ok(Some(wanted.only(&unmade)))
         }
         Err(CallError::Rejected(EnsureIdentitiesRejected::NoSuchAccount)) if is_account_missing => Ok(Some(wanted)),
         Err(CallError::Rejected(wrong)) => Err(BootstrapError::Identities { account, why: wrong.to_string() }),
         Err(failure) => {
-            later(&BootstrapError::Identities { account, why: failure.to_string() });
+            hindered.note(&BootstrapError::Identities { account, why: failure.to_string() });
             Ok(Some(wanted))
         }
     }
@@ -281,5 +310,14 @@ mod tests {
         let entropy = SeededEntropy::new(7);
         assert_eq!(letters(&entropy, ACCESS_KEY_LETTERS, 20).len(), 20);
         assert_ne!(letters(&entropy, SECRET_LETTERS, 40), letters(&entropy, SECRET_LETTERS, 40));
+    }
+
+    #[test]
+    fn of_many_mistakes_some_are_told_and_how_many_there_are_beside() {
+        let told = |count: usize| told_of((0..count).map(|number| number.to_string()));
+        assert_eq!(told(0), Vec::<String>::new());
+        assert_eq!(told(MOST_TOLD).last().map(String::as_str), Some("99"));
+        let cut = told(MOST_TOLD + 7);
+        assert_eq!((cut.len(), cut[MOST_TOLD].as_str()), (MOST_TOLD + 1, "and 7 more, which the log tells"));
     }
 }

@@ -76,7 +76,9 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
     )?;
     compose::until_leading(&om_group, READY_WITHIN).await?;
     let mut rest = bootstrap::Rest::all(wanted);
-    rest.ensure(om.as_ref(), entropy.as_ref()).await?;
+    if let Some(wrong) = rest.ensure(om.as_ref(), entropy.as_ref()).await.into_iter().next() {
+        return Err(wrong.into());
+    }
     let (tried_on, tried_with, group) = (Arc::clone(&om), Arc::clone(&entropy), om_group.clone());
     roles.spawn_until(async move { rest.ensure_all(tried_on.as_ref(), &group, tried_with.as_ref()).await });
     compose::until_writable(om.as_ref(), entropy.as_ref(), WRITABLE_WITHIN).await;

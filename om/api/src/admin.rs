@@ -35,6 +35,10 @@ pub struct OmOverview {
     /// Why not, in words.
     #[n(5)]
     pub cannot_write_because: Option<String>,
+    /// What the leader's configuration names and could not be made, and why.
+    #[n(6)]
+    #[cbor(default)]
+    pub unmade: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

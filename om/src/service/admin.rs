@@ -57,7 +57,14 @@ impl OmService {
             background: background.collect(),
             can_write: cannot_write_because.is_none(),
             cannot_write_because,
+            unmade: self.unmade.lock().clone(),
         })
+    }
+
+    /// What this member's configuration names and could not be made: overviews tell it while this member leads, until it is told
+    /// another.
+    pub fn tell_unmade(&self, unmade: Vec<String>) {
+        *self.unmade.lock() = unmade;
     }
 
     pub(super) async fn roles(&self, cx: CallContext, (): ()) -> Result<RaftStatus, CallError<Never>> {

@@ -37,6 +37,7 @@ use std::sync::atomic::AtomicBool;
 use om_api as api;
 use om_api::Om;
 use om_core::accounts;
+use parking_lot::Mutex;
 use raft_node::Group;
 use rpc::{CallContext, CallError, Never};
 use runtime::{Clock, Entropy, Latest, Reconcile, Reconcilers, Shutdown};
@@ -103,6 +104,8 @@ pub struct OmService {
     key_uses: Arc<KeyUses>,
     /// Why requests were refused. Whoever is refused learns nothing of it.
     refusals: Arc<Latest<api::Explanation>>,
+    /// Of this member's configuration, when it was last tried.
+    unmade: Mutex<Vec<String>>,
     oidc: Oidc,
 }
 
@@ -176,6 +179,7 @@ impl OmService {
             powers: KeptPowers::default(),
             key_uses,
             refusals: Arc::new(Latest::new(KEPT_REFUSALS)),
+            unmade: Mutex::default(),
             oidc,
         }))
     }

@@ -208,6 +208,9 @@ async fn status(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
     {
         problems.push(format!("writes are refused: {}", om.cannot_write_because.as_deref().unwrap_or("unknown reason")));
     }
+    if let Ok(om) = &om_overview {
+        problems.extend(om.unmade.iter().map(|why| format!("the configuration names what could not be made: {why}")));
+    }
     if let Ok(scm) = &scm_overview {
         problems.extend(scm.safe_mode.is_on.then(|| format!("safe mode: {}", scm.safe_mode.reasons.join(", "))));
         problems.extend((scm.dead_datanodes > 0).then(|| format!("{} datanodes are dead", scm.dead_datanodes)));
