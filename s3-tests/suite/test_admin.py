@@ -337,6 +337,25 @@ def test_the_command_line_believes_admin_listeners_alone(server):
         stranger.shutdown()
 
 
+def test_a_command_that_comes_to_the_port_of_s3_does_nothing_there(server, root, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("a/secret+that=has-come-to-the-wrong-port")
+
+    def ask(*words):
+        env = {**os.environ, "AWS_ACCESS_KEY_ID": ROOT_KEYS[0], "AWS_SECRET_ACCESS_KEY": ROOT_KEYS[1]}
+        done = subprocess.run([binary(), "admin", "--endpoint", server.endpoint, *words], env=env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 3 and "is not an admin listener but speaks S3" in done.stderr and not done.stdout, done
+    ask("secret", "create")
+    assert "secret" not in [bucket["Name"] for bucket in root.list_buckets()["Buckets"]]
+    root.create_bucket(Bucket="secret")
+    ask("secret", "revoke")
+    ask("secret", "import", ALICE.id, "AKIDIMPORTED00000001", "--secret-file", str(secret))
+    assert root.list_objects_v2(Bucket="secret")["KeyCount"] == 0
+    root.put_object(Bucket="secret", Key=ALICE.id, Body=b"x")
+    ask("secret", "revoke", ALICE.id)
+    assert body_of(root, "secret", ALICE.id) == b"x"
+
+
 def test_slow_heads_at_the_admin_listener_are_hung_up_on_and_capped(new_server):
     server = new_server(users=())
     server.start().wait_ready()

@@ -281,12 +281,19 @@ def test_administration_under_tls(new_server, tmp_path):
     server.admin = server.admin.replace("http://127.0.0.1", "https://localhost")
     server.start()
 
-    def status(**env):
+    def status(endpoint=server.admin, **env):
         env = {**os.environ, "AWS_ACCESS_KEY_ID": ROOT_KEYS[0], "AWS_SECRET_ACCESS_KEY": ROOT_KEYS[1], **env}
-        return subprocess.run([server.binary, "admin", "--endpoint", server.admin, "status"], env=env, capture_output=True,
+        return subprocess.run([server.binary, "admin", "--endpoint", endpoint, "status"], env=env, capture_output=True,
                               text=True, timeout=60)
 
     healthy = wait_until(lambda: (run := status(TRIOXIDE_CA_FILE=str(AUTHORITY))).returncode == 0 and run, 60, "an answer")
     assert "healthy" in healthy.stdout.lower() or "ready" in healthy.stdout.lower(), healthy.stdout
-    stranger = status()
-    assert stranger.returncode == 3 and "certificate" in stranger.stderr.lower(), stranger.stderr
+    # Whoever asks at the wrong place, or in the wrong way, is told what to do in its stead.
+    s3 = server.endpoint.replace("127.0.0.1", "localhost")
+    for endpoint, told in ((server.admin, "certificate of an authority that this machine does not know: give that authority's with --ca-file FILE"),
+                           (server.admin.replace("https:", "http:"), f"speaks TLS: give --endpoint {server.admin}"),
+                           (s3.replace("http:", "https:"), f"does not speak TLS: give --endpoint {s3}"),
+                           (s3, "is not an admin listener but speaks S3: administrators have a port of their own")):
+        refused = status(endpoint)
+        assert refused.returncode == 3 and not refused.stdout, refused
+        assert told in refused.stderr and refused.stderr.count("\n") == 1, refused.stderr

@@ -16,12 +16,13 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, InvalidMessage, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 pub use kept::KeptConnections;
+pub use rustls::CertificateError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
@@ -33,6 +34,10 @@ pub enum WebError {
     TimedOut,
     #[error("connecting: {0}")]
     Connect(std::io::Error),
+    #[error("the server does not speak TLS")]
+    NotTls,
+    #[error("the server's certificate does not serve: {0}")]
+    Certificate(CertificateError),
     #[error("asking: {0}")]
     Exchange(hyper::Error),
     #[error("the answer is longer than {0} bytes, or breaks off")]
@@ -110,8 +115,17 @@ impl WebClient {
         // A head and a body are two writes; the second would wait for an answer to the first.
         stream.set_nodelay(true).map_err(WebError::Connect)?;
         let Some(name) = &server.tls else { return handshake(stream).await };
-        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name.clone(), stream).await.map_err(WebError::Connect)?;
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name.clone(), stream).await.map_err(not_secured)?;
         handshake(stream).await
+    }
+}
+
+fn not_secured(error: std::io::Error) -> WebError {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        // What came is no record of TLS.
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => WebError::NotTls,
+        Some(rustls::Error::InvalidCertificate(why)) => WebError::Certificate(why.clone()),
+        _ => WebError::Connect(error),
     }
 }
 
@@ -198,6 +212,21 @@ mod tests {
         assert_eq!(got.expect("an answer").status(), 302);
         let (got, _) = answered("").await;
         assert!(matches!(got, Err(WebError::Exchange(_))));
+    }
+
+    #[tokio::test]
+    async fn a_server_without_tls_is_told_from_one_that_is_not_there() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = format!("https://{}/", listener.local_addr().expect("bound"));
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("taken");
+        });
+        let client = WebClient::new(&[]).expect("a client");
+        let address = check_address(&address).expect("an address");
+        assert!(matches!(client.get(&address, LIMITS).await, Err(WebError::NotTls)));
+        server.await.expect("served");
+        assert!(matches!(client.get(&address, LIMITS).await, Err(WebError::Connect(_))));
     }
 
     #[test]

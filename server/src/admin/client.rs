@@ -11,6 +11,7 @@ use http_body_util::Full;
 use serde_json::Value;
 use web_client::{Limits, WebClient, WebError};
 
+use super::endpoint::{Endpoint, EndpointError};
 use super::iam;
 use super::show;
 use crate::cli::{
@@ -20,12 +21,10 @@ use crate::cli::{
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
-    #[error("the endpoint {0} is not http://host:port or https://host:port")]
-    Endpoint(String),
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     #[error("no access key: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give --access-key and --secret-key")]
     NoKeys,
-    #[error("reaching {endpoint}: {what}")]
-    Unreachable { endpoint: String, what: String },
     #[error(transparent)]
     Command(#[from] iam::CallError),
     #[error(transparent)]
@@ -34,8 +33,6 @@ pub(crate) enum AdminError {
     Secret(std::io::Error),
     #[error("signing the request: {0}")]
     Signing(String),
-    #[error("{endpoint} is not an admin listener: its answer ({status}) is not what one says")]
-    NotAdmin { endpoint: String, status: u16 },
     #[error("{code} ({status}): {message}")]
     Refused { status: u16, code: String, message: String },
 }
@@ -45,14 +42,23 @@ impl AdminError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Refused { .. } => 1,
-            Self::Endpoint(_) | Self::NoKeys | Self::Authorities(_) | Self::Command(_) | Self::Secret(_) | Self::Signing(_) => 2,
-            Self::Unreachable { .. } | Self::NotAdmin { .. } => 3,
+            Self::Endpoint(EndpointError::Malformed(_))
+            | Self::NoKeys
+            | Self::Authorities(_)
+            | Self::Command(_)
+            | Self::Secret(_)
+            | Self::Signing(_) => 2,
+            Self::Endpoint(_) => 3,
         }
     }
 }
 
 /// Lists come whole, however long they are.
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(30), most_bytes: 1 << 30 };
+
+/// A name in the query that no write of S3 takes. Sent to S3's port by mistake, `PUT /secret` alone would make a bucket, and a secret that
+/// is imported an object in it.
+const NO_WRITE_OF_S3: &str = "?trioxide-admin=";
 
 struct Request {
     method: &'static str,
@@ -215,16 +221,10 @@ async fn send(
     secret_key: &str,
     request: &Request,
 ) -> Result<Value, AdminError> {
-    let address: Uri = web_client::check_address(endpoint)
-        .ok()
-        .filter(|address| address.path_and_query().is_none_or(|path| path == "/"))
-        .ok_or_else(|| AdminError::Endpoint(endpoint.to_owned()))?;
-    let signed = signed(&address, access_key, secret_key, request)?;
-    let unreachable = |what: String| AdminError::Unreachable { endpoint: endpoint.to_owned(), what };
-    let answer = web.send(signed, LIMITS).await.map_err(|error| unreachable(error.to_string()))?;
-    let status = answer.status();
-    judge(status, answer.body(), request.answer)
-        .unwrap_or_else(|| Err(AdminError::NotAdmin { endpoint: endpoint.to_owned(), status: status.as_u16() }))
+    let endpoint = Endpoint::parse(endpoint)?;
+    let signed = signed(&endpoint.address, access_key, secret_key, request)?;
+    let answer = web.send(signed, LIMITS).await.map_err(|error| endpoint.unreached(error))?;
+    judge(answer.status(), answer.body(), request.answer).unwrap_or_else(|| Err(endpoint.strange(&answer).into()))
 }
 
 /// What was answered; none if it is nothing that an admin listener says. A page of something else that happens to listen there
@@ -268,7 +268,9 @@ fn signed(
         .map_err(|e| signing(&e))?
         .into();
     let authority = address.authority().map(|authority| authority.as_str()).unwrap_or_default();
-    let uri = format!("{}://{authority}{}", address.scheme_str().unwrap_or("http"), request.path);
+    let needs_guard = matches!(request.method, "PUT" | "DELETE") && !request.path.contains('?');
+    let guard = if needs_guard { NO_WRITE_OF_S3 } else { "" };
+    let uri = format!("{}://{authority}{}{guard}", address.scheme_str().unwrap_or("http"), request.path);
     let body = request.body.clone().unwrap_or_default();
     let signable =
         SignableRequest::new(request.method, &uri, std::iter::once(("host", authority)), SignableBody::Bytes(body.as_bytes()))

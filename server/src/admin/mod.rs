@@ -4,6 +4,7 @@
 //! else is signed as S3 requests are, and the OM decides whether the signer may.
 
 mod client;
+mod endpoint;
 mod iam;
 mod routes;
 mod show;

@@ -101,7 +101,7 @@ fn router(has_operations: bool) -> Router<Arc<Admin>> {
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics));
     if !has_operations {
-        return router;
+        return router.fallback(async || Failure::not_here().into_response());
     }
     router
         .route("/secret", any(secrets::own))

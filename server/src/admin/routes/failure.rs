@@ -90,7 +90,11 @@ impl Failure {
     }
 
     pub(super) fn not_here() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NoSuchRoute", "this process does not answer administrators")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NoSuchRoute",
+            "this process does not answer administrators: ask a gateway, or trioxide server",
+        )
     }
 
     pub(super) fn no_such_request() -> Self {
