@@ -33,15 +33,17 @@ mod testing;
 mod versions;
 
 pub use commands::{
-    AbortUpload, AbortUploadRejected, AppendBase, AppendKey, AppendKeyRejected, CloseSession, CommitKey, CommitKeyRejected,
-    CommitPart, CommitPartRejected, CommittedBlock, CompleteUpload, CompleteUploadRejected, CompletedPart, ConfigChange,
-    CopyAttributes, CopyKey, CopyKeyRejected, CopyPart, CopyPartRejected, CopySource, CreateBucket, CreateBucketRejected,
-    CreateSecret, CreateSecretRejected, CreateUpload, CreateUploadRejected, DeleteBucket, DeleteBucketRejected, DeleteKey,
-    DeleteKeyRejected, DeleteKeys, DeleteKeysRejected, DeletedKey, EnsureUser, EnsureUserRejected, ExpireSessions, ExtendSession,
-    ForgetCompleted, KeyCommitted, KeyCopied, KeyDeletion, NoSuchBucket, OpenSession, PartCommitted, PurgeBucket,
-    RemoveReclaimed, RenameKey, RenameKeyRejected, RenameOnce, RenamedOnce, ReserveIds, RevokeSecret, RevokeSecretRejected,
-    SealedPair, SetBucketConfig, SetBucketConfigRejected, SetBucketLock, SetBucketLockRejected, SetSealCheck, SetVersioning,
-    SetVersioningRejected, UnfitLogTarget, UpdateVersion, UpdateVersionRejected, UserAccount, VersionChange, VersioningStatus,
+    AbortUpload, AbortUploadRejected, AppendBase, AppendKey, AppendKeyRejected, Belongings, CloseSession, CommitKey,
+    CommitKeyRejected, CommitPart, CommitPartRejected, CommittedBlock, CompleteUpload, CompleteUploadRejected, CompletedPart,
+    ConfigChange, CopyAttributes, CopyKey, CopyKeyRejected, CopyPart, CopyPartRejected, CopySource, CreateBucket,
+    CreateBucketRejected, CreateSecret, CreateSecretRejected, CreateUpload, CreateUploadRejected, DeleteAccount,
+    DeleteAccountRejected, DeleteBucket, DeleteBucketRejected, DeleteKey, DeleteKeyRejected, DeleteKeys, DeleteKeysRejected,
+    DeletedKey, EnsureUser, EnsureUserRejected, ExpireSessions, ExtendSession, ForgetCompleted, KeyCommitted, KeyCopied,
+    KeyDeletion, NoSuchBucket, OpenSession, PartCommitted, PurgeBucket, RemoveReclaimed, RenameKey, RenameKeyRejected,
+    RenameOnce, RenamedOnce, ReserveIds, RevokeSecret, RevokeSecretRejected, SealedPair, SetBucketConfig,
+    SetBucketConfigRejected, SetBucketLock, SetBucketLockRejected, SetSealCheck, SetVersioning, SetVersioningRejected,
+    UnfitLogTarget, UpdateAccount, UpdateAccountRejected, UpdateVersion, UpdateVersionRejected, UserAccount, VersionChange,
+    VersioningStatus,
 };
 pub use commands::{CancelToken, MOST_DELEGATION_TOKENS, RenewToken};
 pub use commands::{ChangeIam, EndCredentials, OpenCredential, RecordKeyUses, SetAccountBlock, SetAccountBlockRejected};

@@ -66,20 +66,24 @@ impl Namespace {
     pub(crate) fn with_users<const N: usize>(users: [&str; N]) -> Self {
         let mut om = Self::default();
         for user in users {
-            let now = om.now();
-            let ensure = EnsureUser {
-                user: UserId(user.into()),
-                display_name: user.into(),
-                email: None,
-                is_admin: false,
-                pair: None,
-                now,
-                origin: None,
-                volume: None,
-            };
-            om.apply(ensure).expect("a new user");
+            om.apply(om.account(user)).expect("a new user");
         }
         om
+    }
+
+    /// An account that owns nothing, without a key.
+    pub(crate) fn account(&self, id: &str) -> EnsureUser {
+        EnsureUser {
+            user: UserId(id.into()),
+            display_name: id.into(),
+            email: None,
+            is_admin: false,
+            pair: None,
+            now: self.now(),
+            origin: None,
+            volume: None,
+            is_new: None,
+        }
     }
 
     pub(crate) fn apply<C: Proposal>(&mut self, command: C) -> Result<C::Reply, C::Rejected> {

@@ -4,14 +4,15 @@ use minicbor::{Decode, Encode};
 use tables::{ReadTables, StorageFault, WriteTables};
 use types::{LogIndex, Timestamp, VolumeName};
 
-use super::Outcome;
+use super::update_account::move_email;
+use super::{Outcome, revoke_secret};
 use crate::iam::preferred_number;
 use crate::namespace;
 use crate::rows::{
-    self, AccessKeyId, AccessKeyRow, AccountNumber, PairOrigin, RevokedKeyRow, UserId, UserRow, VolumeRow, access_key_of_user,
-    access_key_prefix, email_key, keys_under, malformed,
+    self, AccessKeyId, AccessKeyRow, AccountNumber, PairOrigin, UserId, UserRow, VolumeRow, access_key_of_user,
+    access_key_prefix, keys_under, malformed,
 };
-use crate::tables::{ACCESS_KEYS, ACCOUNT_NUMBERS, EMAILS, REVOKED_KEYS, USER_ACCESS_KEYS, USERS, VOLUMES};
+use crate::tables::{ACCESS_KEYS, ACCOUNT_NUMBERS, USER_ACCESS_KEYS, USERS, VOLUMES};
 
 /// A secret that the leader has sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -47,6 +48,9 @@ pub struct EnsureUser {
     /// Where the account's buckets lie. None says nothing of it.
     #[n(7)]
     pub volume: Option<VolumeName>,
+    /// Nobody of this name is there yet. `None` is no.
+    #[n(8)]
+    pub is_new: Option<bool>,
 }
 
 /// A user with the access keys that sign for them.
@@ -67,6 +71,8 @@ pub enum EnsureUserRejected {
     /// It is at home in this one.
     #[n(2)]
     VolumeFixed(#[n(0)] VolumeName),
+    #[n(3)]
+    Exists,
 }
 
 impl EnsureUser {
@@ -76,12 +82,10 @@ impl EnsureUser {
         {
             return Ok(Err(EnsureUserRejected::AccessKeyTaken));
         }
-        if let Some(email) = &self.email
-            && rows::get::<UserId>(tables, EMAILS, &email_key(email))?.is_some_and(|user| user != self.user)
-        {
-            return Ok(Err(EnsureUserRejected::EmailTaken));
-        }
         let before = namespace::user(tables, &self.user)?;
+        if before.is_some() && self.is_new == Some(true) {
+            return Ok(Err(EnsureUserRejected::Exists));
+        }
         if let Some((before, volume)) = before.as_ref().zip(self.volume.as_ref())
             && before.home() != volume
         {
@@ -91,14 +95,12 @@ impl EnsureUser {
             Some(before) => before.volume.clone(),
             None => self.volume.filter(|volume| !volume.is_s3v()),
         };
+        let old_email = before.as_ref().and_then(|row| row.email.as_deref());
+        if !move_email(tables, &self.user, old_email, self.email.as_deref())? {
+            return Ok(Err(EnsureUserRejected::EmailTaken));
+        }
         if let Some(volume) = &volume {
             ensure_volume(tables, volume, &self.user, self.now)?;
-        }
-        if let Some(email) = before.as_ref().and_then(|row| row.email.as_deref()) {
-            tables.delete(EMAILS, &email_key(email));
-        }
-        if let Some(email) = &self.email {
-            rows::put(tables, EMAILS, &email_key(email), &self.user);
         }
         let user = UserRow {
             id: self.user.clone(),
@@ -142,18 +144,21 @@ pub(super) fn ensure_volume(
     Ok(())
 }
 
-/// The account's number, which nothing else has.
+/// The account's number, which nothing else has: the one that it had if there was an account of this name before.
 fn number(tables: &mut dyn WriteTables, account: &UserId) -> Result<AccountNumber, StorageFault> {
     let mut number = preferred_number(account);
-    while tables.get(ACCOUNT_NUMBERS, &number.0.to_be_bytes())?.is_some() {
+    let is_anothers = |tables: &dyn ReadTables, number: AccountNumber| -> Result<bool, StorageFault> {
+        let owner: Option<UserId> = rows::get(tables, ACCOUNT_NUMBERS, &number.0.to_be_bytes())?;
+        Ok(owner.is_some_and(|owner| owner != *account))
+    };
+    while is_anothers(tables, number)? {
         number = AccountNumber(AccountNumber::FIRST + (number.0 + 1 - AccountNumber::FIRST) % AccountNumber::COUNT);
     }
     rows::put(tables, ACCOUNT_NUMBERS, &number.0.to_be_bytes(), account);
     Ok(number)
 }
 
-/// Ends the pairs that the configuration gave this user before, but for the one that it gives now. A file of before does not bring
-/// one back: it may have been replaced because others knew it.
+/// Ends the pairs that the configuration gave this user before, but for the one that it gives now.
 fn replace_configured(
     tables: &mut dyn WriteTables,
     user: &UserId,
@@ -163,10 +168,7 @@ fn replace_configured(
     for access_key in access_keys(tables, user)? {
         let origin = namespace::access_key(tables, &access_key)?.and_then(|row| row.origin);
         if origin == Some(PairOrigin::Configuration) && access_key != *but {
-            tables.delete(ACCESS_KEYS, access_key.0.as_bytes());
-            tables.delete(USER_ACCESS_KEYS, &access_key_of_user(user, &access_key));
-            let revoked = RevokedKeyRow { user: user.clone(), revoked: now };
-            rows::put(tables, REVOKED_KEYS, access_key.0.as_bytes(), &revoked);
+            revoke_secret::end(tables, user, &access_key, Some(now));
         }
     }
     Ok(())
@@ -216,6 +218,7 @@ mod tests {
             now: Timestamp(5),
             origin: None,
             volume: None,
+            is_new: None,
         }
     }
 

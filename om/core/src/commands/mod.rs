@@ -20,6 +20,7 @@ mod create_secret;
 mod create_upload;
 mod credentials;
 mod delegation;
+mod delete_account;
 mod delete_bucket;
 mod delete_key;
 mod delete_keys;
@@ -43,6 +44,7 @@ mod set_seal_check;
 mod set_versioning;
 mod settle_events;
 mod shared;
+mod update_account;
 mod update_version;
 
 pub use crate::iam::ChangeIam;
@@ -62,6 +64,7 @@ pub use create_secret::{CreateSecret, CreateSecretRejected};
 pub use create_upload::{CreateUpload, CreateUploadRejected};
 pub use credentials::{EndCredentials, OpenCredential, RecordKeyUses};
 pub use delegation::{CancelToken, MOST_DELEGATION_TOKENS, RenewToken};
+pub use delete_account::{Belongings, DeleteAccount, DeleteAccountRejected};
 pub use delete_bucket::{DeleteBucket, DeleteBucketRejected};
 pub use delete_key::{DeleteKey, DeleteKeyRejected, DeletedKey, KeyDeletion};
 pub use delete_keys::{DeleteKeys, DeleteKeysRejected};
@@ -86,6 +89,7 @@ pub use set_seal_check::SetSealCheck;
 pub use set_versioning::{SetVersioning, SetVersioningRejected, VersioningStatus};
 pub use settle_events::{ReviveEvents, SettleEvents, Undeliverable};
 pub use shared::{CommittedBlock, CopySource, KeyCommitted, NoSuchBucket};
+pub use update_account::{UpdateAccount, UpdateAccountRejected};
 pub use update_version::{UpdateVersion, UpdateVersionRejected, VersionChange};
 
 use minicbor::{Decode, Encode};
@@ -205,6 +209,8 @@ commands! {
     45 ForgetCompleted -> u32, rejects Never;
 
     60 EnsureUser -> UserAccount, rejects EnsureUserRejected;
+    83 UpdateAccount -> UserAccount, rejects UpdateAccountRejected;
+    84 DeleteAccount -> (), rejects DeleteAccountRejected;
     61 CreateSecret -> crate::rows::AccessKeyId, rejects CreateSecretRejected;
     62 RevokeSecret -> (), rejects RevokeSecretRejected;
 

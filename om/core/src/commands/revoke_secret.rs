@@ -42,13 +42,17 @@ impl RevokeSecret {
             return Ok(Err(RevokeSecretRejected::NoSecret));
         }
         for access_key in access_keys {
-            tables.delete(ACCESS_KEYS, access_key.0.as_bytes());
-            tables.delete(USER_ACCESS_KEYS, &access_key_of_user(&self.user, &access_key));
-            if let Some(revoked) = self.now {
-                let row = RevokedKeyRow { user: self.user.clone(), revoked };
-                rows::put(tables, REVOKED_KEYS, access_key.0.as_bytes(), &row);
-            }
+            end(tables, &self.user, &access_key, self.now);
         }
         Ok(Ok(()))
+    }
+}
+
+/// A pair of the account's own signs nothing more, and no file of before brings it back: it may have ended because others knew it.
+pub(super) fn end(tables: &mut dyn WriteTables, user: &UserId, access_key: &AccessKeyId, now: Option<Timestamp>) {
+    tables.delete(ACCESS_KEYS, access_key.0.as_bytes());
+    tables.delete(USER_ACCESS_KEYS, &access_key_of_user(user, access_key));
+    if let Some(revoked) = now {
+        rows::put(tables, REVOKED_KEYS, access_key.0.as_bytes(), &RevokedKeyRow { user: user.clone(), revoked });
     }
 }

@@ -40,8 +40,6 @@ impl SetAccountBlock {
 mod tests {
     use super::*;
     use crate::testing::Namespace;
-    use crate::{EnsureUser, SetAccountBlock};
-    use types::Timestamp;
 
     #[test]
     fn a_block_stays_when_a_start_ensures_its_account() {
@@ -49,17 +47,7 @@ mod tests {
         let ada = UserId("ada".into());
         let block = Some(PublicAccessBlock { ignore_public_acls: true, ..PublicAccessBlock::default() });
         om.apply(SetAccountBlock { account: ada.clone(), block }).expect("there is one");
-        let again = EnsureUser {
-            user: ada.clone(),
-            display_name: "Ada".into(),
-            email: None,
-            is_admin: false,
-            pair: None,
-            now: Timestamp(9),
-            origin: None,
-            volume: None,
-        };
-        om.apply(again).expect("good");
+        om.apply(om.account("ada")).expect("good");
         assert_eq!(namespace::user(&om.tables, &ada).expect("memory").and_then(|row| row.block), block);
         let nobody = SetAccountBlock { account: UserId("eve".into()), block };
         assert_eq!(om.apply(nobody), Err(SetAccountBlockRejected::NoSuchAccount));

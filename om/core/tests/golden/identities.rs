@@ -103,8 +103,8 @@ fn red() -> VolumeName {
     VolumeName::parse("red").expect("legal")
 }
 
-fn tenant() -> Command {
-    EnsureUser {
+fn accounts() -> [Command; 6] {
+    let tenant = |is_new| EnsureUser {
         user: user(),
         display_name: "Ada".into(),
         email: None,
@@ -113,8 +113,18 @@ fn tenant() -> Command {
         now: NOW,
         origin: None,
         volume: Some(red()),
-    }
-    .into()
+        is_new,
+    };
+    let nothing = UpdateAccount { account: user(), display_name: None, email: None, is_admin: None };
+    let (display_name, email) = (Some("Ada".into()), Some("ada@example.com".into()));
+    [
+        tenant(None).into(),
+        tenant(Some(true)).into(),
+        UpdateAccount { display_name, email, ..nothing.clone() }.into(),
+        UpdateAccount { is_admin: Some(false), ..nothing.clone() }.into(),
+        nothing.into(),
+        DeleteAccount { account: user(), now: NOW }.into(),
+    ]
 }
 
 pub(super) fn native_acl() -> NativeAcl {
@@ -151,7 +161,7 @@ pub(super) fn commands() -> Vec<Command> {
     commands.push(EndCredentials { until: NOW, most: 7 }.into());
     commands.push(SetAccountBlock { account: user(), block: Some(PublicAccessBlock::default()) }.into());
     commands.push(SetAccountBlock { account: user(), block: None }.into());
-    commands.push(tenant());
+    commands.extend(accounts());
     commands.push(RecordKeyUses { uses: vec![(AccessKeyId("AK".into()), NOW)] }.into());
     commands
 }

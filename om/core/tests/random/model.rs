@@ -140,6 +140,7 @@ impl Model {
             now: real.now(),
             origin: None,
             volume: None,
+            is_new: None,
         };
         real.apply(ada).expect("a new user");
         Self::default()

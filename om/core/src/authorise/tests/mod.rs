@@ -454,17 +454,7 @@ fn a_canned_acl_shows_groups_first_and_the_owner_last() {
 #[test]
 fn grantees_have_to_be_there() {
     let mut om = Namespace::with_users(["ada"]);
-    let now = om.now();
-    let bob = crate::EnsureUser {
-        user: UserId("bob".into()),
-        display_name: "Bob".into(),
-        email: Some("Bob@Example.com".into()),
-        is_admin: false,
-        pair: None,
-        now,
-        origin: None,
-        volume: None,
-    };
+    let bob = crate::EnsureUser { email: Some("Bob@Example.com".into()), ..om.account("bob") };
     om.apply(bob).expect("a new user");
     let ada = UserId("ada".into());
     let resolve = |grantee| {

@@ -11,16 +11,7 @@ fn volume(name: &str) -> VolumeName {
 }
 
 fn tenant(om: &Namespace, id: &str, volume: Option<&str>) -> EnsureUser {
-    EnsureUser {
-        user: UserId(id.into()),
-        display_name: id.into(),
-        email: None,
-        is_admin: false,
-        pair: None,
-        now: om.now(),
-        origin: None,
-        volume: volume.map(|name| VolumeName::parse(name).expect("legal")),
-    }
+    EnsureUser { volume: volume.map(|name| VolumeName::parse(name).expect("legal")), ..om.account(id) }
 }
 
 fn account(om: &Namespace, id: &str) -> UserRow {
