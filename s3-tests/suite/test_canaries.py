@@ -101,13 +101,15 @@ def use_all(server, canaries):
     server.admin_command("secret", "revoke", BOB.id)
     made = json.loads(server.admin_command("secret", "create", BOB.id).stdout)
     second = made["access_key"], canaries.plant("a created secret", made["secret_key"])
+    account = json.loads(server.admin_command("account", "create", "canary").stdout)
+    third = account["access_key"], canaries.plant("a created account's secret", account["secret_key"])
     role = iam.create_role(RoleName="canary", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
     sessions = {"a session's": sts.get_session_token(), "a role's": sts.assume_role(RoleArn=role, RoleSessionName="canary")}
     for name, answer in sessions.items():
         canaries.plant(f"{name} secret", answer["Credentials"]["SecretAccessKey"])
         # The beginning may be the same for all.
         canaries.plant(f"{name} token", answer["Credentials"]["SessionToken"][-64:])
-    everybody = {"alice": (*keys_of(ALICE), None), "user": (*user, None), "second": (*second, None), "root": (*ROOT_KEYS, None)}
+    everybody = {"alice": (*keys_of(ALICE), None), "user": (*user, None), "second": (*second, None), "third": (*third, None), "root": (*ROOT_KEYS, None)}
     for name, answer in sessions.items():
         found = answer["Credentials"]
         everybody[name] = (found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])

@@ -182,7 +182,7 @@ def test_a_token_gets_nobody_anything_that_outlasts_it(server, iam, owner):
             call()
     for method, query in (("POST", {}), ("GET", {}), ("PUT", {"id": token.id}), ("DELETE", {"id": token.id})):
         no(ask(server, method, token.pair, token.session, **query), 403, "AccessDenied")
-    for method, path in (("PUT", "/secret"), ("DELETE", "/secret"), ("PUT", f"/secret/{BOB.id}"), ("GET", "/admin/v1/status"), ("GET", "/admin/v1/users")):
+    for method, path in (("PUT", "/secret"), ("DELETE", "/secret"), ("PUT", f"/secret/{BOB.id}"), ("GET", "/admin/v1/status"), ("GET", "/admin/v1/accounts")):
         request = Request(method, path).set("x-amz-security-token", token.session)
         no(exchange(server.admin, Signer(*token.pair).sign(request, server.admin)), 403, "AccessDenied")
     token.s3.list_buckets()

@@ -7,6 +7,7 @@ use minicbor::{Decode, Encode};
 use types::{BucketId, VolumeName};
 
 use crate::RequestContext;
+use crate::accounts::AccountNames;
 
 /// A user's identity: S3's canonical id.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -352,30 +353,10 @@ pub struct EnsureUser {
 }
 
 impl EnsureUser {
-    /// What names and secrets may be. Ids end at NUL in the OM's tables and are shown in logs; secrets only have to be
-    /// guessable by nobody.
+    /// What names and secrets may be. Secrets only have to be guessable by nobody.
     pub fn check(&self) -> Result<(), EnsureUserRejected> {
-        let invalid = |what: &str| Err(EnsureUserRejected::Invalid(what.to_owned()));
-        let is_text = |text: &str, most: usize| !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
-        let is_graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        let is_number = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_text(&self.user.id.0, 255) || !is_graphic(&self.user.id.0) {
-            return invalid("user id: 1 to 255 visible characters");
-        }
-        // So are accounts numbered: one must not be another's name.
-        if is_number(&self.user.id.0) {
-            return invalid("user id: twelve digits are the number of an account");
-        }
-        if !is_text(&self.user.display_name, 255) {
-            return invalid("display name: 1 to 255 characters");
-        }
-        if self.email.as_ref().is_some_and(|email| !is_text(email, 254) || !email.contains('@')) {
-            return invalid("e-mail address");
-        }
-        // ARNs have the volume where others have an account's number.
-        if self.volume.as_ref().is_some_and(|volume| is_number(volume.as_str())) {
-            return invalid("volume: twelve digits are the number of an account");
-        }
+        let names = AccountNames { user: &self.user, email: self.email.as_deref(), volume: self.volume.as_ref() };
+        names.check()?;
         self.pair.as_ref().map_or(Ok(()), KeyPair::check)
     }
 }
@@ -434,4 +415,7 @@ pub enum EnsureUserRejected {
     #[n(3)]
     #[error("the account's buckets lie in the volume {0}, and that never changes")]
     VolumeFixed(#[n(0)] VolumeName),
+    #[n(4)]
+    #[error("there is an account of this name")]
+    Exists,
 }

@@ -22,7 +22,9 @@ mod moves;
 mod uploads;
 mod wanted;
 
-pub use accounts::{GetAccountBlock, SetAccountBlock};
+pub use accounts::{
+    AccountRejected, Belongings, CreateAccount, CreatedAccount, DeleteAccount, GetAccountBlock, SetAccountBlock, UpdateAccount,
+};
 pub use acls::{AclOf, AclRejected, AclSet, GetAcl, SetAcl, ShownAcl, ShownGrant, ShownGrantee};
 pub use admin::{BackgroundStatus, Explain, Explanation, OmOverview, TransferLeadership, TransferRejected};
 pub use bucket_configs::{
@@ -143,9 +145,13 @@ rpc::service! {
         60 create_secret(CreateSecret) -> IssuedSecret, rejects SecretRejected, from [Gateway, Admin];
         61 revoke_secret(RevokeSecret) -> (), rejects SecretRejected, from [Gateway, Admin];
         62 list_users(ListUsers) -> Vec<UserInfo>, rejects SecretRejected, from [Gateway, Admin];
-        /// Declarative bootstrap: the user exists afterwards with this key pair and these names. Idempotent.
         /// Whether the requester is an administrator: what every other administrative listener asks first.
         64 authorise_admin(Requester) -> (), rejects Denied, from [Gateway, Admin];
+        /// An account comes, changes and goes while the cluster runs.
+        76 create_account(CreateAccount) -> CreatedAccount, rejects AccountRejected, from [Gateway, Admin];
+        77 update_account(UpdateAccount) -> UserInfo, rejects AccountRejected, from [Gateway, Admin];
+        78 delete_account(DeleteAccount) -> (), rejects AccountRejected, from [Gateway, Admin];
+        /// Declarative bootstrap: the user exists afterwards with this key pair and these names. Idempotent.
         63 ensure_user(EnsureUser) -> UserInfo, rejects EnsureUserRejected, from [Admin];
         /// The same for identities of an account; tells how many changes it took.
         69 ensure_identities(EnsureIdentities) -> u32, rejects EnsureIdentitiesRejected, from [Admin];

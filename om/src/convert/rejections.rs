@@ -50,7 +50,8 @@ rejections! {
         PreconditionFailed(which), NoSuchKey, TooLarge,
     }
     AbortUploadRejected => AbortUploadRejected { NoSuchBucket, NoSuchUpload }
-    EnsureUserRejected => EnsureUserRejected { AccessKeyTaken, EmailTaken, VolumeFixed(volume) }
+    EnsureUserRejected => EnsureUserRejected { AccessKeyTaken, EmailTaken, VolumeFixed(volume), Exists }
+    Belongings => Belongings { Buckets, Users, Groups, Roles, Policies, Providers, Volume }
     CreateSecretRejected => SecretRejected { NoSuchUser, SecretExists, TooMany, AccessKeyTaken }
     RevokeSecretRejected => SecretRejected { NoSuchUser, NoSecret }
 }
@@ -61,6 +62,28 @@ impl IntoApi for core::MoveBytesRejected {
         match self {
             Self::NoSuchSession | Self::NotAsPlanned => api::MoveRejected::Gone,
             Self::ForeignBlock => api::MoveRejected::ForeignBlock,
+        }
+    }
+}
+
+impl IntoApi for core::UpdateAccountRejected {
+    type Api = api::AccountRejected;
+    fn into_api(self) -> api::AccountRejected {
+        match self {
+            Self::NoSuchAccount => api::AccountRejected::NoSuchAccount,
+            Self::EmailTaken => api::AccountRejected::Unfit(api::EnsureUserRejected::EmailTaken),
+            Self::LastAdministrator => api::AccountRejected::LastAdministrator,
+        }
+    }
+}
+
+impl IntoApi for core::DeleteAccountRejected {
+    type Api = api::AccountRejected;
+    fn into_api(self) -> api::AccountRejected {
+        match self {
+            Self::NoSuchAccount => api::AccountRejected::NoSuchAccount,
+            Self::LastAdministrator => api::AccountRejected::LastAdministrator,
+            Self::Has(belongings) => api::AccountRejected::Has(belongings.into_api()),
         }
     }
 }

@@ -31,7 +31,7 @@ asks! {
     writes: OpenKey, AllocateBlocks, CommitKey;
     by: CreateBucket, DeleteBucket, GetBucket, ListBuckets, LookupKey, DeleteKey, DeleteKeys,
         CopyKey, ListKeys, CreateUpload, OpenPart, CommitPart, CopyPart, ListParts, CompleteUpload, AbortUpload, ListUploads,
-        CreateSecret, RevokeSecret, ListUsers, SetVersioning, SetBucketLock, ListVersions, UpdateVersion, RenameKey, AppendKey, GetBucketConfig,
+        CreateSecret, RevokeSecret, ListUsers, CreateAccount, UpdateAccount, DeleteAccount, SetVersioning, SetBucketLock, ListVersions, UpdateVersion, RenameKey, AppendKey, GetBucketConfig,
         SetBucketConfig, CreateKmsKey, ListKmsKeys, ChangeKmsKey, GetAcl, SetAcl, GetUndelivered, IamCall, Explain, GetAccountBlock, SetAccountBlock;
     nobody: (), api::LocateMove, api::FinishMove, api::SigningKeyRequest, api::SignatureV2, api::AbandonKey, api::GetBucketConduct, api::GetLoggedBuckets, api::EnsureUser, api::EnsureIdentities, api::TransferLeadership
 }

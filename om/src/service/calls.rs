@@ -135,6 +135,9 @@ pub(super) enum Kind {
     RenewToken,
     CancelToken,
     NativeAcl,
+    CreateAccount,
+    UpdateAccount,
+    DeleteAccount,
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {
@@ -170,7 +173,7 @@ macro_rules! bucket_refusals {
     )*};
 }
 
-refusals!(CreateBucketRejected, ListBucketsRejected, AllocateRejected, SecretRejected);
+refusals!(CreateBucketRejected, ListBucketsRejected, AllocateRejected, SecretRejected, AccountRejected);
 refusals!(KmsRejected);
 bucket_refusals!(
     DeleteBucketRejected,

@@ -19,7 +19,7 @@ use crate::convert::{IntoApi, IntoCore};
 use crate::secrets::{Scope, SealError, derive, is_signed_v2, new_access_key, new_secret};
 
 /// A user as a call shows them.
-fn show(account: UserAccount) -> api::UserInfo {
+pub(super) fn show(account: UserAccount) -> api::UserInfo {
     let UserAccount { user, access_keys } = account;
     let account_id = Some(user.account_id());
     let UserRow { id, display_name, email, is_admin, volume, .. } = user;
@@ -213,16 +213,20 @@ impl OmService {
         let command = om_core::CreateSecret { user: user.clone(), pair, now: self.clock.now(), rotates };
         let created = self.log.propose(scoped(&cx, Kind::CreateSecret), command, cx.deadline).await;
         let access_key = created.map_err(|error| error.map_rejection(IntoApi::into_api))?;
-        // Told from what is kept: a retry has rolled another pair, and must show the first.
+        // A retry has rolled another pair, and must show the first.
+        Ok(api::IssuedSecret { user: user.into_api(), pair: self.kept_pair(&access_key)? })
+    }
+
+    /// A pair that was made just now, as it is kept.
+    pub(super) fn kept_pair<R>(&self, access_key: &AccessKeyId) -> Result<api::KeyPair, CallError<R>> {
         let row = self
             .log
             .machine()
-            .read(|tables, _| namespace::access_key(tables, &access_key))
+            .read(|tables, _| namespace::access_key(tables, access_key))
             .map_err(|fault| CallError::Unknown(fault.to_string()))?
             .ok_or_else(|| CallError::Unknown("the secret was revoked as it was made".to_owned()))?;
-        let secret = self.seal.open(&access_key, row.secret_version, &row.sealed).map_err(sealing_failed)?;
-        let pair = api::KeyPair { access_key: access_key.into_api(), secret_key: api::SecretKey(secret.to_string()) };
-        Ok(api::IssuedSecret { user: user.into_api(), pair })
+        let secret = self.seal.open(access_key, row.secret_version, &row.sealed).map_err(sealing_failed)?;
+        Ok(api::KeyPair { access_key: access_key.clone().into_api(), secret_key: api::SecretKey(secret.to_string()) })
     }
 
     pub(super) async fn revoke_secret(
@@ -294,7 +298,7 @@ impl OmService {
         };
         let origin = Some(PairOrigin::Configuration);
         let (display_name, now) = (user.display_name, self.clock.now());
-        let command = EnsureUser { user: id, display_name, email, is_admin, pair, now, origin, volume };
+        let command = EnsureUser { user: id, display_name, email, is_admin, pair, now, origin, volume, is_new: None };
         let ensured = self.log.propose(scoped(&cx, Kind::EnsureUser), command, cx.deadline).await;
         ensured.map(show).map_err(|error| error.map_rejection(IntoApi::into_api))
     }

@@ -2,6 +2,7 @@
 
 mod access_logs;
 mod account_block;
+mod accounts;
 mod acls;
 mod admin;
 mod appends;
@@ -36,7 +37,6 @@ use std::sync::atomic::AtomicBool;
 
 use om_api as api;
 use om_api::Om;
-use om_core::accounts;
 use parking_lot::Mutex;
 use raft_node::Group;
 use rpc::{CallContext, CallError, Never};
@@ -128,7 +128,7 @@ impl OmService {
     ) -> Result<Arc<Self>, StartError> {
         config.validate()?;
         let seal = SecretSeal::new(&config.master_key, Arc::clone(&entropy)).map_err(|_| StartError::UnusableMasterKey)?;
-        if let Some(check) = machine.read(|tables, _| accounts::seal_check(tables))? {
+        if let Some(check) = machine.read(|tables, _| om_core::accounts::seal_check(tables))? {
             seal.verify_check(&check.sealed).map_err(|_: SealError| StartError::WrongMasterKey)?;
         }
         let unusable = |_: WrapError| StartError::UnusableMasterKey;
@@ -245,6 +245,9 @@ methods! {
     create_secret(api::CreateSecret) -> api::IssuedSecret, rejects api::SecretRejected;
     revoke_secret(api::RevokeSecret) -> (), rejects api::SecretRejected;
     list_users(api::ListUsers) -> Vec<api::UserInfo>, rejects api::SecretRejected;
+    create_account(api::CreateAccount) -> api::CreatedAccount, rejects api::AccountRejected;
+    update_account(api::UpdateAccount) -> api::UserInfo, rejects api::AccountRejected;
+    delete_account(api::DeleteAccount) -> (), rejects api::AccountRejected;
     iam(api::IamCall) -> types::IamValue, rejects api::IamRejected;
     explain(api::Explain) -> Option<api::Explanation>, rejects api::Denied;
     create_kms_key(api::CreateKmsKey) -> api::KmsKeyInfo, rejects api::KmsRejected;

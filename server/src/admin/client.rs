@@ -142,7 +142,7 @@ fn request(command: &AdminCommand, account: Option<&str>) -> Result<Request, Adm
         }
         AdminCommand::Acl(command) => acl(command),
         AdminCommand::Token(command) => token(command, account),
-        AdminCommand::Account(AccountCommand::List) => get("/admin/v1/users", Answer::Rows),
+        AdminCommand::Account(command) => of_accounts(command),
         AdminCommand::Explain { request_id } => {
             let id = percent_encoding::utf8_percent_encode(request_id, percent_encoding::NON_ALPHANUMERIC);
             get(&format!("/admin/v1/explain?id={id}"), Answer::Fields(&["why"]))
@@ -165,6 +165,43 @@ fn request(command: &AdminCommand, account: Option<&str>) -> Result<Request, Adm
         AdminCommand::Kms(KmsCommand::Enable { name }) => kms_key("POST", name, "&change=enable"),
         AdminCommand::Kms(KmsCommand::Disable { name }) => kms_key("POST", name, "&change=disable"),
     })
+}
+
+fn of_accounts(command: &AccountCommand) -> Request {
+    const ACCOUNT: Answer = Answer::Fields(&["id", "account_id", "volume"]);
+    let given = |name, value: &Option<String>| (name, value.clone());
+    let (method, fields, answer) = match command {
+        AccountCommand::List => ("GET", Vec::new(), Answer::Rows),
+        AccountCommand::Create { id, name, email, volume, admin, without_key } => {
+            let flag = |is_set: bool, value: &str| is_set.then(|| value.to_owned());
+            let fields = vec![
+                ("id", Some(id.clone())),
+                given("name", name),
+                given("email", email),
+                given("volume", volume),
+                ("admin", flag(*admin, "true")),
+                ("key", flag(*without_key, "false")),
+            ];
+            ("PUT", fields, ACCOUNT)
+        }
+        AccountCommand::Update { id, name, email, admin } => {
+            let admin = admin.map(|admin| admin.to_string());
+            ("POST", vec![("id", Some(id.clone())), given("name", name), given("email", email), ("admin", admin)], ACCOUNT)
+        }
+        AccountCommand::Delete { id } => ("DELETE", vec![("id", Some(id.clone()))], Answer::Nothing),
+    };
+    Request { method, path: with_query("/admin/v1/accounts", fields), answer, body: None }
+}
+
+/// The path with those of the fields that have a value.
+fn with_query(path: &str, fields: impl IntoIterator<Item = (&'static str, Option<String>)>) -> String {
+    let mut path = path.to_owned();
+    for (name, value) in fields {
+        let Some(value) = value else { continue };
+        let value = percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
+        path.push_str(&format!("{}{name}={value}", if path.contains('?') { '&' } else { '?' }));
+    }
+    path
 }
 
 fn acl(command: &AclCommand) -> Request {
@@ -195,13 +232,7 @@ fn token(command: &TokenCommand, account: Option<&str>) -> Request {
         TokenCommand::List => (None, None, None),
     };
     let fields = [("id", id), ("renewer", renewer), ("max-lifetime", max_lifetime), ("account", account.map(str::to_owned))];
-    let mut path = "/delegation-token".to_owned();
-    for (name, value) in fields {
-        let Some(value) = value else { continue };
-        let value = percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
-        path.push_str(&format!("{}{name}={value}", if path.contains('?') { '&' } else { '?' }));
-    }
-    Request { method, path, answer, body: None }
+    Request { method, path: with_query("/delegation-token", fields), answer, body: None }
 }
 
 pub(crate) async fn run(args: &AdminArgs) -> Result<String, AdminError> {

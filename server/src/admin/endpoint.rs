@@ -12,9 +12,7 @@ pub(crate) enum EndpointError {
     Tls { endpoint: String, authority: String },
     #[error("{endpoint} does not speak TLS: give --endpoint http://{authority}")]
     NoTls { endpoint: String, authority: String },
-    #[error(
-        "{0} shows a certificate of an authority that this machine does not know: give that authority's with --ca-file FILE"
-    )]
+    #[error("{0} shows a certificate of an authority that this machine does not know: give that authority's with --ca-file FILE")]
     UnknownAuthority(String),
     #[error(
         "{0} is not an admin listener but speaks S3: administrators have a port of their own, 19878 unless [admin] addr says otherwise"

@@ -11,7 +11,7 @@ use axum::routing::{any, get};
 use axum::{Json, Router};
 use gateway::{AuditSink, Authenticator, IamEndpoint, Limits, Peer};
 use metrics_exporter_prometheus::PrometheusHandle;
-use om_api::{ListUsers, Om, Requester};
+use om_api::{Om, Requester};
 use rpc::CallContext;
 use runtime::{Clock, Entropy, Shutdown};
 use scm_api::{ContainerPageRequest, Scm};
@@ -24,6 +24,7 @@ use crate::admin::routes::failure::Failure;
 use crate::admin::routes::listener::{AdminListener, Trace};
 use crate::tls::Door;
 
+mod accounts;
 mod acls;
 mod events;
 mod failure;
@@ -116,7 +117,7 @@ fn router(has_operations: bool) -> Router<Arc<Admin>> {
         .route("/admin/v1/scm/pipelines", get(pipelines))
         .route("/admin/v1/scm/containers", get(containers))
         .route("/admin/v1/datanodes", get(datanodes))
-        .route("/admin/v1/users", get(users))
+        .route("/admin/v1/accounts", any(accounts::accounts))
         .route("/admin/v1/kms/keys", any(kms::keys))
         .route("/admin/v1/iam", any(iam::asked))
         .route("/admin/v1/acl", any(acls::acl))
@@ -180,12 +181,6 @@ impl Admin {
         operations.om.authorise_admin(self.context(request), by).await.map_err(Failure::call)?;
         Ok(operations)
     }
-}
-
-async fn users(State(admin): State<Arc<Admin>>, request: Request) -> Reply {
-    let by = admin.signer(&request).await?;
-    let users = admin.operations()?.om.list_users(admin.context(&request), ListUsers { by }).await.map_err(Failure::call)?;
-    Ok(Json(users.iter().map(view::user).collect()))
 }
 
 async fn status(State(admin): State<Arc<Admin>>, request: Request) -> Reply {

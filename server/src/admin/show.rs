@@ -39,9 +39,7 @@ pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
         AdminCommand::Kms(_) => {
             format!("{} is {}, with {} versions", text(&answer["id"]), text(&answer["state"]), answer["versions"])
         }
-        AdminCommand::Account(AccountCommand::List) => {
-            table(answer, &["id", "account_id", "volume", "display_name", "email", "admin", "access_keys"])
-        }
+        AdminCommand::Account(command) => account(command, answer),
         AdminCommand::User(_)
         | AdminCommand::Group(_)
         | AdminCommand::Role(_)
@@ -57,6 +55,25 @@ pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
             text(&answer["why"])
         ),
         AdminCommand::Notifications { .. } => notifications(answer),
+    }
+}
+
+fn account(command: &AccountCommand, answer: &Value) -> String {
+    const COLUMNS: [&str; 7] = ["id", "account_id", "volume", "display_name", "email", "admin", "access_keys"];
+    match command {
+        AccountCommand::List => table(answer, &COLUMNS),
+        AccountCommand::Create { .. } | AccountCommand::Update { .. } => {
+            let row = table(&Value::Array(vec![answer.clone()]), &COLUMNS);
+            match answer.get("secret_key") {
+                Some(secret) => format!(
+                    "{row}\naccess key  {}\nsecret key  {}\nThe secret is not shown again.",
+                    text(&answer["access_key"]),
+                    text(secret)
+                ),
+                None => row,
+            }
+        }
+        AccountCommand::Delete { id } => format!("the account {id} is gone"),
     }
 }
 

@@ -6,7 +6,7 @@ use scm_api::{
     ContainerInfo, ContainerState, DatanodeInfo, DatanodeState, PipelineInfo, PipelineState, ReplicaState, ScmOverview,
 };
 use serde_json::{Value, json};
-use types::{RaftRole, RaftStatus, Replication};
+use types::{RaftRole, RaftStatus, Replication, VolumeName};
 
 pub(super) fn raft(status: &RaftStatus) -> Value {
     let members: Vec<Value> = status
@@ -163,9 +163,11 @@ fn replica(state: ReplicaState) -> &'static str {
     }
 }
 
-pub(super) fn user(info: &UserInfo) -> Value {
+pub(super) fn account(info: &UserInfo) -> Value {
+    let volume = info.volume.as_ref().unwrap_or(VolumeName::s3v_ref());
     json!({
-        "id": info.user.id.0, "account_id": info.account_id, "volume": info.volume.as_ref().map_or("s3v", |volume| volume.as_str()), "display_name": info.user.display_name, "email": info.email, "admin": info.is_admin,
+        "id": info.user.id.0, "account_id": info.account_id, "volume": volume.as_str(),
+        "display_name": info.user.display_name, "email": info.email, "admin": info.is_admin,
         "access_keys": info.access_keys.iter().map(|k| k.0.as_str()).collect::<Vec<_>>(),
     })
 }

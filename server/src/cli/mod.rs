@@ -324,4 +324,41 @@ pub(crate) enum KmsCommand {
 pub(crate) enum AccountCommand {
     /// Every account with its keys
     List,
+    /// Makes an account, and a key pair of its own, which is shown this once
+    Create {
+        /// S3's canonical id of it
+        id: String,
+        /// What S3 shows of it; the id if absent
+        #[arg(long)]
+        name: Option<String>,
+        #[arg(long)]
+        email: Option<String>,
+        /// Where its buckets lie, for good; s3v, which accounts share, if absent
+        #[arg(long)]
+        volume: Option<String>,
+        /// It administers the cluster
+        #[arg(long)]
+        admin: bool,
+        /// No key pair: `secret import` gives one
+        #[arg(long)]
+        without_key: bool,
+    },
+    /// Changes what is named
+    Update {
+        /// By id or number
+        id: String,
+        #[arg(long)]
+        name: Option<String>,
+        /// An empty one takes it away
+        #[arg(long)]
+        email: Option<String>,
+        /// Whether it administers the cluster
+        #[arg(long)]
+        admin: Option<bool>,
+    },
+    /// Ends an account that has neither buckets nor identities any more, its keys with it
+    Delete {
+        /// By id or number
+        id: String,
+    },
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use gateway_core::S3Error;
-use om_api::{Denied, KmsRejected, SecretRejected};
+use om_api::{AccountRejected, Denied, EnsureUserRejected, KmsRejected, SecretRejected};
 use rpc::{CallError, Never};
 use serde_json::json;
 
@@ -47,6 +47,18 @@ impl Rejection for SecretRejected {
             Self::SecretExists | Self::AccessKeyTaken => Failure::new(StatusCode::CONFLICT, "EntityAlreadyExists", self),
             Self::TooMany => Failure::new(StatusCode::CONFLICT, "LimitExceeded", self),
             Self::Unfit(_) => Failure::new(StatusCode::BAD_REQUEST, "InvalidArgument", self),
+        }
+    }
+}
+
+impl Rejection for AccountRejected {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Denied(denied) => denied.failure(),
+            Self::NoSuchAccount => Failure::new(StatusCode::NOT_FOUND, "NoSuchEntity", self),
+            Self::Unfit(EnsureUserRejected::Invalid(_)) => Failure::new(StatusCode::BAD_REQUEST, "InvalidArgument", self),
+            Self::Unfit(_) => Failure::new(StatusCode::CONFLICT, "EntityAlreadyExists", self),
+            Self::LastAdministrator | Self::Has(_) => Failure::new(StatusCode::CONFLICT, "DeleteConflict", self),
         }
     }
 }
