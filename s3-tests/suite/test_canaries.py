@@ -196,4 +196,4 @@ def test_what_is_looked_through_is_what_was_done(planted):
     assert texts["audit"].count(BUCKET) > 60 and texts["audit"].count("SignatureDoesNotMatch") > 20
     assert "SignatureDoesNotMatch" in texts["errors"] and "InvalidToken" in texts["errors"] and "canonical request" in texts["explanations"]
     assert canaries.found_in(f"a line with {ALICE.secret_key} in it") == ["alice's secret"]
-    assert len(canaries.secrets) == 14
+    assert len(canaries.secrets) == 15
