@@ -564,3 +564,27 @@ def test_an_administrator_learns_why_a_request_was_refused(server, s3, bobs, buc
     code, found = admin(server, "explain", caught.value.response["ResponseMetadata"]["RequestId"])
     assert code == 0, found
     assert "canonical request" in found["why"] and "host:" in found["why"] and ALICE.secret_key not in found["why"]
+
+
+def test_a_refusal_about_no_bucket_that_is_there_names_what_it_was_about(server, root):
+    name, bucket = new_name("carol"), new_name()
+    iam = boto(server.endpoint, keys_of(ALICE), service="iam")
+    iam.create_user(UserName=name)
+    made = iam.create_access_key(UserName=name)["AccessKey"]
+    keys = made["AccessKeyId"], made["SecretAccessKey"]
+    iam.put_user_policy(UserName=name, PolicyName="shut", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Sid": "NoBuckets", "Effect": "Deny", "Action": "s3:CreateBucket", "Resource": "*"}]}))
+
+    def why(call):
+        with refused(*DENIED) as caught:
+            call()
+        code, found = admin(server, "explain", caught.value.response["ResponseMetadata"]["RequestId"])
+        assert code == 0 and found["caller"].endswith(f":user/{name}"), found
+        return found["bucket"], found["why"]
+    hers = s3_of(server, keys)
+    assert why(lambda: hers.create_bucket(Bucket=bucket)) == (
+        bucket, "s3:CreateBucket: explicitly denied by statement 1 (NoBuckets) of the identity policy shut")
+    assert why(hers.list_buckets) == (None, "s3:ListAllMyBuckets: no identity policy allows it")
+    about, told = why(lambda: boto(server.endpoint, keys, service="iam").create_user(UserName="dora"))
+    assert about is None and told.startswith("iam:CreateUser on arn:aws:iam::") and told.endswith(":user/dora: no identity policy allows it"), told
+

@@ -78,7 +78,7 @@ impl OmService {
                 let identity = self.administer::<Rejected>(tables, &request.by, action, None)?;
                 let volume = request.bucket.volume();
                 if named_owner.is_some() || volume != identity.home() {
-                    self.administer::<Rejected>(tables, &request.by, AdminAction::PlaceBucket, None)?;
+                    self.administer::<Rejected>(tables, &request.by, AdminAction::PlaceBucket(&request.bucket), None)?;
                 }
                 if !volume.is_s3v() && namespace::volume(tables, volume)?.is_none() {
                     return Err(Stop::Rejected(Rejected::NoSuchVolume));
@@ -89,6 +89,8 @@ impl OmService {
                 let acl = bucket_acl(tables, asked_acl, &owner)?.map_err(denied)?;
                 let block = namespace::user(tables, &owner)?.and_then(|account| account.block).unwrap_or_default();
                 if block.block_public_acls && acl.as_ref().is_some_and(Acl::is_public) {
+                    let why = || "s3:CreateBucket: the account's block on public access takes no public ACL".to_owned();
+                    self.refused_bucket(&request.by, &identity, Some(&request.bucket), why);
                     return Err(denied(Denied::AccessDenied));
                 }
                 Ok((owner, acl))

@@ -237,7 +237,11 @@ impl OmService {
         };
         let facts = Facts { volume: volume.as_ref(), ..facts(by, self.clock.now()) };
         authorise::administer(&identity, action, of, &facts).map_err(|why| {
-            self.refused(by, &identity, || format!("{action:?}: no policy allows it, or it is an administrator's"));
+            let bucket = match action {
+                AdminAction::CreateBucket(path) | AdminAction::PlaceBucket(path) => Some(path),
+                _ => None,
+            };
+            self.refused_bucket(by, &identity, bucket, || authorise::explain(&identity, action, &facts));
             denied(why)
         })?;
         Ok(identity)
@@ -245,9 +249,21 @@ impl OmService {
 
     /// Keeps for administrators why a request about no bucket was refused.
     pub(super) fn refused(&self, by: &api::Requester, identity: &Identity, why: impl FnOnce() -> String) {
+        self.refused_bucket(by, identity, None, why);
+    }
+
+    /// The same about a bucket that is yet to be.
+    pub(super) fn refused_bucket(
+        &self,
+        by: &api::Requester,
+        identity: &Identity,
+        bucket: Option<&BucketPath>,
+        why: impl FnOnce() -> String,
+    ) {
         let Some(request) = by.context().and_then(|context| context.request) else { return };
-        let caller = identity.caller().to_owned();
-        self.refusals.note(request, api::Explanation { at: self.clock.now(), caller, bucket: None, why: why() });
+        let caller = identity.principal().to_string();
+        let bucket = bucket.map(BucketPath::to_string);
+        self.refusals.note(request, api::Explanation { at: self.clock.now(), caller, bucket, why: why() });
     }
 }
 

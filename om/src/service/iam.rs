@@ -1,7 +1,7 @@
 //! IAM: identities asked for and changed, each call authorised within its account.
 
 use om_api as api;
-use om_core::authorise::{AdminAction, Facts, Identity, administer, may_iam};
+use om_core::authorise::{AdminAction, Facts, Identity, administer, explain_iam, may_iam};
 use om_core::iam::{self, Call, Caller, ChangeIam, IamChange, Own, Query, Trouble, Work};
 use om_core::namespace;
 use om_core::rows::{AccessKeyId, IamId, UserRow};
@@ -111,6 +111,7 @@ impl OmService {
         };
         // As in AWS: what GetSessionToken gives opens S3, and is not to make itself permanent.
         if matches!(&identity, Identity::Member(member) if member.is_temporary() && !member.has_role()) {
+            self.refused(&request.by, &identity, || format!("iam:{}: a credential of this kind opens no IAM", request.action));
             return Err(denied(om_core::authorise::Denied::AccessDenied));
         }
         check_characters(&request.parameters)?;
@@ -142,10 +143,11 @@ impl OmService {
                 *arn = iam::Subject::Arn(arn.clone()).arn(tables, &account)?;
             }
         }
+        let action = format!("iam:{}", request.action);
         for subject in [Some(subject), also].into_iter().flatten() {
             let arn = subject.arn(tables, &account)?;
-            may_iam(&identity, &format!("iam:{}", request.action), &arn, &more, &facts).map_err(|why| {
-                self.refused(&request.by, &identity, || format!("iam:{} on {arn}: no policy allows it", request.action));
+            may_iam(&identity, &action, &arn, &more, &facts).map_err(|why| {
+                self.refused(&request.by, &identity, || explain_iam(&identity, &action, &arn, &more, &facts));
                 denied(why)
             })?;
         }

@@ -173,7 +173,7 @@ impl OmService {
             may_assume(&asked.role, &asked.account, &asked.arn, Sts::Assume(&identity), &asked.tags, &asked.more, &facts);
         allowed.map_err(|why| {
             self.refused(&request.by, &identity, || {
-                format!("sts:AssumeRole of {}: its trust policy does not let them", asked.arn)
+                format!("sts:AssumeRole on {}: its trust policy or their own do not let them", asked.arn)
             });
             denied(why)
         })?;

@@ -47,13 +47,7 @@ pub(super) fn for_people(command: &AdminCommand, answer: &Value) -> String {
         | AdminCommand::Key(_) => iam::for_people(answer),
         AdminCommand::Token(command) => token(command, answer),
         AdminCommand::Acl(_) => table(answer, &["type", "name", "aclScope", "aclList"]),
-        AdminCommand::Explain { .. } => format!(
-            "time    {}\ncaller  {}\nbucket  {}\n{}",
-            text(&answer["time"]),
-            text(&answer["caller"]),
-            text(&answer["bucket"]),
-            text(&answer["why"])
-        ),
+        AdminCommand::Explain { .. } => explanation(answer),
         AdminCommand::Notifications { .. } => notifications(answer),
     }
 }
@@ -96,6 +90,15 @@ fn token(command: &TokenCommand, answer: &Value) -> String {
             &["AccessKeyId", "SequenceNumber", "Owner", "Renewer", "RealUser", "IssueDate", "Expiration", "MaxDate"],
         ),
     }
+}
+
+fn explanation(answer: &Value) -> String {
+    let about = match &answer["bucket"] {
+        // The reason says what it was about.
+        Value::Null => String::new(),
+        bucket => format!("bucket  {}\n", text(bucket)),
+    };
+    format!("time    {}\ncaller  {}\n{about}{}", text(&answer["time"]), text(&answer["caller"]), text(&answer["why"]))
 }
 
 fn status(answer: &Value) -> String {

@@ -31,7 +31,7 @@ pub enum AdminAction<'a> {
     GetAccountBlock,
     PutAccountBlock,
     /// To put a bucket into a volume other than the requester's own, or to give it to somebody.
-    PlaceBucket,
+    PlaceBucket(&'a BucketPath),
 }
 
 impl<'a> AdminAction<'a> {
@@ -53,7 +53,7 @@ impl<'a> AdminAction<'a> {
             Self::Administer => (Action::Other("trioxide:Administer"), Resource::store()),
             Self::GetAccountBlock => (Permission::GetAccountPublicAccessBlock.into(), Resource::store()),
             Self::PutAccountBlock => (Permission::PutAccountPublicAccessBlock.into(), Resource::store()),
-            Self::PlaceBucket => (Action::Other("trioxide:PlaceBucket"), Resource::store()),
+            Self::PlaceBucket(_) => (Action::Other("trioxide:PlaceBucket"), Resource::store()),
         }
     }
 }
@@ -75,9 +75,7 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
             if is_of_account && of != Some(&member.account.id) {
                 administer(identity, AdminAction::Administer, None, facts)?;
             }
-            let (name, resource) = action.named(member.account.home());
-            let granted = facts.volume.and_then(|acl| given_by_volume(acl, identity, &member.caller, action));
-            allow(weigh(identity, member, name, &resource, facts, granted))?;
+            allow(weigh(identity, member, action, facts, |decision| decision.is_allowed))?;
             &member.account
         }
     };
@@ -93,9 +91,24 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
             | AdminAction::UpdateAccount
             | AdminAction::DeleteAccount
             | AdminAction::Administer
-            | AdminAction::PlaceBucket => false,
+            | AdminAction::PlaceBucket(_) => false,
         };
     if is_allowed { Ok(()) } else { Err(Denied::AccessDenied) }
+}
+
+/// Why [`administer`] refused it. For administrators: whoever is refused learns nothing of policies.
+pub fn explain(identity: &Identity, action: AdminAction<'_>, facts: &Facts<'_>) -> String {
+    let (name, _) = action.named(identity.home());
+    let why = match identity {
+        Identity::Member(member) if !may_by_kind(member, action) => "a credential of this kind does not do it".to_owned(),
+        Identity::Member(member) => weigh(identity, member, action, facts, |decision| {
+            let is_not_theirs = "policies let them, but it is for the account's root or for administrators of the cluster";
+            if decision.is_allowed { is_not_theirs.to_owned() } else { decision.reason.to_string() }
+        }),
+        Identity::User(_) => "it is for administrators of the cluster".to_owned(),
+        Identity::Anonymous | Identity::LogDelivery(_) | Identity::System => "it is for those who sign".to_owned(),
+    };
+    format!("{name}: {why}")
 }
 
 /// What the native ACL of the volume gives of it.
@@ -129,7 +142,7 @@ fn may_by_kind(member: &Member, action: AdminAction<'_>) -> bool {
         | AdminAction::CreateAccount
         | AdminAction::UpdateAccount
         | AdminAction::DeleteAccount => !member.is_temporary() || member.has_role(),
-        AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket => !member.is_delegated(),
+        AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket(_) => !member.is_delegated(),
     }
 }
 
@@ -144,21 +157,42 @@ pub fn may_iam(
 ) -> Result<(), Denied> {
     match identity {
         Identity::System | Identity::User(_) => Ok(()),
-        Identity::Member(member) => {
-            let resource = Resource::arn(arn).unwrap_or_else(Resource::store);
-            let tags = facts.tags;
-            let mut context = facts.context(identity, &member.caller, None, None, None);
-            for (key, values) in more {
-                context.set_foreign(key, values.iter().map(String::as_str));
-            }
-            if !tags.is_empty() {
-                context.set_tags(KeyName::RequestTag, tags);
-                context.set_many(KeyName::TagKeys, tags.iter().map(|(key, _)| key.as_str()));
-            }
-            allow(weigh_in(member, Action::Other(action), &resource, &context, None))
-        }
+        Identity::Member(member) => allow(weigh_iam(identity, member, action, arn, more, facts, |decision| decision.is_allowed)),
         Identity::Anonymous | Identity::LogDelivery(_) => Err(Denied::AccessDenied),
     }
+}
+
+/// Why [`may_iam`] refused it.
+pub fn explain_iam(identity: &Identity, action: &str, arn: &str, more: &[(String, Vec<String>)], facts: &Facts<'_>) -> String {
+    let why = match identity {
+        Identity::Member(member) => weigh_iam(identity, member, action, arn, more, facts, |decision| decision.reason.to_string()),
+        Identity::System | Identity::User(_) | Identity::Anonymous | Identity::LogDelivery(_) => {
+            "it is for those who have an account".to_owned()
+        }
+    };
+    format!("{action} on {arn}: {why}")
+}
+
+fn weigh_iam<T>(
+    identity: &Identity,
+    member: &Member,
+    action: &str,
+    arn: &str,
+    more: &[(String, Vec<String>)],
+    facts: &Facts<'_>,
+    tell: impl FnOnce(Decision<'_>) -> T,
+) -> T {
+    let resource = Resource::arn(arn).unwrap_or_else(Resource::store);
+    let tags = facts.tags;
+    let mut context = facts.context(identity, &member.caller, None, None, None);
+    for (key, values) in more {
+        context.set_foreign(key, values.iter().map(String::as_str));
+    }
+    if !tags.is_empty() {
+        context.set_tags(KeyName::RequestTag, tags);
+        context.set_many(KeyName::TagKeys, tags.iter().map(|(key, _)| key.as_str()));
+    }
+    weigh_in(member, Action::Other(action), &resource, &context, None, tell)
 }
 
 fn allow(is_allowed: bool) -> Result<(), Denied> {
@@ -166,22 +200,30 @@ fn allow(is_allowed: bool) -> Result<(), Denied> {
 }
 
 /// In the member's own account, where no resource has a say.
-fn weigh(
+fn weigh<T>(
     identity: &Identity,
+    member: &Member,
+    action: AdminAction<'_>,
+    facts: &Facts<'_>,
+    tell: impl FnOnce(Decision<'_>) -> T,
+) -> T {
+    let (name, resource) = action.named(member.account.home());
+    let granted = facts.volume.and_then(|acl| given_by_volume(acl, identity, &member.caller, action));
+    weigh_in(member, name, &resource, &facts.context(identity, &member.caller, None, None, None), granted, tell)
+}
+
+fn weigh_in<T>(
     member: &Member,
     action: Action<'_>,
     resource: &Resource<'_>,
-    facts: &Facts<'_>,
+    context: &Context<'_>,
     granted: Option<Meant>,
-) -> bool {
-    weigh_in(member, action, resource, &facts.context(identity, &member.caller, None, None, None), granted)
-}
-
-fn weigh_in(member: &Member, action: Action<'_>, resource: &Resource<'_>, context: &Context<'_>, granted: Option<Meant>) -> bool {
+    tell: impl FnOnce(Decision<'_>) -> T,
+) -> T {
     let request = Request { caller: &member.caller, action, resource, context };
     let own = member.powers.own();
     let (session, administration) = (member.session_sources(), member.powers.administration());
-    decide(
+    tell(decide(
         &request,
         &Policies {
             resource: None,
@@ -193,8 +235,7 @@ fn weigh_in(member: &Member, action: Action<'_>, resource: &Resource<'_>, contex
             owner: &member.account.id.0,
             granted_otherwise: granted,
         },
-    )
-    .is_allowed
+    ))
 }
 
 /// How a role is asked for.

@@ -206,7 +206,7 @@ impl Identity {
     }
 
     /// As policies name them.
-    pub(crate) fn principal(&self) -> Caller {
+    pub fn principal(&self) -> Caller {
         match self {
             Self::User(user) => Caller::Root(account_of(user)),
             Self::Member(member) => member.caller.clone(),

@@ -1,9 +1,11 @@
 use tables::MemoryTables;
-use types::{IamError, IamErrorCode, IamValue, Timestamp};
+use types::{BucketName, BucketPath, IamError, IamErrorCode, IamValue, Timestamp};
 
 use super::*;
 use crate::SealedPair;
-use crate::authorise::{Facts, Identity, Requester, Unkept, identify, may_iam};
+use crate::authorise::{
+    AdminAction, Denied, Facts, Identity, Requester, Unkept, administer, explain, explain_iam, identify, may_iam,
+};
 use crate::namespace;
 use crate::rows::{AccessKeyId, IamId, UserId};
 use crate::testing::Namespace;
@@ -160,6 +162,36 @@ fn a_key_signs_for_its_user_until_it_is_inactive_or_gone_and_never_again() {
     let change = IamChange::CreateKey { user: Some("dora".into()), pair };
     let again = ada.om.apply(ChangeIam { account: UserId("ada".into()), change, now: Timestamp(6) });
     assert_eq!(again.map_err(|error| error.code), Err(IamErrorCode::EntityAlreadyExists));
+}
+
+#[test]
+fn a_refusal_about_no_bucket_names_what_decided() {
+    let mut ada = Account::new();
+    ada.ok("CreateUser", &[("UserName", "carol")]);
+    let key = ada.key_of("carol");
+    let path = BucketPath::of_s3v(BucketName::parse("photos").expect("legal"));
+    let told = |ada: &Account| {
+        let (carol, facts) = (ada.identity(&key).expect("good"), Facts::default());
+        let create = AdminAction::CreateBucket(&path);
+        assert_eq!(administer(&carol, create, None, &facts), Err(Denied::AccessDenied));
+        let arn = "arn:aws:iam::1:user/x";
+        assert_eq!(may_iam(&carol, "iam:GetUser", arn, &[], &facts), Err(Denied::AccessDenied));
+        [explain(&carol, create, &facts), explain_iam(&carol, "iam:GetUser", arn, &[], &facts)]
+    };
+    assert_eq!(
+        told(&ada),
+        ["s3:CreateBucket: no identity policy allows it", "iam:GetUser on arn:aws:iam::1:user/x: no identity policy allows it"]
+    );
+    let closed = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Closed","Effect":"Deny","Action":"*","Resource":"*"}]}"#;
+    ada.ok("PutUserPolicy", &[("UserName", "carol"), ("PolicyName", "shut"), ("PolicyDocument", closed)]);
+    assert!(told(&ada).iter().all(|why| why.contains(": explicitly denied by statement 1 (Closed) of the ")), "{:?}", told(&ada));
+    ada.ok(
+        "PutUserPolicy",
+        &[("UserName", "carol"), ("PolicyName", "shut"), ("PolicyDocument", &closed.replace("Deny", "Allow"))],
+    );
+    let carol = ada.identity(&key).expect("good");
+    let why = explain(&carol, AdminAction::ListUsers, &Facts::default());
+    assert!(why.starts_with("trioxide:ListUsers: policies let them, but"), "{why}");
 }
 
 #[test]

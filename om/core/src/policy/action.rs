@@ -1,5 +1,7 @@
 //! What may be done, as statements name it and as requests are: `s3:GetObject`, `s3:*`, `iam:CreateUser`. Without their case.
 
+use std::fmt;
+
 use super::glob::Glob;
 use super::permission::{Permission, PermissionSet};
 use super::{MalformedPolicy, PolicyKind};
@@ -10,6 +12,15 @@ pub enum Action<'a> {
     S3(Permission),
     /// Of another service, by its whole name: `iam:CreateUser`.
     Other(&'a str),
+}
+
+impl fmt::Display for Action<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::S3(permission) => permission.fmt(f),
+            Self::Other(name) => f.write_str(name),
+        }
+    }
 }
 
 impl From<Permission> for Action<'_> {

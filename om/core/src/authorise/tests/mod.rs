@@ -603,7 +603,7 @@ fn users_reach_their_own_secrets_and_no_list_of_users() {
     let (own, other) = (UserId("ada".into()), UserId("bob".into()));
     assert_eq!(administer(&ada, AdminAction::RevokeSecret, Some(&own), &Facts::default()), Ok(()));
     assert_eq!(administer(&ada, AdminAction::RevokeSecret, Some(&other), &Facts::default()), Err(Denied::AccessDenied));
-    for action in [AdminAction::ListUsers, AdminAction::PlaceBucket, AdminAction::Administer] {
+    for action in [AdminAction::ListUsers, AdminAction::PlaceBucket(&name), AdminAction::Administer] {
         assert_eq!(administer(&ada, action, None, &Facts::default()), Err(Denied::AccessDenied));
         assert_eq!(administer(&who("root"), action, None, &Facts::default()), Ok(()));
     }
@@ -611,6 +611,17 @@ fn users_reach_their_own_secrets_and_no_list_of_users() {
     assert_eq!(
         administer(&Identity::Anonymous, AdminAction::CreateBucket(&name), None, &Facts::default()),
         Err(Denied::AccessDenied)
+    );
+}
+
+#[test]
+fn what_decided_about_no_bucket_can_be_told() {
+    let path = BucketPath::of_s3v(BucketName::parse("photos").expect("legal"));
+    let told = |id: &str, action| explain(&who(id), action, &Facts::default());
+    assert_eq!(told("ada", AdminAction::ListUsers), "trioxide:ListUsers: it is for administrators of the cluster");
+    assert_eq!(
+        explain(&Identity::Anonymous, AdminAction::CreateBucket(&path), &Facts::default()),
+        "s3:CreateBucket: it is for those who sign"
     );
 }
 
