@@ -236,7 +236,8 @@ def test_what_would_be_decided_can_be_asked(iam, user):
 
 def test_pages_follow_one_another(iam):
     path = f"/{new_name('path')}/"
-    names = [f"{new_name('user')}-{letter}" for letter in "abc"]
+    user = new_name("user")
+    names = [f"{user}-{letter}" for letter in "abc"]
     for name in names:
         iam.create_user(UserName=name, Path=path)
     pages = iam.get_paginator("list_users").paginate(PathPrefix=path, PaginationConfig={"PageSize": 2})
