@@ -385,21 +385,28 @@ def test_a_leader_that_slept_through_it_lets_nobody_in(cluster, revoke):
 
 def test_what_the_leader_s_configuration_names_and_lacks_is_told_at_every_gateway(tmp_path):
     cluster = Cluster(tmp_path, binary())
-    cluster.create(om=3, scm=1, free_ports=True, extra='[[iam.user]]\nname = "late"\ngroups = ["latecomers"]\n')
+    names = '[[iam.user]]\nname = "late"\ngroups = ["latecomers"]\n\n[[bucket]]\nname = "of-the-late"\nowner = "late-account"\n'
+    cluster.create(om=3, scm=1, free_ports=True, extra=names)
 
-    def told():
-        all_of = [cluster.admin("status", gateway=name)["problems"] for name in cluster.names("gateway")]
-        return [[problem for problem in problems if 'user "late"' in problem and "latecomers" in problem] for problems in all_of]
+    def is_told(*lacking):
+        """Of each, at every gateway; and of nothing else that the configuration names."""
+        for gateway in cluster.names("gateway"):
+            told = [problem for problem in cluster.admin("status", gateway=gateway)["problems"] if "configuration" in problem]
+            if len(told) != len(lacking) or not all(any(word in problem for problem in told) for word in lacking):
+                return False
+        return True
     try:
         cluster.start().wait_ready(timeout=180)
         before = cluster.wait_leader("om")
-        wait_until(lambda: all(told()), 30, "the gateways tell of it")
+        wait_until(lambda: is_told("latecomers", "late-account"), 30, "the gateways tell of it")
         cluster.admin("om", "transfer")
         cluster.wait_leader("om", other_than=before)
-        wait_until(lambda: all(told()), 30, "and under the next leader, of its own configuration")
+        wait_until(lambda: is_told("latecomers", "late-account"), 30, "and under the next leader, of its own configuration")
         cluster.admin("group", "create", "latecomers")
-        wait_until(lambda: not any(told()), 60, "it is made, and told no longer")
-        assert cluster.admin("user", "list") != []
+        wait_until(lambda: is_told("late-account"), 60, "one is made, and told no longer")
+        cluster.admin("account", "create", "late-account")
+        wait_until(is_told, 60, "nothing is left")
+        boto(cluster.s3_urls()[0], cluster.keys, retries=8).head_bucket(Bucket="of-the-late")
     finally:
         for name in cluster.names():
             cluster.process(name).kill()

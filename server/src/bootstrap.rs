@@ -1,8 +1,9 @@
 //! Users, identities, keys and buckets that exist after a start: the root administrator, and what the configuration names. Idempotent.
 //!
-//! What is wrong in the configuration itself ends a start. What only the store as it is now hinders does not, since those who own an
-//! account may change what is there of it: all else is made, and this is tried again. Until it is made, the OM's overview tells what it is.
-//! What was made once is not made so again by this process: whoever takes something away at a later time is not undone.
+//! What is wrong in the configuration itself ends the start of a server of one process. What only the store as it is now hinders does
+//! not, since those who own an account may change what is there of it: all else is made, and this is tried again, as everything is in a
+//! cluster, where somebody may still make the account that is missing. Until it is made, the OM's overview tells what it is. What was
+//! made once is not made so again by this process: whoever takes something away at a later time is not undone.
 
 use std::time::Duration;
 
@@ -60,81 +61,73 @@ pub(crate) struct Rest {
     identities: Vec<EnsureIdentities>,
     kms_keys: Vec<KmsKeyId>,
     buckets: Vec<(BucketAddress, UserId)>,
-    /// What cannot be, and is not tried again.
-    wrong: Vec<String>,
 }
 
 /// What could not be made in one try.
 #[derive(Debug, Default)]
-struct Hindered(Vec<String>);
+struct Unmade {
+    /// Not as the configuration has it, or names no account that there is.
+    wrong: Vec<BootstrapError>,
+    hindered: Vec<BootstrapError>,
+}
 
-impl Hindered {
-    fn note(&mut self, why: &BootstrapError) {
+impl Unmade {
+    fn hindered(&mut self, why: BootstrapError) {
         error!(error = %why, "what the configuration names could not be made; this is tried again");
-        self.0.push(why.to_string());
+        self.hindered.push(why);
     }
 }
 
 impl Rest {
     pub(crate) fn all(wanted: Wanted) -> Self {
         let Wanted { root, users, buckets, kms_keys, identities } = wanted;
-        Self { root: Some(root), users, identities, kms_keys, buckets, wrong: Vec::new() }
+        Self { root: Some(root), users, identities, kms_keys, buckets }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { root, users, identities, kms_keys, buckets, wrong: _ } = self;
+        let Self { root, users, identities, kms_keys, buckets } = self;
         root.is_none() && users.is_empty() && identities.is_empty() && kms_keys.is_empty() && buckets.is_empty()
     }
 
-    /// Makes what can be made, and tells what cannot. Answers what is wrong in the configuration itself, which is not tried again.
+    /// Makes what can be made, and tells what cannot. Answers what is wrong in the configuration itself.
     pub(crate) async fn ensure(&mut self, om: &OmService, entropy: &dyn Entropy) -> Vec<BootstrapError> {
-        let mut hindered = Hindered::default();
-        let wrong = self.make(om, entropy, &mut hindered).await;
-        self.wrong.extend(wrong.iter().map(ToString::to_string));
-        om.tell_unmade(told_of(self.wrong.iter().cloned().chain(hindered.0)));
-        wrong
+        let mut unmade = Unmade::default();
+        self.make(om, entropy, &mut unmade).await;
+        om.tell_unmade(told_of(unmade.wrong.iter().chain(&unmade.hindered)));
+        unmade.wrong
     }
 
-    async fn make(&mut self, om: &dyn Om, entropy: &dyn Entropy, hindered: &mut Hindered) -> Vec<BootstrapError> {
-        let mut wrong = Vec::new();
+    async fn make(&mut self, om: &dyn Om, entropy: &dyn Entropy, unmade: &mut Unmade) {
         if let Some(root) = self.root.take()
             && let Err(why) = ensure_root(om, root.clone(), entropy).await
         {
-            hindered.note(&why);
+            unmade.hindered(why);
             self.root = Some(root);
         }
         for user in std::mem::take(&mut self.users) {
             if let Err(why) = ensure_user(om, user.clone(), entropy).await {
-                hindered.note(&why);
+                unmade.hindered(why);
                 self.users.push(user);
             }
         }
         for wanted in std::mem::take(&mut self.identities) {
             let is_account_missing = self.users.iter().any(|user| user.user.id == wanted.account);
-            match ensure_identities(om, wanted, is_account_missing, entropy, hindered).await {
-                Ok(left) => self.identities.extend(left),
-                Err(why) => wrong.push(why),
-            }
+            self.identities.extend(ensure_identities(om, wanted, is_account_missing, entropy, unmade).await);
         }
         for key in std::mem::take(&mut self.kms_keys) {
             if let Err(why) = ensure_kms_key(om, &key, entropy).await {
-                hindered.note(&why);
+                unmade.hindered(why);
                 self.kms_keys.push(key);
             }
         }
         for (bucket, owner) in std::mem::take(&mut self.buckets) {
-            match ensure_bucket(om, &bucket, &owner, entropy).await {
-                Ok(()) => {}
-                Err(why @ BootstrapError::Owner { .. }) if !self.users.iter().any(|user| user.user.id == owner) => {
-                    wrong.push(why);
-                }
-                Err(why) => {
-                    hindered.note(&why);
-                    self.buckets.push((bucket, owner));
-                }
+            let Err(why) = ensure_bucket(om, &bucket, &owner, entropy).await else { continue };
+            match why {
+                BootstrapError::Owner { .. } if !self.users.iter().any(|user| user.user.id == owner) => unmade.wrong.push(why),
+                why => unmade.hindered(why),
             }
+            self.buckets.push((bucket, owner));
         }
-        wrong
     }
 
     /// Tries until nothing is left, while this process leads.
@@ -146,7 +139,7 @@ impl Rest {
                 return;
             }
             for wrong in self.ensure(om, entropy).await {
-                error!(error = %wrong, "the configuration names what cannot be");
+                error!(error = %wrong, "the configuration names what cannot be; this is tried again");
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
@@ -157,8 +150,8 @@ impl Rest {
     }
 }
 
-fn told_of(unmade: impl Iterator<Item = String>) -> Vec<String> {
-    let mut told: Vec<String> = unmade.collect();
+fn told_of<T: ToString>(unmade: impl Iterator<Item = T>) -> Vec<String> {
+    let mut told: Vec<String> = unmade.map(|why| why.to_string()).collect();
     let untold = told.len().saturating_sub(MOST_TOLD);
     told.truncate(MOST_TOLD);
     told.extend((untold > 0).then(|| format!("and {untold} more, which the log tells")));
@@ -219,8 +212,8 @@ async fn ensure_identities(
     wanted: EnsureIdentities,
     is_account_missing: bool,
     entropy: &dyn Entropy,
-    hindered: &mut Hindered,
-) -> Result<Option<EnsureIdentities>, BootstrapError> {
+    unmade: &mut Unmade,
+) -> Option<EnsureIdentities> {
     let account = wanted.account.clone();
     let changed = |changes: u32| {
         if changes > 0 {
@@ -230,21 +223,24 @@ async fn ensure_identities(
     match om.ensure_identities(context(entropy), wanted.clone()).await {
         Ok(changes) => {
             changed(changes);
-            Ok(None)
+            None
         }
-        Err(CallError::Rejected(EnsureIdentitiesRejected::Incomplete { unmade, made })) => {
+        Err(CallError::Rejected(EnsureIdentitiesRejected::Incomplete { unmade: left, made })) => {
             changed(made);
-            for one in &unmade {
+            for one in &left {
                 let why = format!("{}: {}", one.what, one.why.message);
-                hindered.note(&BootstrapError::Identities { account: account.clone(), why });
+                unmade.hindered(BootstrapError::Identities { account: account.clone(), why });
             }
-            Ok(Some(wanted.only(&unmade)))
+            Some(wanted.only(&left))
         }
-        Err(CallError::Rejected(EnsureIdentitiesRejected::NoSuchAccount)) if is_account_missing => Ok(Some(wanted)),
-        Err(CallError::Rejected(wrong)) => Err(BootstrapError::Identities { account, why: wrong.to_string() }),
+        Err(CallError::Rejected(EnsureIdentitiesRejected::NoSuchAccount)) if is_account_missing => Some(wanted),
+        Err(CallError::Rejected(wrong)) => {
+            unmade.wrong.push(BootstrapError::Identities { account, why: wrong.to_string() });
+            Some(wanted)
+        }
         Err(failure) => {
-            hindered.note(&BootstrapError::Identities { account, why: failure.to_string() });
-            Ok(Some(wanted))
+            unmade.hindered(BootstrapError::Identities { account, why: failure.to_string() });
+            Some(wanted)
         }
     }
 }
@@ -314,7 +310,7 @@ mod tests {
 
     #[test]
     fn of_many_mistakes_some_are_told_and_how_many_there_are_beside() {
-        let told = |count: usize| told_of((0..count).map(|number| number.to_string()));
+        let told = |count: usize| told_of(0..count);
         assert_eq!(told(0), Vec::<String>::new());
         assert_eq!(told(MOST_TOLD).last().map(String::as_str), Some("99"));
         let cut = told(MOST_TOLD + 7);
