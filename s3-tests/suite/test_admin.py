@@ -54,13 +54,13 @@ def test_users_and_buckets_of_the_configuration_exist_and_starting_again_changes
 
 
 def test_a_first_start_that_fails_after_the_root_key_was_made_has_shown_it(new_server):
-    """Whoever owns a bucket only the namespace knows, so that this mistake is found late."""
-    server = new_server(users=(), config='[[bucket]]\nname = "given"\nowner = "nobody"\n')
+    """What a policy may say only the namespace knows, so that this mistake is found late."""
+    server = new_server(users=(), config='[[iam.policy]]\nname = "empty"\ndocument = "{}"\n')
     server.env = {}
     server.start()
     wait_until(lambda: not server.alive(), 30, "the server ends")
     text = server.log.read_text()
-    assert 'bucket "given": its owner nobody is not a user' in text, text
+    assert 'policy "empty": document' in text, text
     keys = tuple(re.search(rf"^ *export {name}=(\S+)$", text, re.MULTILINE)[1] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
     server.config.write_text("")
     server.start().wait_ready()

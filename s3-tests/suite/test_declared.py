@@ -188,9 +188,21 @@ def test_what_an_account_did_to_its_own_keeps_no_store_from_starting(new_server)
     assert iam.get_user(UserName="erik") and boto(server.endpoint, ROOT_KEYS).head_bucket(Bucket="taken-before")
 
 
+def test_what_names_an_account_that_is_not_there_waits_for_it(new_server):
+    names = '[[iam.group]]\naccount = "late"\nname = "staff"\n\n[[bucket]]\nname = "of-the-late"\nowner = "late"\n'
+    server = new_server(config=names, users=())
+    server.start().wait_ready()
+    told = [problem.removeprefix("the configuration names what could not be made: ") for problem in problems(server)]
+    assert sorted(told) == ['bucket "of-the-late": there is no account late, which is to own it', "iam, of account late: there is no such account"]
+    made = json.loads(server.admin_command("account", "create", "late").stdout)
+    late = made["access_key"], made["secret_key"]
+    wait_until(lambda: problems(server) == [], 60, "nothing is left")
+    assert boto(server.endpoint, late, service="iam").get_group(GroupName="staff")
+    boto(server.endpoint, late).head_bucket(Bucket="of-the-late")
+
+
 @pytest.mark.parametrize("text, told", [
     ('[[iam.policy]]\nname = "one"\ndocument = "{}"', 'policy "one": document'),
-    ('[[iam.group]]\naccount = "nobody"\nname = "staff"', 'account nobody: there is no such account'),
     ('[[iam.role]]\nname = "r"\ntrust = "nowhere.json"', 'iam.role "r": trust: reading nowhere.json'),
     ('[[iam.user]]\nname = "c"\naccess_key = "CKEY"\nsecret_key_file = "open.secret"', 'iam.user "c": secret_key_file: reading open.secret'),
     ('[[iam.user]]\nname = "c"\naccess_key = "CKEY"\nsecret_key_env = "NO_SUCH"', 'iam.user "c": secret_key_env: there is no variable NO_SUCH'),

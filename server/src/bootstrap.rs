@@ -1,9 +1,9 @@
 //! Users, identities, keys and buckets that exist after a start: the root administrator, and what the configuration names. Idempotent.
 //!
 //! What is wrong in the configuration itself ends the start of a server of one process. What only the store as it is now hinders does
-//! not, since those who own an account may change what is there of it: all else is made, and this is tried again, as everything is in a
-//! cluster, where somebody may still make the account that is missing. Until it is made, the OM's overview tells what it is. What was
-//! made once is not made so again by this process: whoever takes something away at a later time is not undone.
+//! not, since people make and end accounts, and change what is theirs: all else is made, and this is tried again. Until it is made, the
+//! OM's overview tells what it is. What was made once is not made so again by this process: whoever takes something away at a later time
+//! is not undone.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(crate) enum BootstrapError {
     User { id: UserId, why: String },
     #[error("iam, of account {account:?}: {why}")]
     Identities { account: UserId, why: String },
-    #[error("bucket {bucket:?}: its owner {owner:?} is not a user")]
+    #[error("bucket {bucket:?}: there is no account {owner:?}, which is to own it")]
     Owner { bucket: BucketAddress, owner: UserId },
     #[error("bucket {bucket:?}: {why}")]
     Bucket { bucket: BucketAddress, why: String },
@@ -66,7 +66,7 @@ pub(crate) struct Rest {
 /// What could not be made in one try.
 #[derive(Debug, Default)]
 struct Unmade {
-    /// Not as the configuration has it, or names no account that there is.
+    /// It can never be as the configuration has it.
     wrong: Vec<BootstrapError>,
     hindered: Vec<BootstrapError>,
 }
@@ -111,8 +111,7 @@ impl Rest {
             }
         }
         for wanted in std::mem::take(&mut self.identities) {
-            let is_account_missing = self.users.iter().any(|user| user.user.id == wanted.account);
-            self.identities.extend(ensure_identities(om, wanted, is_account_missing, entropy, unmade).await);
+            self.identities.extend(ensure_identities(om, wanted, entropy, unmade).await);
         }
         for key in std::mem::take(&mut self.kms_keys) {
             if let Err(why) = ensure_kms_key(om, &key, entropy).await {
@@ -121,12 +120,10 @@ impl Rest {
             }
         }
         for (bucket, owner) in std::mem::take(&mut self.buckets) {
-            let Err(why) = ensure_bucket(om, &bucket, &owner, entropy).await else { continue };
-            match why {
-                BootstrapError::Owner { .. } if !self.users.iter().any(|user| user.user.id == owner) => unmade.wrong.push(why),
-                why => unmade.hindered(why),
+            if let Err(why) = ensure_bucket(om, &bucket, &owner, entropy).await {
+                unmade.hindered(why);
+                self.buckets.push((bucket, owner));
             }
-            self.buckets.push((bucket, owner));
         }
     }
 
@@ -210,7 +207,6 @@ async fn ensure_user(om: &dyn Om, user: EnsureUser, entropy: &dyn Entropy) -> Re
 async fn ensure_identities(
     om: &dyn Om,
     wanted: EnsureIdentities,
-    is_account_missing: bool,
     entropy: &dyn Entropy,
     unmade: &mut Unmade,
 ) -> Option<EnsureIdentities> {
@@ -233,13 +229,14 @@ async fn ensure_identities(
             }
             Some(wanted.only(&left))
         }
-        Err(CallError::Rejected(EnsureIdentitiesRejected::NoSuchAccount)) if is_account_missing => Some(wanted),
-        Err(CallError::Rejected(wrong)) => {
-            unmade.wrong.push(BootstrapError::Identities { account, why: wrong.to_string() });
-            Some(wanted)
-        }
-        Err(failure) => {
-            unmade.hindered(BootstrapError::Identities { account, why: failure.to_string() });
+        Err(error) => {
+            let can_never_be = matches!(error, CallError::Rejected(EnsureIdentitiesRejected::Unfit { .. }));
+            let why = BootstrapError::Identities { account, why: told(error) };
+            if can_never_be {
+                unmade.wrong.push(why)
+            } else {
+                unmade.hindered(why)
+            }
             Some(wanted)
         }
     }
