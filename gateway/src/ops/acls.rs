@@ -48,6 +48,7 @@ fn refused(cx: &OpContext, bucket: &BucketPath, of: &AclOf, rejected: AclRejecte
         (AclRejected::NoSuchKey, Some((key, _))) => no_such_key(key),
         (AclRejected::NoSuchVersion, Some((key, _))) => no_such_version(key),
         (AclRejected::DeleteMarker(marker), Some((key, version))) => unreadable_version(key, version, marker),
+        (AclRejected::Changed, _) => S3ErrorCode::OperationAborted.into(),
         // A bucket has no versions.
         (AclRejected::NoSuchKey | AclRejected::NoSuchVersion | AclRejected::DeleteMarker(_), None) => {
             S3ErrorCode::InternalError.into()

@@ -185,6 +185,7 @@ impl CopyObject {
                 CopyRejected::Encryption(why) => self.encryption.rejected(&why),
                 CopyRejected::InvalidStorageClass => S3ErrorCode::InvalidStorageClass.into(),
                 CopyRejected::NeedsBytes => S3ErrorCode::InternalError.into(),
+                CopyRejected::Changed => S3ErrorCode::OperationAborted.into(),
             }),
             Err(failure) => Err(call_failed(&failure)),
         }

@@ -74,6 +74,7 @@ impl Operation for RenameObject {
                 RenameRejected::NoSuchKey => no_such_key(&key),
                 RenameRejected::PreconditionFailed(which) => precondition_failed(which, SourceOf::Rename),
                 RenameRejected::OntoItself => S3Error::invalid_request("An object cannot be renamed to its own name."),
+                RenameRejected::Changed => S3ErrorCode::OperationAborted.into(),
                 RenameRejected::TokenOfAnother => S3ErrorCode::IdempotencyParameterMismatch.into(),
             }),
             Err(failure) => Err(call_failed(&failure)),

@@ -119,6 +119,7 @@ impl UploadPartCopy {
             CopyPartRejected::TooLarge => source_too_large(),
             // Read and written by whoever asked.
             CopyPartRejected::NeedsBytes => S3ErrorCode::InternalError.into(),
+            CopyPartRejected::Changed => S3ErrorCode::OperationAborted.into(),
         }
     }
 

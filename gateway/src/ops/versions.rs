@@ -74,6 +74,7 @@ impl NamedVersion {
                 UpdateVersionRejected::DeleteMarker(marker) => unreadable_version(&self.key, self.version, marker),
                 UpdateVersionRejected::NoObjectLock => no_object_lock(),
                 UpdateVersionRejected::Locked => locked(),
+                UpdateVersionRejected::Changed => S3ErrorCode::OperationAborted.into(),
             }),
             Err(failure) => Err(call_failed(&failure)),
         }

@@ -96,4 +96,7 @@ pub enum AclRejected {
     #[n(4)]
     #[error("a delete marker")]
     DeleteMarker(#[n(0)] VersionId),
+    #[n(5)]
+    #[error("another object lies there than the one that was judged")]
+    Changed,
 }

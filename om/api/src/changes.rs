@@ -52,6 +52,9 @@ pub enum RenameRejected {
     #[n(6)]
     #[error("the token names another request")]
     TokenOfAnother,
+    #[n(7)]
+    #[error("another object lies there than the one that was judged")]
+    Changed,
 }
 
 /// The state of the object that the bytes are to follow.

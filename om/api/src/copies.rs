@@ -120,4 +120,7 @@ pub enum CopyRejected {
     #[n(13)]
     #[error("there is no such storage class")]
     InvalidStorageClass,
+    #[n(14)]
+    #[error("another object lies there than the one that was judged")]
+    Changed,
 }

@@ -575,4 +575,7 @@ pub enum UpdateVersionRejected {
     #[n(6)]
     #[error("the version is locked")]
     Locked,
+    #[n(7)]
+    #[error("another object lies there than the one that was judged")]
+    Changed,
 }

@@ -217,6 +217,9 @@ pub enum CopyPartRejected {
     #[n(10)]
     #[error("the bytes must be read and written anew")]
     NeedsBytes,
+    #[n(11)]
+    #[error("another object lies there than the one that was judged")]
+    Changed,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -26,9 +26,9 @@ rejections! {
         NoSuchBucket, NoSuchSession, NoSuchKey, PreconditionFailed(which), ForeignBlock, BaseChanged, TooManyParts, TooLarge,
         Encrypted,
     }
-    RenameKeyRejected => RenameRejected { NoSuchBucket, NoSuchSource, PreconditionFailed(which), NoSuchKey, OntoItself }
+    RenameKeyRejected => RenameRejected { NoSuchBucket, NoSuchSource, PreconditionFailed(which), NoSuchKey, OntoItself, Changed }
     UpdateVersionRejected => UpdateVersionRejected {
-        NoSuchBucket, NoSuchKey, NoSuchVersion, DeleteMarker(version), NoObjectLock, Locked,
+        NoSuchBucket, NoSuchKey, NoSuchVersion, DeleteMarker(version), NoObjectLock, Locked, Changed,
     }
     CommitKeyRejected => CommitRejected {
         NoSuchBucket, NoSuchSession, PreconditionFailed(which), NoSuchKey, ForeignBlock, NoObjectLock,
@@ -37,13 +37,13 @@ rejections! {
     DeleteKeysRejected => DeleteKeysRejected { NoSuchBucket }
     CopyKeyRejected => CopyRejected {
         NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed(which), NoSuchBucket,
-        NoSuchKey, OntoItself, TooLarge, NeedsBytes, NoObjectLock,
+        NoSuchKey, OntoItself, TooLarge, NeedsBytes, NoObjectLock, Changed,
     }
     CreateUploadRejected => CreateUploadRejected { NoSuchBucket, NoObjectLock }
     CommitPartRejected => CommitPartRejected { NoSuchBucket, NoSuchUpload, NoSuchSession, ForeignBlock }
     CopyPartRejected => CopyPartRejected {
         NoSuchSourceBucket, NoSuchSourceKey, NoSuchSourceVersion, SourceIsDeleteMarker, PreconditionFailed(which), NoSuchBucket,
-        NoSuchUpload, InvalidRange, TooLarge, NeedsBytes,
+        NoSuchUpload, InvalidRange, TooLarge, NeedsBytes, Changed,
     }
     CompleteUploadRejected => CompleteUploadRejected {
         NoSuchBucket, NoSuchUpload, InvalidPart(part), InvalidPartOrder, PartTooSmall(part), PartChanged(part),

@@ -141,9 +141,33 @@ pub(super) enum Kind {
 }
 
 pub(super) fn scoped(cx: &CallContext, kind: Kind) -> Option<RequestId> {
+    attempted(cx, kind, 0)
+}
+
+/// Of one that is judged and proposed several times: each has its answer.
+pub(super) fn attempted(cx: &CallContext, kind: Kind, attempt: u8) -> Option<RequestId> {
     // An odd factor keeps the products of distinct kinds distinct, in all bits.
     const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
-    Some(RequestId::from_u128(cx.request_id.to_u128() ^ SPREAD.wrapping_mul(kind as u128)))
+    let which = u128::from(attempt) << 8 | kind as u128;
+    Some(RequestId::from_u128(cx.request_id.to_u128() ^ SPREAD.wrapping_mul(which)))
+}
+
+/// More often than this nothing changes in the moment between judging and applying, unless somebody is at it.
+const MOST_ATTEMPTS: u8 = 16;
+
+/// Judges by what lies there and proposes, until the command meets just that.
+pub(super) async fn settle<T, R, F>(changed: R, mut attempt: impl FnMut(u8) -> F) -> Result<T, CallError<R>>
+where
+    R: PartialEq,
+    F: Future<Output = Result<T, CallError<R>>>,
+{
+    for number in 0..MOST_ATTEMPTS {
+        match attempt(number).await {
+            Err(CallError::Rejected(rejected)) if rejected == changed => {}
+            settled => return settled,
+        }
+    }
+    Err(CallError::Rejected(changed))
 }
 
 /// A rejection that can say what stops most calls.

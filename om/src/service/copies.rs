@@ -4,13 +4,13 @@ use om_api as api;
 use om_core::authorise::{Action, Scene, Target};
 use om_core::namespace::Missing;
 use om_core::rows::KeyRow;
-use om_core::{CopyAttributes, CopySource};
+use om_core::{CopyAttributes, CopySource, Judged};
 use rpc::{CallContext, CallError};
 use tables::ReadTables;
 use types::{BucketPath, ObjectKey, VersionId};
 
 use super::OmService;
-use super::calls::{BucketRefusal, Kind, Stop, denied, scoped};
+use super::calls::{BucketRefusal, Kind, Stop, attempted, denied, settle};
 use super::entry::Entry;
 use crate::convert::{IntoApi, IntoCore, shown};
 
@@ -38,6 +38,12 @@ pub(super) struct Source<'r> {
     pub(super) row: Result<KeyRow, Missing>,
 }
 
+impl Source<'_> {
+    pub(super) fn judged(&self) -> Option<Judged> {
+        Some(Judged::of(self.row.as_ref().ok()))
+    }
+}
+
 impl OmService {
     /// Into the source, to read it.
     pub(super) fn enter_source<'r, R: CopyRefusal>(
@@ -58,8 +64,17 @@ impl OmService {
         cx: CallContext,
         request: api::CopyKey,
     ) -> Result<api::KeyCopied, CallError<api::CopyRejected>> {
+        settle(api::CopyRejected::Changed, |attempt| self.try_to_copy_key(&cx, request.clone(), attempt)).await
+    }
+
+    async fn try_to_copy_key(
+        &self,
+        cx: &CallContext,
+        request: api::CopyKey,
+        attempt: u8,
+    ) -> Result<api::KeyCopied, CallError<api::CopyRejected>> {
         type Rejected = api::CopyRejected;
-        let (written, bucket, rules, source, wanted, storage, origin) = self
+        let (written, bucket, rules, (source, judged), wanted, storage, origin) = self
             .log
             .read(cx.deadline, |tables| {
                 let entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
@@ -71,8 +86,8 @@ impl OmService {
                 let Entry { identity, bucket, .. } = &entry;
                 let wanted = self.wanted_encryption(tables, identity, bucket, request.encryption.as_ref())?;
                 let storage = self.storage(request.storage_class.as_deref())?;
-                let of = (bucket.id, self.lifecycles.of(tables, bucket)?, source.entry.bucket.id);
-                Ok((written, of.0, of.1, of.2, wanted, storage, entry.origin(&cx)))
+                let of = (bucket.id, self.lifecycles.of(tables, bucket)?, (source.entry.bucket.id, source.judged()));
+                Ok((written, of.0, of.1, of.2, wanted, storage, entry.origin(cx)))
             })
             .await?;
         let is_asked_for = !matches!(request.encryption, None | Some(api::EncryptionWanted::ByDefault { .. }));
@@ -86,6 +101,7 @@ impl OmService {
                 key: request.source_key,
                 version: request.source_version,
                 conditions: request.source_conditions.into_core(),
+                judged,
             },
             bucket,
             key: request.key,
@@ -108,7 +124,7 @@ impl OmService {
             website_redirect: request.website_redirect,
             origin,
         };
-        let copied = self.log.propose(scoped(&cx, Kind::Copy), command, cx.deadline).await;
+        let copied = self.log.propose(attempted(cx, Kind::Copy, attempt), command, cx.deadline).await;
         let copied: api::KeyCopied = copied.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))?;
         let committed = self.with_end(rules, (bucket, &key), copied.committed);
         Ok(api::KeyCopied { committed, encryption: shown, ..copied })

@@ -1,13 +1,14 @@
 //! Renaming an object within its bucket.
 
 use om_api as api;
+use om_core::Judged;
 use om_core::authorise::{Action, Target};
 use rpc::{CallContext, CallError};
 use sha2::{Digest, Sha256};
 use types::{BucketId, RequestId};
 
 use super::OmService;
-use super::calls::{Kind, denied, scoped};
+use super::calls::{Kind, attempted, denied, settle};
 use crate::convert::{IntoApi, IntoCore};
 
 impl OmService {
@@ -16,7 +17,16 @@ impl OmService {
         cx: CallContext,
         request: api::RenameKey,
     ) -> Result<api::KeyCommitted, CallError<api::RenameRejected>> {
-        let (bucket, owner, account, origin) = self
+        settle(api::RenameRejected::Changed, |attempt| self.try_to_rename_key(&cx, request.clone(), attempt)).await
+    }
+
+    async fn try_to_rename_key(
+        &self,
+        cx: &CallContext,
+        request: api::RenameKey,
+        attempt: u8,
+    ) -> Result<api::KeyCommitted, CallError<api::RenameRejected>> {
+        let (bucket, owner, account, judged, origin) = self
             .log
             .read(cx.deadline, |tables| {
                 type Rejected = api::RenameRejected;
@@ -27,12 +37,13 @@ impl OmService {
                     entry.may_probe(tables, &request.key, None)?.map_err(denied)?;
                 }
                 // That it is not there the command finds out, and says.
-                let _ = entry.object::<Rejected>(tables, Action::GetObject, &request.source, None)?;
+                let source = entry.object::<Rejected>(tables, Action::GetObject, &request.source, None)?;
+                let judged = Judged::of(source.as_ref().ok());
                 let account = entry.identity.account().map(|account| account.id.0.clone()).unwrap_or_default();
-                Ok((entry.bucket.id, entry.identity.user_id().cloned(), account, entry.origin(&cx)))
+                Ok((entry.bucket.id, entry.identity.user_id().cloned(), account, judged, entry.origin(cx)))
             })
             .await?;
-        let named = request.token.as_deref().map(|token| (token_id(token, &account, bucket), parameters(&request)));
+        let named = request.token.as_deref().map(|token| (token_id(token, &account, bucket, attempt), parameters(&request)));
         let command = om_core::RenameKey {
             bucket,
             source: request.source,
@@ -43,9 +54,10 @@ impl OmService {
             owner,
             now: self.clock.now(),
             origin,
+            judged: Some(judged),
         };
         let renamed = match named {
-            None => self.log.propose(scoped(&cx, Kind::Rename), command, cx.deadline).await,
+            None => self.log.propose(attempted(cx, Kind::Rename, attempt), command, cx.deadline).await,
             Some((id, parameters)) => {
                 let once = om_core::RenameOnce { rename: command, parameters };
                 let answered = self.log.propose(Some(id), once, cx.deadline).await;
@@ -61,8 +73,8 @@ impl OmService {
 }
 
 /// A client's token is one of its account, in this bucket.
-fn token_id(token: &str, account: &str, bucket: BucketId) -> RequestId {
-    let mut hasher = Sha256::new();
+fn token_id(token: &str, account: &str, bucket: BucketId, attempt: u8) -> RequestId {
+    let mut hasher = Sha256::new_with_prefix(&[attempt][..usize::from(attempt > 0)]);
     for part in [b"rename".as_slice(), token.as_bytes(), account.as_bytes(), &bucket.0.to_be_bytes()] {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part);

@@ -11,7 +11,7 @@ use types::{BucketPath, ObjectKey, UploadId};
 
 use super::OmService;
 use super::buckets::Names;
-use super::calls::{BucketRefusal, Kind, Stop, denied, scoped};
+use super::calls::{BucketRefusal, Kind, Stop, attempted, denied, scoped, settle};
 use super::entry::Entry;
 use super::lists::{delimiter, page_size};
 use super::writes::NoSession;
@@ -179,7 +179,16 @@ impl OmService {
         cx: CallContext,
         request: api::CopyPart,
     ) -> Result<api::PartCommitted, CallError<api::CopyPartRejected>> {
-        let (bucket, source) = self
+        settle(api::CopyPartRejected::Changed, |attempt| self.try_to_copy_part(&cx, request.clone(), attempt)).await
+    }
+
+    async fn try_to_copy_part(
+        &self,
+        cx: &CallContext,
+        request: api::CopyPart,
+        attempt: u8,
+    ) -> Result<api::PartCommitted, CallError<api::CopyPartRejected>> {
+        let (bucket, source, judged) = self
             .log
             .read(cx.deadline, |tables| {
                 type Rejected = api::CopyPartRejected;
@@ -187,7 +196,7 @@ impl OmService {
                     self.enter::<Rejected>(tables, &request.by, &request.bucket, Some(&request.key), Action::PutObject)?;
                 let from = (&request.source_bucket, &request.source_key, request.source_version);
                 let source = self.enter_source::<Rejected>(tables, &request.by, from)?;
-                Ok((entry.bucket.id, source.entry.bucket.id))
+                Ok((entry.bucket.id, source.entry.bucket.id, source.judged()))
             })
             .await?;
         let object = self.ids.next(cx.deadline).await?;
@@ -197,6 +206,7 @@ impl OmService {
                 key: request.source_key,
                 version: request.source_version,
                 conditions: request.source_conditions.into_core(),
+                judged,
             },
             range: request.range.into_core(),
             at: UploadKey { bucket, key: request.key, upload: request.upload },
@@ -205,7 +215,7 @@ impl OmService {
             max_size: self.config.max_put,
             now: self.clock.now(),
         };
-        let copied = self.log.propose(scoped(&cx, Kind::CopyPart), command, cx.deadline).await;
+        let copied = self.log.propose(attempted(cx, Kind::CopyPart, attempt), command, cx.deadline).await;
         copied.map(IntoApi::into_api).map_err(|error| error.map_rejection(IntoApi::into_api))
     }
 

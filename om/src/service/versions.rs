@@ -1,7 +1,7 @@
 //! Versions: whether a bucket keeps them, what locks them, what is said about one of them.
 
 use om_api as api;
-use om_core::VersioningStatus;
+use om_core::{Judged, VersioningStatus};
 use om_core::authorise::{Action, Target};
 use om_core::namespace::Missing;
 use om_core::policy::KeyName;
@@ -9,7 +9,7 @@ use rpc::{CallContext, CallError};
 use types::{Bypass, ObjectKey, RetentionMode};
 
 use super::OmService;
-use super::calls::{Kind, Stop, scoped};
+use super::calls::{Kind, Stop, attempted, scoped, settle};
 use super::entry::Entry;
 use crate::convert::IntoApi;
 
@@ -83,6 +83,15 @@ impl OmService {
         cx: CallContext,
         request: api::UpdateVersion,
     ) -> Result<api::VersionUpdated, CallError<api::UpdateVersionRejected>> {
+        settle(api::UpdateVersionRejected::Changed, |attempt| self.try_to_update_version(&cx, request.clone(), attempt)).await
+    }
+
+    async fn try_to_update_version(
+        &self,
+        cx: &CallContext,
+        request: api::UpdateVersion,
+        attempt: u8,
+    ) -> Result<api::VersionUpdated, CallError<api::UpdateVersionRejected>> {
         type Rejected = api::UpdateVersionRejected;
         let action = match (&request.change, request.version) {
             (api::VersionChange::Tags(Some(_)), None) => Action::PutObjectTagging,
@@ -92,13 +101,13 @@ impl OmService {
             (api::VersionChange::Retention { .. }, _) => Action::PutObjectRetention,
             (api::VersionChange::LegalHold(_), _) => Action::PutObjectLegalHold,
         };
-        let (bucket, change, origin) = self
+        let (bucket, change, judged, origin) = self
             .log
             .read(cx.deadline, |tables| {
                 let mut entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
                 describe(&request.change, &mut entry);
                 let row = entry.object(tables, action, &request.key, request.version)?;
-                row.map_err(|missing| {
+                let row = row.map_err(|missing| {
                     Stop::Rejected(match missing {
                         Missing::Key => Rejected::NoSuchKey,
                         Missing::Version => Rejected::NoSuchVersion,
@@ -113,12 +122,19 @@ impl OmService {
                     }
                     api::VersionChange::LegalHold(hold) => om_core::VersionChange::LegalHold(*hold),
                 };
-                Ok((entry.bucket.id, change, entry.origin(&cx)))
+                Ok((entry.bucket.id, change, Judged::of(Some(&row)), entry.origin(cx)))
             })
             .await?;
-        let command =
-            om_core::UpdateVersion { bucket, key: request.key, version: request.version, change, now: self.clock.now(), origin };
-        let updated = self.log.propose(scoped(&cx, Kind::UpdateVersion), command, cx.deadline).await;
+        let command = om_core::UpdateVersion {
+            bucket,
+            key: request.key,
+            version: request.version,
+            change,
+            now: self.clock.now(),
+            origin,
+            judged: Some(judged),
+        };
+        let updated = self.log.propose(attempted(cx, Kind::UpdateVersion, attempt), command, cx.deadline).await;
         let version = updated.map_err(|error| error.map_rejection(IntoApi::into_api))?;
         Ok(api::VersionUpdated { version })
     }

@@ -8,6 +8,7 @@ use super::Outcome;
 use super::shared::{CopySource, KeyCommitted, link};
 use crate::blocks::{Freed, add_reference};
 use crate::condition::{ConditionFailed, WriteCondition};
+use crate::judged::is_another;
 use crate::namespace::{self, Missing};
 use crate::native_acl;
 use crate::notifications::{Event, note};
@@ -156,6 +157,9 @@ pub enum CopyKeyRejected {
     /// What is stored of the source is not what is to be stored of the copy: read it and write it.
     #[n(10)]
     NeedsBytes,
+    /// The source is not what was judged.
+    #[n(11)]
+    Changed,
 }
 
 impl From<Missing> for CopyKeyRejected {
@@ -182,7 +186,11 @@ impl CopyKey {
         let Some(source_bucket) = namespace::bucket(tables, self.source.bucket)? else {
             return Ok(Err(CopyKeyRejected::NoSuchSourceBucket));
         };
-        let source = match namespace::version(tables, self.source.bucket, &self.source.key, self.source.version)? {
+        let source = namespace::version(tables, self.source.bucket, &self.source.key, self.source.version)?;
+        if is_another(self.source.judged.as_ref(), source.as_ref().ok()) {
+            return Ok(Err(CopyKeyRejected::Changed));
+        }
+        let source = match source {
             Ok(source) => source,
             Err(missing) => return Ok(Err(missing.into())),
         };
@@ -295,7 +303,7 @@ mod tests {
     fn copy(bucket: BucketId, from: &str, to: &str) -> CopyKey {
         CopyKey {
             origin: None,
-            source: CopySource { bucket, key: key(from), version: None, conditions: ReadConditions::default() },
+            source: CopySource { bucket, key: key(from), version: None, conditions: ReadConditions::default(), judged: None },
             bucket,
             key: key(to),
             attributes: CopyAttributes::Source,

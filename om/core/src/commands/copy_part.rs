@@ -9,6 +9,7 @@ use super::Outcome;
 use super::commit_part::{PartCommitted, put_part};
 use super::shared::CopySource;
 use crate::blocks::{Freed, add_reference};
+use crate::judged::is_another;
 use crate::namespace::{self, ByteRange, Missing, Span, pieces_under};
 use crate::rows::{self, KeyHead, PartRow, Piece, UploadKey, UploadRow, upload_key};
 use crate::tables::UPLOADS;
@@ -54,6 +55,9 @@ pub enum CopyPartRejected {
     TooLarge,
     #[n(9)]
     NeedsBytes,
+    /// The source is not what was judged.
+    #[n(10)]
+    Changed,
 }
 
 impl From<Missing> for CopyPartRejected {
@@ -77,7 +81,11 @@ impl CopyPart {
         let Some(source_bucket) = namespace::bucket(tables, self.source.bucket)? else {
             return Ok(Err(CopyPartRejected::NoSuchSourceBucket));
         };
-        let source = match namespace::version(tables, self.source.bucket, &self.source.key, self.source.version)? {
+        let source = namespace::version(tables, self.source.bucket, &self.source.key, self.source.version)?;
+        if is_another(self.source.judged.as_ref(), source.as_ref().ok()) {
+            return Ok(Err(CopyPartRejected::Changed));
+        }
+        let source = match source {
             Ok(source) => source,
             Err(missing) => return Ok(Err(missing.into())),
         };
@@ -142,7 +150,7 @@ mod tests {
 
     fn copy(bucket: BucketId, at: &UploadKey, range: Option<ByteRange>) -> CopyPart {
         CopyPart {
-            source: CopySource { bucket, key: key("source"), version: None, conditions: ReadConditions::default() },
+            source: CopySource { bucket, key: key("source"), version: None, conditions: ReadConditions::default(), judged: None },
             range,
             at: at.clone(),
             part: PartNumber::new(1).expect("legal"),

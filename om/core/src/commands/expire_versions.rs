@@ -279,7 +279,7 @@ mod tests {
         let planned =
             |om: &Namespace, value| VersionEnd { tags: Some(tags(value)), ..end(HowItEnds::Current, current(om, bucket)) };
         let change = VersionChange::Tags(tags("new"));
-        om.apply(UpdateVersion { origin: None, bucket, key: key("cat"), version: None, change, now: NOW }).expect("it is there");
+        om.apply(UpdateVersion { origin: None, judged: None, bucket, key: key("cat"), version: None, change, now: NOW }).expect("it is there");
         let (old, new) = (planned(&om, "old"), planned(&om, "new"));
         assert_eq!(expire(&mut om, bucket, [old]), 0);
         assert_eq!(expire(&mut om, bucket, [new]), 1);
@@ -292,7 +292,7 @@ mod tests {
         let [a, b, c] = [1, 2, 3].map(|block| om.write(bucket, "cat", [(block, 10)]).version);
         let retention = Some(Retention { mode: RetentionMode::Compliance, until: Timestamp(NOW.0 + 1) });
         let change = VersionChange::Retention(retention, Bypass::No);
-        om.apply(UpdateVersion { origin: None, bucket, key: key("cat"), version: a, change, now: Timestamp(1) })
+        om.apply(UpdateVersion { origin: None, judged: None, bucket, key: key("cat"), version: a, change, now: Timestamp(1) })
             .expect("it is there");
         om.delete_version(bucket, "cat", c.expect("versioned")).expect("it is not locked");
         let how = HowItEnds::Noncurrent { newer: 0 };

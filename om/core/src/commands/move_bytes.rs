@@ -193,7 +193,7 @@ mod tests {
         om.write(bucket, "cat", [(1, 10)]);
         let copy = CopyKey {
             origin: None,
-            source: CopySource { bucket, key: key("cat"), version: None, conditions: ReadConditions::default() },
+            source: CopySource { bucket, key: key("cat"), version: None, conditions: ReadConditions::default(), judged: None },
             bucket,
             key: key("dog"),
             attributes: CopyAttributes::Source,

@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(apply(&mut om, bucket, old), 0);
         let untagged = VersionMove { tags: Some(Vec::new()), ..planned(&om, bucket, Replication::One) };
         let change = VersionChange::Tags(vec![("k".into(), "v".into())]);
-        om.apply(UpdateVersion { origin: None, bucket, key: key("cat"), version: None, change, now: Timestamp(1) })
+        om.apply(UpdateVersion { origin: None, judged: None, bucket, key: key("cat"), version: None, change, now: Timestamp(1) })
             .expect("it is there");
         assert_eq!(apply(&mut om, bucket, untagged), 0);
         let good = planned(&om, bucket, Replication::One);

@@ -8,6 +8,7 @@ use super::shared::{KeyCommitted, link};
 use super::{Never, Outcome};
 use crate::blocks::{Freed, add_reference};
 use crate::condition::{ConditionFailed, ReadConditions, WriteCondition};
+use crate::judged::{Judged, is_another};
 use crate::namespace;
 use crate::notifications::{Event, note};
 use crate::rows::{BucketRow, EventKind, KeyRow, Origin, Sequence, UserId, Versioning, key_key};
@@ -41,6 +42,9 @@ pub struct RenameKey {
     /// Noted if the bucket has somebody told.
     #[n(8)]
     pub origin: Option<Origin>,
+    /// Of the source.
+    #[n(9)]
+    pub judged: Option<Judged>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -56,6 +60,9 @@ pub enum RenameKeyRejected {
     NoSuchKey,
     #[n(4)]
     OntoItself,
+    /// The source is not what was judged.
+    #[n(5)]
+    Changed,
 }
 
 /// A rename that a client's token names: the same again gets the first answer, whatever has become of the names since.
@@ -104,7 +111,11 @@ impl RenameKey {
         if self.source == self.key {
             return Ok(Err(RenameKeyRejected::OntoItself));
         }
-        let Some(source) = namespace::current(tables, bucket.id, &self.source)? else {
+        let source = namespace::current(tables, bucket.id, &self.source)?;
+        if is_another(self.judged.as_ref(), source.as_ref()) {
+            return Ok(Err(RenameKeyRejected::Changed));
+        }
+        let Some(source) = source else {
             return Ok(Err(RenameKeyRejected::NoSuchSource));
         };
         let replaced = namespace::current(tables, bucket.id, &self.key)?;
@@ -173,6 +184,7 @@ mod tests {
             conditions: ReadConditions::default(),
             owner: None,
             now: Timestamp(900_000),
+            judged: None,
         }
     }
 

@@ -197,7 +197,7 @@ mod tests {
             notifications::waiting(&om.tables, "all", 9).expect("memory").try_into().expect("a test and one more");
         assert_eq!((row.size, row.etag, row.version, row.origin), (Some(10), Some(made.etag), made.version, Some(origin)));
         let change = VersionChange::Tags(Vec::new());
-        om.apply(UpdateVersion { bucket, key: key("cat"), version: None, change, now: Timestamp(9), origin: None })
+        om.apply(UpdateVersion { bucket, key: key("cat"), version: None, change, now: Timestamp(9), origin: None, judged: None })
             .expect("it is there");
         let rename = crate::RenameKey {
             bucket,
@@ -209,6 +209,7 @@ mod tests {
             owner: None,
             now: Timestamp(10),
             origin: None,
+            judged: None,
         };
         om.apply(rename).expect("it is there");
         let moved = notifications::waiting(&om.tables, "gone", 9).expect("memory").pop().expect("that it is gone").1;

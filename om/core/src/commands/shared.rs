@@ -8,6 +8,7 @@ use types::{BlockId, BucketId, ETag, ObjectKey, Retention, Timestamp, VersionId}
 
 use crate::blocks::Freed;
 use crate::condition::ReadConditions;
+use crate::judged::Judged;
 use crate::rows::{self, BucketRow, KeyRow, LOCK_CLOCK, ObjectChecksum, Piece, Session, SessionRow, Versioning, session_key};
 use crate::tables::{META, OPEN_KEYS};
 use crate::versions;
@@ -51,6 +52,8 @@ pub struct CopySource {
     pub version: Option<VersionId>,
     #[n(3)]
     pub conditions: ReadConditions,
+    #[n(4)]
+    pub judged: Option<Judged>,
 }
 
 /// Ends a session: its row is gone, and its blocks are the caller's to link or to free.

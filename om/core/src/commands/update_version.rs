@@ -5,6 +5,7 @@ use tables::WriteTables;
 use types::{Acl, BucketId, Bypass, LogIndex, ObjectKey, Retention, Timestamp, VersionId};
 
 use super::Outcome;
+use crate::judged::{Judged, is_another};
 use crate::namespace::{self, Missing};
 use crate::notifications::{Event, note};
 use crate::rows::{EventKind, Origin, Sequence};
@@ -28,6 +29,8 @@ pub struct UpdateVersion {
     /// Noted if the bucket has somebody told.
     #[n(5)]
     pub origin: Option<Origin>,
+    #[n(6)]
+    pub judged: Option<Judged>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -58,6 +61,9 @@ pub enum UpdateVersionRejected {
     /// The retention that is there may not be loosened.
     #[n(5)]
     Locked,
+    /// The version is not what was judged.
+    #[n(6)]
+    Changed,
 }
 
 impl From<Missing> for UpdateVersionRejected {
@@ -80,7 +86,11 @@ impl UpdateVersion {
         if needs_lock && bucket.object_lock.is_none() {
             return Ok(Err(UpdateVersionRejected::NoObjectLock));
         }
-        let mut row = match namespace::version(tables, bucket.id, &self.key, self.version)? {
+        let found = namespace::version(tables, bucket.id, &self.key, self.version)?;
+        if is_another(self.judged.as_ref(), found.as_ref().ok()) {
+            return Ok(Err(UpdateVersionRejected::Changed));
+        }
+        let mut row = match found {
             Ok(row) => row,
             Err(missing) => return Ok(Err(missing.into())),
         };
@@ -124,7 +134,7 @@ mod tests {
     }
 
     fn update(bucket: BucketId, version: Option<VersionId>, change: VersionChange) -> UpdateVersion {
-        UpdateVersion { origin: None, bucket, key: key("cat"), version, change, now: Timestamp(100) }
+        UpdateVersion { origin: None, judged: None, bucket, key: key("cat"), version, change, now: Timestamp(100) }
     }
 
     #[test]

@@ -200,6 +200,7 @@ fn commands() -> Vec<Command> {
         .into(),
         RenameKey {
             origin: None,
+            judged: None,
             bucket: BucketId(7),
             source: key(),
             source_conditions: source().conditions,
@@ -213,6 +214,7 @@ fn commands() -> Vec<Command> {
         RenameOnce {
             rename: RenameKey {
                 origin: None,
+                judged: None,
                 bucket: BucketId(7),
                 source: key(),
                 source_conditions: ReadConditions::default(),

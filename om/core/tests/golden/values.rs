@@ -61,7 +61,7 @@ pub(super) fn source() -> CopySource {
         if_modified_since: Some(Timestamp(1)),
         if_unmodified_since: None,
     };
-    CopySource { bucket: BucketId(7), key: key(), version: None, conditions }
+    CopySource { bucket: BucketId(7), key: key(), version: None, conditions, judged: None }
 }
 
 pub(super) fn pair() -> SealedPair {
@@ -73,7 +73,7 @@ pub(super) fn lock() -> ObjectLock {
 }
 
 pub(super) fn update(change: VersionChange) -> Command {
-    UpdateVersion { origin: None, bucket: BucketId(7), key: key(), version: Some(VersionId(3)), change, now: NOW }.into()
+    UpdateVersion { origin: None, judged: None, bucket: BucketId(7), key: key(), version: Some(VersionId(3)), change, now: NOW }.into()
 }
 
 pub(super) fn origin() -> Origin {

@@ -343,6 +343,7 @@ impl Model {
                 let (old, new) = ((bucket, KEYS[*from].to_owned()), (bucket, KEYS[*to].to_owned()));
                 let rename = RenameKey {
                     origin: None,
+                    judged: None,
                     bucket,
                     source: key(KEYS[*from]),
                     source_conditions: ReadConditions::default(),
@@ -374,7 +375,7 @@ impl Model {
                 let there = self.stacks.get(&place).and_then(|stack| stack.get(*version)).cloned();
                 let version = there.as_ref().map_or(VersionId(u64::MAX), |there| there.id);
                 let change = VersionChange::Tags(vec![("step".into(), step.to_string())]);
-                let tag = UpdateVersion { origin: None, bucket, key: key(KEYS[*at]), version: Some(version), change, now };
+                let tag = UpdateVersion { origin: None, judged: None, bucket, key: key(KEYS[*at]), version: Some(version), change, now };
                 assert_eq!(real.apply(tag).is_ok(), there.is_some_and(|there| there.object.is_some()));
             }
             Op::Copy { from, to, replace, sealed } => self.copy(real, *from, *to, (*replace, *sealed), now),
@@ -512,7 +513,7 @@ impl Model {
         let bucket = self.bucket(bucket);
         let object = self.current(&(bucket, KEYS[at].to_owned())).cloned();
         let conditions = ReadConditions::default();
-        (CopySource { bucket, key: key(KEYS[at]), version: None, conditions }, object)
+        (CopySource { bucket, key: key(KEYS[at]), version: None, conditions, judged: None }, object)
     }
 
     fn copy(

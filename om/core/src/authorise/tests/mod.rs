@@ -261,7 +261,7 @@ fn a_policy_is_asked_with_what_is_known() {
     let tags = vec![("security".to_owned(), "public".to_owned())];
     let now = photos.om.now();
     let change = VersionChange::Tags(tags);
-    let tagged = UpdateVersion { origin: None, bucket: photos.bucket, key: key("cat"), version: None, change, now };
+    let tagged = UpdateVersion { origin: None, judged: None, bucket: photos.bucket, key: key("cat"), version: None, change, now };
     photos.om.apply(tagged).expect("it is there");
     let allow = |condition: &str| {
         format!(
