@@ -122,6 +122,8 @@ pub struct AuditRecord {
     /// Of an administrator's request, whose object stands there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
     pub status: u16,
     pub error: Option<&'static str>,
     pub bytes_in: u64,

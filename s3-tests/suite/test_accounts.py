@@ -1,6 +1,7 @@
 """Accounts that are made, changed and ended while the server runs."""
 
 import json
+import re
 
 import pytest
 
@@ -10,7 +11,6 @@ from harness.server import ALICE, ROOT_KEYS
 from harness.sigv4 import Signer
 from harness.wire import Request, exchange
 from support import body_of, refused
-from test_iam import policy
 
 
 @pytest.fixture
@@ -115,23 +115,79 @@ def test_only_administrators_keep_accounts(server, account):
     server.admin_command("account", "delete", id)
 
 
-def test_who_may_keep_accounts_does_not_make_administrators(server, account):
+def keeper(*actions, more=()):
+    """Keys of a user of the root account who may do these."""
+    def make(server):
+        iam, name = boto(server.endpoint, ROOT_KEYS, service="iam"), new_name("keeper")
+        iam.create_user(UserName=name)
+        statements = [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}, *more]
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+        pair = iam.create_access_key(UserName=name)["AccessKey"]
+        return pair["AccessKeyId"], pair["SecretAccessKey"]
+
+    return make
+
+
+def test_an_administrator_s_user_keeps_accounts_where_policies_let_them_administer(server, account):
     id, _ = account()
-    chief, _ = account("--admin")
-    iam, name = boto(server.endpoint, ROOT_KEYS, service="iam"), new_name("keeper")
-    iam.create_user(UserName=name)
-    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=policy(["trioxide:CreateAccount", "trioxide:UpdateAccount", "trioxide:DeleteAccount"]))
-    pair = iam.create_access_key(UserName=name)["AccessKey"]
-    keeper = pair["AccessKeyId"], pair["SecretAccessKey"]
-    for words in (["create", new_name("account"), "--admin"], ["update", id, "--admin", "true"], ["update", chief, "--admin", "false"],
-                  ["update", chief, "--name", "x"], ["delete", chief]):
-        assert "AccessDenied" in complaint(server, *words, keys=keeper), words
-    server.admin_command("account", "update", id, "--name", "Kept", keys=keeper)
+    may, may_not = keeper("trioxide:Administer")(server), keeper("trioxide:ListUsers", "trioxide:CreateSecret", "s3:*")(server)
     made = new_name("account")
-    server.admin_command("account", "create", made, keys=keeper)
+    for words in (["create", made], ["update", id, "--name", "Kept"], ["delete", id]):
+        assert "AccessDenied" in complaint(server, *words, keys=may_not), words
+    assert listed(server, id, keys=may_not)
+    server.admin_command("account", "update", id, "--name", "Kept", keys=may)
+    server.admin_command("account", "create", made, keys=may)
     for gone in (made, id):
-        server.admin_command("account", "delete", gone, keys=keeper)
-    server.admin_command("account", "delete", chief)
+        server.admin_command("account", "delete", gone, keys=may)
+
+
+def test_conditions_on_the_request_count_for_administrators_too(server):
+    here = {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}
+    shut_out = keeper("trioxide:*", more=[{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": here}])(server)
+    done = server.admin_command("account", "create", new_name("account"), keys=shut_out, check=False)
+    assert done.returncode == 1 and "AccessDenied" in done.stderr
+    let_in = keeper("s3:ListAllMyBuckets", more=[{"Effect": "Allow", "Action": "trioxide:Administer", "Resource": "*", "Condition": here}])(server)
+    id = new_name("account")
+    server.admin_command("account", "create", id, keys=let_in)
+    server.admin_command("account", "delete", id, keys=let_in)
+
+
+def test_who_makes_secrets_makes_none_of_an_administrator(server, account):
+    (id, _), (chief, _) = account(), account("--admin")
+    keys = keeper("trioxide:CreateSecret", "trioxide:ImportSecret", "trioxide:RevokeSecret")(server)
+    for words in (["create", "--rotate", chief], ["revoke", chief]):
+        done = server.admin_command("secret", *words, keys=keys, check=False)
+        assert done.returncode == 1 and "AccessDenied" in done.stderr, words
+    server.admin_command("secret", "create", "--rotate", id, keys=keys)
+    for gone in (id, chief):
+        server.admin_command("account", "delete", gone)
+
+
+def test_the_audit_says_which_account_it_was(new_server, tmp_path):
+    audit = tmp_path / "audit.json"
+    server = new_server(config=f'[log]\naudit = "{audit}"\n').start().wait_ready()
+    secret = json.loads(server.admin_command("account", "create", "named", "--admin").stdout)["secret_key"]
+    server.admin_command("account", "delete", "named")
+    assert server.stop() == 0
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    asked = {line["operation"]: line.get("query") for line in lines}
+    assert (asked["AdminCreateAccount"], asked["AdminDeleteAccount"]) == ("id=named&admin=true", "id=named")
+    assert secret not in audit.read_text()
+
+
+def test_a_demoted_administrator_of_before_is_none_for_the_next_start(new_server):
+    """The file says that Alice is no administrator; when all others are gone, the start makes a root once more."""
+    server = new_server(users=(ALICE,))
+    server.env = {}
+    server.start().wait_ready()
+    shown = re.findall(r"^ *export AWS_\w+=(\S+)$", server.log.read_text(), re.MULTILINE)
+    root = tuple(shown[:2])
+    server.admin_command("account", "update", ALICE.id, "--admin", "true", keys=root)
+    server.admin_command("account", "delete", "root", keys=keys_of(ALICE))
+    assert server.stop() == 0
+    server.start().wait_ready()
+    again = tuple(re.findall(r"^ *export AWS_\w+=(\S+)$", server.log.read_text(), re.MULTILINE)[-2:])
+    assert again != root and listed(server, "root", keys=again)["admin"] and not listed(server, ALICE.id, keys=again)["admin"]
 
 
 def test_somebody_goes_on_administering(new_server):
@@ -164,7 +220,8 @@ def test_what_was_made_outlives_a_restart_and_the_file_brings_back_what_it_names
 
 @pytest.mark.parametrize("words, code", [
     (["create", ALICE.id], "EntityAlreadyExists"), (["create", "123456789012"], "InvalidArgument"), (["create", "two words"], "InvalidArgument"),
-    (["create", "x" * 256], "InvalidArgument"), (["create", "new", "--volume", "Not A Volume"], "InvalidArgument"),
+    (["create", "x" * 256], "InvalidArgument"), (["create", "a/b"], "InvalidArgument"), (["create", "*"], "InvalidArgument"), (["create", "Anonymous"], "InvalidArgument"),
+     (["create", "new", "--volume", "Not A Volume"], "InvalidArgument"),
     (["create", "new", "--volume", "123456789012"], "InvalidArgument"), (["create", "new", "--email", "nobody"], "InvalidArgument"),
     (["update", ALICE.id, "--name", ""], "InvalidArgument"), (["update", "nobody", "--name", "x"], "NoSuchEntity"), (["delete", "nobody"], "NoSuchEntity")])
 def test_what_cannot_be_is_refused(server, words, code):

@@ -98,17 +98,18 @@ impl Rest {
     }
 
     async fn make(&mut self, om: &dyn Om, entropy: &dyn Entropy, unmade: &mut Unmade) {
-        if let Some(root) = self.root.take()
-            && let Err(why) = ensure_root(om, root.clone(), entropy).await
-        {
-            unmade.hindered(why);
-            self.root = Some(root);
-        }
         for user in std::mem::take(&mut self.users) {
             if let Err(why) = ensure_user(om, user.clone(), entropy).await {
                 unmade.hindered(why);
                 self.users.push(user);
             }
+        }
+        // After those who the file says are administrators no more.
+        if let Some(root) = self.root.take()
+            && let Err(why) = ensure_root(om, root.clone(), entropy).await
+        {
+            unmade.hindered(why);
+            self.root = Some(root);
         }
         for wanted in std::mem::take(&mut self.identities) {
             self.identities.extend(ensure_identities(om, wanted, entropy, unmade).await);

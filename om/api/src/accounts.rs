@@ -79,6 +79,9 @@ pub enum AccountRejected {
     #[n(4)]
     #[error("the account still has {0}")]
     Has(#[n(0)] Belongings),
+    #[n(5)]
+    #[error("there is an account of this name")]
+    Exists,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, thiserror::Error)]
@@ -152,8 +155,18 @@ fn check_email(email: &str) -> Result<(), EnsureUserRejected> {
     if is_text(email, 254) && email.contains('@') { Ok(()) } else { invalid("e-mail address") }
 }
 
+/// As audits name callers that are no accounts.
+const RESERVED: [&str; 3] = ["anonymous", "system", "log-delivery"];
+
 impl CreateAccount {
+    /// As for those of a configuration, and fit to be written in policies and paths.
     pub fn check(&self) -> Result<(), AccountRejected> {
+        let id = &self.user.id.0;
+        let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+=,".contains(&byte));
+        if !is_plain || RESERVED.contains(&id.to_ascii_lowercase().as_str()) {
+            let what = "account id: letters, digits and - _ . @ + = , and none that means somebody without an account";
+            return Err(AccountRejected::Unfit(EnsureUserRejected::Invalid(what.to_owned())));
+        }
         let names = AccountNames { user: &self.user, email: self.email.as_deref(), volume: self.volume.as_ref() };
         names.check().map_err(AccountRejected::Unfit)
     }

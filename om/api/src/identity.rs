@@ -415,7 +415,4 @@ pub enum EnsureUserRejected {
     #[n(3)]
     #[error("the account's buckets lie in the volume {0}, and that never changes")]
     VolumeFixed(#[n(0)] VolumeName),
-    #[n(4)]
-    #[error("there is an account of this name")]
-    Exists,
 }

@@ -82,7 +82,6 @@ impl Namespace {
             now: self.now(),
             origin: None,
             volume: None,
-            is_new: None,
         }
     }
 

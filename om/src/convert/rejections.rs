@@ -50,7 +50,7 @@ rejections! {
         PreconditionFailed(which), NoSuchKey, TooLarge,
     }
     AbortUploadRejected => AbortUploadRejected { NoSuchBucket, NoSuchUpload }
-    EnsureUserRejected => EnsureUserRejected { AccessKeyTaken, EmailTaken, VolumeFixed(volume), Exists }
+    EnsureUserRejected => EnsureUserRejected { AccessKeyTaken, EmailTaken, VolumeFixed(volume) }
     Belongings => Belongings { Buckets, Users, Groups, Roles, Policies, Providers, Volume }
     CreateSecretRejected => SecretRejected { NoSuchUser, SecretExists, TooMany, AccessKeyTaken }
     RevokeSecretRejected => SecretRejected { NoSuchUser, NoSecret }
@@ -62,6 +62,16 @@ impl IntoApi for core::MoveBytesRejected {
         match self {
             Self::NoSuchSession | Self::NotAsPlanned => api::MoveRejected::Gone,
             Self::ForeignBlock => api::MoveRejected::ForeignBlock,
+        }
+    }
+}
+
+impl IntoApi for core::CreateAccountRejected {
+    type Api = api::AccountRejected;
+    fn into_api(self) -> api::AccountRejected {
+        match self {
+            Self::Exists => api::AccountRejected::Exists,
+            Self::Unfit(why) => api::AccountRejected::Unfit(why.into_api()),
         }
     }
 }

@@ -132,6 +132,7 @@ impl OmService {
                 Err(error) => Err(error.map_rejection(|rejected| match rejected {
                     CreateBucketRejected::Exists | CreateBucketRejected::OwnedByYou(_) => Rejected::Exists,
                     CreateBucketRejected::TooMany => Rejected::TooMany,
+                    CreateBucketRejected::NoSuchVolume => Rejected::NoSuchVolume,
                     CreateBucketRejected::NoSuchUser => Rejected::Denied(api::Denied::AccessDenied),
                 })),
             }

@@ -190,6 +190,11 @@ impl OmService {
                 let nobody = || Stop::Rejected(api::SecretRejected::Denied(api::Denied::AccessDenied));
                 let user = named.or_else(|| identity.user_id().cloned()).ok_or_else(nobody)?;
                 self.administer::<api::SecretRejected>(tables, by, action, Some(&user))?;
+                // Who has the secret of an administrator of the cluster is one.
+                let is_admins = namespace::user(tables, &user)?.is_some_and(|account| account.is_admin);
+                if is_admins && !identity.is_root() {
+                    self.administer::<api::SecretRejected>(tables, by, AdminAction::Administer, None)?;
+                }
                 Ok(user)
             })
             .await
@@ -298,7 +303,7 @@ impl OmService {
         };
         let origin = Some(PairOrigin::Configuration);
         let (display_name, now) = (user.display_name, self.clock.now());
-        let command = EnsureUser { user: id, display_name, email, is_admin, pair, now, origin, volume, is_new: None };
+        let command = EnsureUser { user: id, display_name, email, is_admin, pair, now, origin, volume };
         let ensured = self.log.propose(scoped(&cx, Kind::EnsureUser), command, cx.deadline).await;
         ensured.map(show).map_err(|error| error.map_rejection(IntoApi::into_api))
     }

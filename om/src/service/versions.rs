@@ -1,10 +1,10 @@
 //! Versions: whether a bucket keeps them, what locks them, what is said about one of them.
 
 use om_api as api;
-use om_core::{Judged, VersioningStatus};
 use om_core::authorise::{Action, Target};
 use om_core::namespace::Missing;
 use om_core::policy::KeyName;
+use om_core::{Judged, VersioningStatus};
 use rpc::{CallContext, CallError};
 use types::{Bypass, ObjectKey, RetentionMode};
 

@@ -25,6 +25,8 @@ pub(crate) enum AdminError {
     Endpoint(#[from] EndpointError),
     #[error("no access key: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give --access-key and --secret-key")]
     NoKeys,
+    #[error("the account is named behind the command: --account says whose identities others are about")]
+    NoAccount,
     #[error(transparent)]
     Command(#[from] iam::CallError),
     #[error(transparent)]
@@ -44,6 +46,7 @@ impl AdminError {
             Self::Refused { .. } => 1,
             Self::Endpoint(EndpointError::Malformed(_))
             | Self::NoKeys
+            | Self::NoAccount
             | Self::Authorities(_)
             | Self::Command(_)
             | Self::Secret(_)
@@ -142,6 +145,7 @@ fn request(command: &AdminCommand, account: Option<&str>) -> Result<Request, Adm
         }
         AdminCommand::Acl(command) => acl(command),
         AdminCommand::Token(command) => token(command, account),
+        AdminCommand::Account(_) if account.is_some() => return Err(AdminError::NoAccount),
         AdminCommand::Account(command) => of_accounts(command),
         AdminCommand::Explain { request_id } => {
             let id = percent_encoding::utf8_percent_encode(request_id, percent_encoding::NON_ALPHANUMERIC);

@@ -9,9 +9,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
-use gateway::{AuditSink, Authenticator, IamEndpoint, Limits, Peer};
+use gateway::{AuditSink, Authenticator, Client, IamEndpoint, Limits, Peer};
 use metrics_exporter_prometheus::PrometheusHandle;
-use om_api::{Om, Requester};
+use om_api::{Om, RequestContext, Requester};
 use rpc::CallContext;
 use runtime::{Clock, Entropy, Shutdown};
 use scm_api::{ContainerPageRequest, Scm};
@@ -171,7 +171,7 @@ impl Admin {
         if let Some(trace) = Trace::of(request) {
             trace.signed_by(&signer);
         }
-        Ok(signer.by)
+        Ok(signer.by.with_context(context_of(request)))
     }
 
     /// Who signed the request, if the OM takes them for an administrator.
@@ -180,6 +180,19 @@ impl Admin {
         let operations = self.operations()?;
         operations.om.authorise_admin(self.context(request), by).await.map_err(Failure::call)?;
         Ok(operations)
+    }
+}
+
+/// What policies may ask about the request.
+fn context_of(request: &Request) -> RequestContext {
+    let known = RequestContext { request: Trace::of(request).map(Trace::id), ..RequestContext::default() };
+    let Some(ConnectInfo(from)) = request.extensions.get::<ConnectInfo<Peer>>() else { return known };
+    let client = Client::direct(*from);
+    RequestContext {
+        source: client.address,
+        is_secure: client.is_secure,
+        tls_version: client.tls.map(|tls| tls.version.to_owned()),
+        ..known
     }
 }
 

@@ -331,6 +331,7 @@ pub(crate) enum AccountCommand {
         /// What S3 shows of it; the id if absent
         #[arg(long)]
         name: Option<String>,
+        /// By which ACLs may name it, too
         #[arg(long)]
         email: Option<String>,
         /// Where its buckets lie, for good; s3v, which accounts share, if absent
@@ -344,9 +345,11 @@ pub(crate) enum AccountCommand {
         without_key: bool,
     },
     /// Changes what is named
+    #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["name", "email", "admin"])))]
     Update {
         /// By id or number
         id: String,
+        /// What S3 shows of it
         #[arg(long)]
         name: Option<String>,
         /// An empty one takes it away

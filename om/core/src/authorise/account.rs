@@ -22,9 +22,6 @@ pub enum AdminAction<'a> {
     ImportSecret,
     RevokeSecret,
     ListUsers,
-    CreateAccount,
-    UpdateAccount,
-    DeleteAccount,
     /// Whatever an administrative listener offers besides.
     Administer,
     /// How far all buckets of an account may be public.
@@ -47,9 +44,6 @@ impl<'a> AdminAction<'a> {
             Self::ImportSecret => (Action::Other("trioxide:ImportSecret"), Resource::store()),
             Self::RevokeSecret => (Action::Other("trioxide:RevokeSecret"), Resource::store()),
             Self::ListUsers => (Action::Other("trioxide:ListUsers"), Resource::store()),
-            Self::CreateAccount => (Action::Other("trioxide:CreateAccount"), Resource::store()),
-            Self::UpdateAccount => (Action::Other("trioxide:UpdateAccount"), Resource::store()),
-            Self::DeleteAccount => (Action::Other("trioxide:DeleteAccount"), Resource::store()),
             Self::Administer => (Action::Other("trioxide:Administer"), Resource::store()),
             Self::GetAccountBlock => (Permission::GetAccountPublicAccessBlock.into(), Resource::store()),
             Self::PutAccountBlock => (Permission::PutAccountPublicAccessBlock.into(), Resource::store()),
@@ -85,13 +79,7 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
             AdminAction::CreateSecret | AdminAction::RevokeSecret => identity.is_root() && of == Some(&account.id),
             // Whom policies let was asked above.
             AdminAction::GetAccountBlock | AdminAction::PutAccountBlock => of == Some(&account.id),
-            AdminAction::ImportSecret
-            | AdminAction::ListUsers
-            | AdminAction::CreateAccount
-            | AdminAction::UpdateAccount
-            | AdminAction::DeleteAccount
-            | AdminAction::Administer
-            | AdminAction::PlaceBucket(_) => false,
+            AdminAction::ImportSecret | AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket(_) => false,
         };
     if is_allowed { Ok(()) } else { Err(Denied::AccessDenied) }
 }
@@ -136,12 +124,9 @@ fn may_by_kind(member: &Member, action: AdminAction<'_>) -> bool {
             true
         }
         // As with IAM: a role's session may, where its policies say so.
-        AdminAction::CreateSecret
-        | AdminAction::ImportSecret
-        | AdminAction::RevokeSecret
-        | AdminAction::CreateAccount
-        | AdminAction::UpdateAccount
-        | AdminAction::DeleteAccount => !member.is_temporary() || member.has_role(),
+        AdminAction::CreateSecret | AdminAction::ImportSecret | AdminAction::RevokeSecret => {
+            !member.is_temporary() || member.has_role()
+        }
         AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket(_) => !member.is_delegated(),
     }
 }

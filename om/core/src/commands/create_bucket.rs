@@ -6,7 +6,6 @@ use tables::WriteTables;
 use types::{Acl, BucketId, BucketLock, BucketName, LogIndex, Replication, Timestamp, VolumeName};
 
 use super::Outcome;
-use super::ensure_user::ensure_volume;
 use crate::namespace;
 use crate::native_acl;
 use crate::rows::{
@@ -53,6 +52,8 @@ pub enum CreateBucketRejected {
     TooMany,
     #[n(3)]
     NoSuchUser,
+    #[n(4)]
+    NoSuchVolume,
 }
 
 impl CreateBucket {
@@ -73,13 +74,14 @@ impl CreateBucket {
         if namespace::user(tables, &self.owner)?.is_none() {
             return Ok(Err(CreateBucketRejected::NoSuchUser));
         }
+        // It ended with its account since the request was looked at.
+        if !self.volume.is_s3v() && namespace::volume(tables, &self.volume)?.is_none() {
+            return Ok(Err(CreateBucketRejected::NoSuchVolume));
+        }
         let owned = user_bucket_prefix(&self.owner, &self.volume);
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         if keys_under(tables, USER_BUCKETS, &owned, limit)?.0.len() >= limit {
             return Ok(Err(CreateBucketRejected::TooMany));
-        }
-        if !self.volume.is_s3v() {
-            ensure_volume(tables, &self.volume, &self.owner, self.now)?;
         }
         let acl = self.acl.map(|acl| BucketDocument::from(BucketAcl { acl }));
         let documents: Vec<_> = acl.into_iter().chain(self.ownership.map(BucketDocument::from)).collect();

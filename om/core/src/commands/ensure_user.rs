@@ -48,9 +48,6 @@ pub struct EnsureUser {
     /// Where the account's buckets lie. None says nothing of it.
     #[n(7)]
     pub volume: Option<VolumeName>,
-    /// Nobody of this name is there yet. `None` is no.
-    #[n(8)]
-    pub is_new: Option<bool>,
 }
 
 /// A user with the access keys that sign for them.
@@ -71,8 +68,6 @@ pub enum EnsureUserRejected {
     /// It is at home in this one.
     #[n(2)]
     VolumeFixed(#[n(0)] VolumeName),
-    #[n(3)]
-    Exists,
 }
 
 impl EnsureUser {
@@ -83,9 +78,6 @@ impl EnsureUser {
             return Ok(Err(EnsureUserRejected::AccessKeyTaken));
         }
         let before = namespace::user(tables, &self.user)?;
-        if before.is_some() && self.is_new == Some(true) {
-            return Ok(Err(EnsureUserRejected::Exists));
-        }
         if let Some((before, volume)) = before.as_ref().zip(self.volume.as_ref())
             && before.home() != volume
         {
@@ -132,12 +124,7 @@ impl EnsureUser {
 }
 
 /// Of several accounts that share a volume it belongs to the first.
-pub(super) fn ensure_volume(
-    tables: &mut dyn WriteTables,
-    volume: &VolumeName,
-    owner: &UserId,
-    now: Timestamp,
-) -> Result<(), StorageFault> {
+fn ensure_volume(tables: &mut dyn WriteTables, volume: &VolumeName, owner: &UserId, now: Timestamp) -> Result<(), StorageFault> {
     if namespace::volume(tables, volume)?.is_none() {
         rows::put(tables, VOLUMES, volume.as_str().as_bytes(), &VolumeRow { owner: owner.clone(), created: now });
     }
@@ -218,7 +205,6 @@ mod tests {
             now: Timestamp(5),
             origin: None,
             volume: None,
-            is_new: None,
         }
     }
 

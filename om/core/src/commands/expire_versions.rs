@@ -279,7 +279,8 @@ mod tests {
         let planned =
             |om: &Namespace, value| VersionEnd { tags: Some(tags(value)), ..end(HowItEnds::Current, current(om, bucket)) };
         let change = VersionChange::Tags(tags("new"));
-        om.apply(UpdateVersion { origin: None, judged: None, bucket, key: key("cat"), version: None, change, now: NOW }).expect("it is there");
+        om.apply(UpdateVersion { origin: None, judged: None, bucket, key: key("cat"), version: None, change, now: NOW })
+            .expect("it is there");
         let (old, new) = (planned(&om, "old"), planned(&om, "new"));
         assert_eq!(expire(&mut om, bucket, [old]), 0);
         assert_eq!(expire(&mut om, bucket, [new]), 1);

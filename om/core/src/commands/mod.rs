@@ -14,6 +14,7 @@ mod commit_part;
 mod complete_upload;
 mod copy_key;
 mod copy_part;
+mod create_account;
 mod create_bucket;
 mod create_kms_key;
 mod create_secret;
@@ -58,6 +59,7 @@ pub use commit_part::{CommitPart, CommitPartRejected, PartCommitted};
 pub use complete_upload::{CompleteUpload, CompleteUploadRejected, CompletedPart};
 pub use copy_key::{CopyAttributes, CopyEncryption, CopyKey, CopyKeyRejected, CopyScheme, KeyCopied};
 pub use copy_part::{CopyPart, CopyPartRejected};
+pub use create_account::{CreateAccount, CreateAccountRejected};
 pub use create_bucket::{CreateBucket, CreateBucketRejected};
 pub use create_kms_key::{CreateKmsKey, CreateKmsKeyRejected};
 pub use create_secret::{CreateSecret, CreateSecretRejected};
@@ -209,6 +211,7 @@ commands! {
     45 ForgetCompleted -> u32, rejects Never;
 
     60 EnsureUser -> UserAccount, rejects EnsureUserRejected;
+    85 CreateAccount -> UserAccount, rejects CreateAccountRejected;
     83 UpdateAccount -> UserAccount, rejects UpdateAccountRejected;
     84 DeleteAccount -> (), rejects DeleteAccountRejected;
     61 CreateSecret -> crate::rows::AccessKeyId, rejects CreateSecretRejected;

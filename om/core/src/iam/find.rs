@@ -42,11 +42,16 @@ pub fn account_row(tables: &dyn ReadTables, account: &UserId) -> Result<AccountR
 
 /// An account as an ARN or a policy names it.
 pub fn account_by_id(tables: &dyn ReadTables, id: &str) -> Result<Option<UserRow>, StorageFault> {
-    let account = match AccountNumber::parse(id) {
+    namespace::user(tables, &account_named(tables, id)?)
+}
+
+/// The account that is meant, by its number or its id, whether or not it is there.
+pub fn account_named(tables: &dyn ReadTables, name: &str) -> Result<UserId, StorageFault> {
+    let of_number = match AccountNumber::parse(name) {
         Some(number) => rows::get::<UserId>(tables, ACCOUNT_NUMBERS, &number.0.to_be_bytes())?,
         None => None,
     };
-    namespace::user(tables, &account.unwrap_or_else(|| UserId(id.to_owned())))
+    Ok(of_number.unwrap_or_else(|| UserId(name.to_owned())))
 }
 
 macro_rules! by_name {

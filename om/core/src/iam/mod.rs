@@ -24,7 +24,7 @@ mod wanted;
 
 pub use call::{Call, Caller, Own, Simulation, Subject, Work, read};
 pub use change::{ChangeIam, Holder, IamChange, NewEntity, Renaming, Tagged};
-pub use find::{Trouble, account_by_id, account_row, group, policy, provider, role, user};
+pub use find::{Trouble, account_by_id, account_named, account_row, group, policy, provider, role, user};
 pub(crate) use names::preferred_number;
 pub use names::{Kind, arn, split_arn};
 pub use powers::{HolderRef, Powers};

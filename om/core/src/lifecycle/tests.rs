@@ -229,7 +229,8 @@ fn tags_of_an_object_decide_if_a_rule_asks_for_them() {
     let tag = |om: &mut Namespace, name: &str, value: &str| {
         let change = VersionChange::Tags(vec![("k".into(), value.into())]);
         let now = om.now();
-        om.apply(UpdateVersion { origin: None, judged: None, bucket, key: key(name), version: None, change, now }).expect("it is there");
+        om.apply(UpdateVersion { origin: None, judged: None, bucket, key: key(name), version: None, change, now })
+            .expect("it is there");
     };
     for (name, value, block) in [("stays", "a", 1), ("goes", "b", 2), ("goes", "b", 3), ("stays", "a", 4)] {
         om.write(bucket, name, [(block, 10)]);
@@ -250,7 +251,15 @@ fn what_is_locked_is_not_due() {
     om.set_bucket_lock(bucket, None);
     let [old, _] = write_versions(&mut om, bucket, "cat", 2, 1)[..] else { panic!("two versions") };
     let retention = Retention { mode: RetentionMode::Governance, until: after_days(5) };
-    let lock = |version, change| UpdateVersion { origin: None, judged: None, bucket, key: key("cat"), version, change, now: Timestamp(1) };
+    let lock = |version, change| UpdateVersion {
+        origin: None,
+        judged: None,
+        bucket,
+        key: key("cat"),
+        version,
+        change,
+        now: Timestamp(1),
+    };
     om.apply(lock(Some(old), VersionChange::Retention(Some(retention), Bypass::No))).expect("it is there");
     om.apply(lock(None, VersionChange::LegalHold(true))).expect("it is there");
     om.set_lifecycle(bucket, [ending_noncurrent(1, None), expiring("", 1)]);

@@ -4,7 +4,7 @@ use bucket_config::PublicAccessBlock;
 use om_core::iam::{ChangeIam, Holder, IamChange, NewEntity, Renaming, Tagged};
 use om_core::rows::*;
 use om_core::*;
-use types::{BucketId, BucketPath, LogIndex, ObjectKey, Timestamp, VersionId, VolumeName};
+use types::{Acl, BucketId, BucketPath, LogIndex, ObjectKey, Timestamp, VersionId, VolumeName};
 
 use super::values::{event, user};
 
@@ -103,8 +103,34 @@ fn red() -> VolumeName {
     VolumeName::parse("red").expect("legal")
 }
 
+/// Of an object that rights hang on in every way, and of none.
+fn judged() -> [Command; 2] {
+    let object = Judged::Object {
+        sequence: Sequence(7),
+        tags: tags(),
+        acl: Some(Acl { grants: Vec::new() }),
+        native_acl: Some(native_acl()),
+    };
+    let key = || ObjectKey::parse("k").expect("legal");
+    let (bucket, origin, change) = (BucketId(7), None, VersionChange::Tags(tags()));
+    let update = UpdateVersion { bucket, key: key(), version: None, change, now: NOW, origin, judged: Some(object) };
+    let rename = RenameKey {
+        bucket,
+        source: key(),
+        source_conditions: ReadConditions::default(),
+        key: key(),
+        condition: WriteCondition::Always,
+        conditions: ReadConditions::default(),
+        owner: None,
+        now: NOW,
+        origin: None,
+        judged: Some(Judged::Nothing),
+    };
+    [update.into(), rename.into()]
+}
+
 fn accounts() -> [Command; 6] {
-    let tenant = |is_new| EnsureUser {
+    let tenant = EnsureUser {
         user: user(),
         display_name: "Ada".into(),
         email: None,
@@ -113,13 +139,12 @@ fn accounts() -> [Command; 6] {
         now: NOW,
         origin: None,
         volume: Some(red()),
-        is_new,
     };
     let nothing = UpdateAccount { account: user(), display_name: None, email: None, is_admin: None };
     let (display_name, email) = (Some("Ada".into()), Some("ada@example.com".into()));
     [
-        tenant(None).into(),
-        tenant(Some(true)).into(),
+        tenant.clone().into(),
+        CreateAccount { account: tenant }.into(),
         UpdateAccount { display_name, email, ..nothing.clone() }.into(),
         UpdateAccount { is_admin: Some(false), ..nothing.clone() }.into(),
         nothing.into(),
@@ -162,6 +187,7 @@ pub(super) fn commands() -> Vec<Command> {
     commands.push(SetAccountBlock { account: user(), block: Some(PublicAccessBlock::default()) }.into());
     commands.push(SetAccountBlock { account: user(), block: None }.into());
     commands.extend(accounts());
+    commands.extend(judged());
     commands.push(RecordKeyUses { uses: vec![(AccessKeyId("AK".into()), NOW)] }.into());
     commands
 }

@@ -141,7 +141,6 @@ fn commands() -> Vec<Command> {
             now: NOW,
             origin: None,
             volume: None,
-            is_new: None,
         }
         .into(),
         CreateSecret { user: user(), pair: pair(), now: NOW, rotates: None }.into(),
@@ -177,7 +176,6 @@ fn commands() -> Vec<Command> {
             now: NOW,
             origin: Some(PairOrigin::Configuration),
             volume: None,
-            is_new: None,
         }
         .into(),
         RevokeSecret { user: user(), now: Some(NOW), access_key: None }.into(),

@@ -73,7 +73,8 @@ pub(super) fn lock() -> ObjectLock {
 }
 
 pub(super) fn update(change: VersionChange) -> Command {
-    UpdateVersion { origin: None, judged: None, bucket: BucketId(7), key: key(), version: Some(VersionId(3)), change, now: NOW }.into()
+    UpdateVersion { origin: None, judged: None, bucket: BucketId(7), key: key(), version: Some(VersionId(3)), change, now: NOW }
+        .into()
 }
 
 pub(super) fn origin() -> Origin {

@@ -140,7 +140,6 @@ impl Model {
             now: real.now(),
             origin: None,
             volume: None,
-            is_new: None,
         };
         real.apply(ada).expect("a new user");
         Self::default()
@@ -375,7 +374,15 @@ impl Model {
                 let there = self.stacks.get(&place).and_then(|stack| stack.get(*version)).cloned();
                 let version = there.as_ref().map_or(VersionId(u64::MAX), |there| there.id);
                 let change = VersionChange::Tags(vec![("step".into(), step.to_string())]);
-                let tag = UpdateVersion { origin: None, judged: None, bucket, key: key(KEYS[*at]), version: Some(version), change, now };
+                let tag = UpdateVersion {
+                    origin: None,
+                    judged: None,
+                    bucket,
+                    key: key(KEYS[*at]),
+                    version: Some(version),
+                    change,
+                    now,
+                };
                 assert_eq!(real.apply(tag).is_ok(), there.is_some_and(|there| there.object.is_some()));
             }
             Op::Copy { from, to, replace, sealed } => self.copy(real, *from, *to, (*replace, *sealed), now),

@@ -3,20 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Query, State};
-use gateway::Peer;
+use axum::extract::{Query, State};
 use om_api::IamService;
 
 use super::failure::Failure;
 use super::{Admin, Reply, Request, iam};
 
 /// `object` is `volume[/bucket[/key or prefix/]]`; `acl` may come often.
-pub(super) async fn acl(
-    State(admin): State<Arc<Admin>>,
-    ConnectInfo(from): ConnectInfo<Peer>,
-    Query(pairs): Query<Vec<(String, String)>>,
-    request: Request,
-) -> Reply {
+pub(super) async fn acl(State(admin): State<Arc<Admin>>, Query(pairs): Query<Vec<(String, String)>>, request: Request) -> Reply {
     let action = match request.method.as_str() {
         "GET" => "GetAcl",
         "POST" => "AddAcl",
@@ -24,7 +18,7 @@ pub(super) async fn acl(
         "PUT" => "SetAcl",
         _ => return Err(Failure::method()),
     };
-    let by = iam::requester(&admin, &request, from).await?;
+    let by = admin.signer(&request).await?;
     let mut parameters = Vec::with_capacity(pairs.len());
     let mut entries = 0;
     for (name, value) in pairs {

@@ -57,8 +57,9 @@ impl Rejection for AccountRejected {
             Self::Denied(denied) => denied.failure(),
             Self::NoSuchAccount => Failure::new(StatusCode::NOT_FOUND, "NoSuchEntity", self),
             Self::Unfit(EnsureUserRejected::Invalid(_)) => Failure::new(StatusCode::BAD_REQUEST, "InvalidArgument", self),
-            Self::Unfit(_) => Failure::new(StatusCode::CONFLICT, "EntityAlreadyExists", self),
-            Self::LastAdministrator | Self::Has(_) => Failure::new(StatusCode::CONFLICT, "DeleteConflict", self),
+            Self::Unfit(_) | Self::Exists => Failure::new(StatusCode::CONFLICT, "EntityAlreadyExists", self),
+            Self::Has(_) => Failure::new(StatusCode::CONFLICT, "DeleteConflict", self),
+            Self::LastAdministrator => Failure::new(StatusCode::CONFLICT, "InvalidRequest", self),
         }
     }
 }

@@ -10,7 +10,7 @@ use axum::http::Request as HttpRequest;
 use axum::response::{IntoResponse, Response};
 use gateway::{Client, IamIds, MOST_IAM_BYTES, Peer, is_iam_call};
 use http_body_util::{BodyExt, Limited};
-use om_api::{Explain, IamCall, IamRejected, IamService, RequestContext, Requester};
+use om_api::{Explain, IamCall, IamRejected, IamService, Requester};
 use rpc::CallError;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -46,12 +46,11 @@ pub(super) async fn wire(
 /// The same for people: `?Action=…`, signed like every request of an administrator's.
 pub(super) async fn asked(
     State(admin): State<Arc<Admin>>,
-    ConnectInfo(from): ConnectInfo<Peer>,
     Query(mut parameters): Query<Vec<(String, String)>>,
     request: Request,
 ) -> Reply {
     Failure::unless_post(&request)?;
-    let by = requester(&admin, &request, from).await?;
+    let by = admin.signer(&request).await?;
     let at = parameters.iter().position(|(name, _)| name == "Action");
     let action = at.map(|at| parameters.swap_remove(at).1).ok_or_else(Failure::method)?;
     let mut result = ask(&admin, &request, &by, IamService::Iam, &action, &parameters).await?;
@@ -63,19 +62,6 @@ pub(super) async fn asked(
         append(&mut result, more);
     }
     Ok(Json(json!({ "action": action, "result": show(&result) })))
-}
-
-/// Who signed the request, with what is known of it.
-pub(super) async fn requester(admin: &Admin, request: &Request, from: Peer) -> Result<Requester, Failure> {
-    let client = Client::direct(from);
-    let context = RequestContext {
-        source: client.address,
-        is_secure: client.is_secure,
-        tls_version: client.tls.map(|tls| tls.version.to_owned()),
-        request: Trace::of(request).map(Trace::id),
-        ..RequestContext::default()
-    };
-    Ok(admin.signer(request).await?.with_context(context))
 }
 
 pub(super) async fn ask(

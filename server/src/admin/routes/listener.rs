@@ -72,6 +72,7 @@ impl Answers for AdminListener {
         let trace = Arc::new(Trace::new(self.admin.entropy.u128()));
         let request_id = RequestId::from_u128(trace.base).to_string();
         let path = request.uri().path().to_owned();
+        let query = request.uri().query().map(|query| shortened(query).to_owned());
         let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let mut record = AuditRecord {
             time: gateway_core::dates::format_iso8601(self.admin.clock.now()),
@@ -114,6 +115,7 @@ impl Answers for AdminListener {
                 };
             }
             record.path = Some(percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned());
+            record.query = query.filter(|_| is_ours(&path)).filter(|_| record.user.is_some());
             record.status = response.status().as_u16();
             record.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             operations.audit.record(record.to_line());
@@ -121,6 +123,18 @@ impl Answers for AdminListener {
         response
     }
 }
+
+/// Whose parameters name what is changed, and hold no secret: those come in bodies, or in answers.
+fn is_ours(path: &str) -> bool {
+    path.starts_with("/admin/v1/") || path.starts_with("/secret") || path == "/delegation-token"
+}
+
+/// A policy may be long; who was meant stands in front of it.
+fn shortened(query: &str) -> &str {
+    query.get(..MOST_QUERY).unwrap_or(query)
+}
+
+const MOST_QUERY: usize = 512;
 
 /// What a request asks for, by a name that audits can be searched for.
 fn operation(method: &Method, path: &str) -> Option<&'static str> {

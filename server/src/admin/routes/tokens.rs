@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Query, State};
-use gateway::Peer;
+use axum::extract::{Query, State};
 use om_api::IamService;
 use serde::Deserialize;
 
@@ -23,12 +22,7 @@ pub(super) struct Asked {
     account: Option<String>,
 }
 
-pub(super) async fn tokens(
-    State(admin): State<Arc<Admin>>,
-    ConnectInfo(from): ConnectInfo<Peer>,
-    Query(asked): Query<Asked>,
-    request: Request,
-) -> Reply {
+pub(super) async fn tokens(State(admin): State<Arc<Admin>>, Query(asked): Query<Asked>, request: Request) -> Reply {
     let Asked { id, renewer, max_lifetime, account } = asked;
     let is_named = id.is_some();
     let is_described = renewer.is_some() || max_lifetime.is_some();
@@ -39,7 +33,7 @@ pub(super) async fn tokens(
         "GET" => ("ListDelegationTokens", !is_named && !is_described),
         _ => return Err(Failure::method()),
     };
-    let by = iam::requester(&admin, &request, from).await?;
+    let by = admin.signer(&request).await?;
     if !fits {
         return Err(Failure::argument("the parameters are not those of the method"));
     }

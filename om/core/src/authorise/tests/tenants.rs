@@ -68,7 +68,8 @@ fn a_name_is_taken_in_its_volume_alone() {
 
 /// A log of a bucket of this volume, which goes to Ada's `photos`.
 fn log_from(volume_name: &str) -> Identity {
-    let mut om = Namespace::with_users(["bob"]);
+    let mut om = Namespace::default();
+    om.apply(tenant(&om, "bob", Some(volume_name))).expect("a new account");
     let create = CreateBucket { volume: volume(volume_name), ..om.bucket("bob", "films") };
     let films = om.apply(create).expect("a new bucket");
     let target = BucketAddress::parse(":photos").expect("legal");
