@@ -240,39 +240,30 @@ impl Om for MemoryOm {
     async fn set_versioning(&self, _: CallContext, _: SetVersioning) -> Result<(), CallError<SetVersioningRejected>> {
         Err(CallError::unavailable("kept by the real namespace alone"))
     }
-
     async fn set_bucket_lock(&self, _: CallContext, _: SetBucketLock) -> Result<(), CallError<SetBucketLockRejected>> {
         Err(CallError::unavailable("kept by the real namespace alone"))
     }
-
     async fn take_move(&self, _: CallContext, (): ()) -> Result<MoveOffer, CallError<MoveRejected>> {
         Ok(MoveOffer { work: None, ask_again: types::Millis(60_000) })
     }
-
     async fn locate_move(&self, _: CallContext, _: LocateMove) -> Result<MovePieces, CallError<MoveRejected>> {
         Err(CallError::Rejected(MoveRejected::Gone))
     }
-
     async fn finish_move(&self, _: CallContext, _: FinishMove) -> Result<(), CallError<MoveRejected>> {
         Err(CallError::Rejected(MoveRejected::Gone))
     }
-
     async fn append_key(&self, _: CallContext, _: AppendKey) -> Result<KeyCommitted, CallError<AppendRejected>> {
         Err(CallError::unavailable("kept by the real namespace alone"))
     }
-
     async fn rename_key(&self, _: CallContext, _: RenameKey) -> Result<KeyCommitted, CallError<RenameRejected>> {
         Err(CallError::unavailable("kept by the real namespace alone"))
     }
-
     async fn update_version(&self, _: CallContext, _: UpdateVersion) -> Result<VersionUpdated, CallError<UpdateVersionRejected>> {
         Err(CallError::unavailable("kept by the real namespace alone"))
     }
-
     async fn list_versions(&self, _: CallContext, _: ListVersions) -> Result<VersionPage, CallError<ListRejected>> {
         Err(CallError::unavailable("kept by the real namespace alone"))
     }
-
     async fn get_bucket_config(
         &self,
         cx: CallContext,
@@ -640,15 +631,12 @@ impl Om for MemoryOm {
     ) -> Result<Option<bucket_config::PublicAccessBlock>, CallError<Denied>> {
         Ok(None)
     }
-
     async fn set_account_block(&self, _: CallContext, _: SetAccountBlock) -> Result<(), CallError<Denied>> {
         Ok(())
     }
-
     async fn ensure_identities(&self, _: CallContext, _: EnsureIdentities) -> Result<u32, CallError<EnsureIdentitiesRejected>> {
         Ok(0)
     }
-
     async fn get_acl(&self, _: CallContext, _: GetAcl) -> Result<ShownAcl, CallError<AclRejected>> {
         Err(CallError::unavailable("no ACLs here"))
     }
@@ -660,6 +648,15 @@ impl Om for MemoryOm {
     }
     async fn revoke_secret(&self, _: CallContext, _: RevokeSecret) -> Result<(), CallError<SecretRejected>> {
         Err(CallError::unavailable("no secrets here"))
+    }
+    async fn create_account(&self, _: CallContext, _: CreateAccount) -> Result<CreatedAccount, CallError<AccountRejected>> {
+        Err(CallError::unavailable("no users here"))
+    }
+    async fn update_account(&self, _: CallContext, _: UpdateAccount) -> Result<UserInfo, CallError<AccountRejected>> {
+        Err(CallError::unavailable("no users here"))
+    }
+    async fn delete_account(&self, _: CallContext, _: DeleteAccount) -> Result<(), CallError<AccountRejected>> {
+        Err(CallError::unavailable("no users here"))
     }
     async fn list_users(&self, _: CallContext, _: ListUsers) -> Result<Vec<UserInfo>, CallError<SecretRejected>> {
         Err(CallError::unavailable("no users here"))

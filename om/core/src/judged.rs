@@ -67,7 +67,13 @@ mod tests {
     use types::{BucketId, ObjectId, PartNumber, Timestamp};
 
     fn source(bucket: BucketId, judged: Judged) -> CopySource {
-        CopySource { bucket, key: key("cat"), version: None, conditions: ReadConditions::default(), judged: Some(judged) }
+        CopySource {
+            bucket,
+            key: key("cat"),
+            version: None,
+            conditions: ReadConditions::default(),
+            judged: Some(Box::new(judged)),
+        }
     }
 
     fn copy(bucket: BucketId, judged: Judged) -> CopyKey {
@@ -93,7 +99,7 @@ mod tests {
         }
     }
 
-    fn tag(bucket: BucketId, value: &str, judged: Option<Judged>) -> UpdateVersion {
+    fn tag(bucket: BucketId, value: &str, judged: Option<Box<Judged>>) -> UpdateVersion {
         let change = VersionChange::Tags(vec![("class".into(), value.into())]);
         UpdateVersion { origin: None, judged, bucket, key: key("cat"), version: None, change, now: Timestamp(80_000) }
     }
@@ -101,7 +107,7 @@ mod tests {
     fn rename(bucket: BucketId, judged: Judged) -> RenameKey {
         RenameKey {
             origin: None,
-            judged: Some(judged),
+            judged: Some(Box::new(judged)),
             bucket,
             source: key("cat"),
             source_conditions: ReadConditions::default(),
@@ -140,7 +146,7 @@ mod tests {
             };
             assert_eq!(om.apply(part), Err(CopyPartRejected::Changed));
             assert_eq!(om.apply(rename(bucket, judged.clone())), Err(RenameKeyRejected::Changed));
-            assert_eq!(om.apply(tag(bucket, "open", Some(judged))), Err(UpdateVersionRejected::Changed));
+            assert_eq!(om.apply(tag(bucket, "open", Some(Box::new(judged)))), Err(UpdateVersionRejected::Changed));
         }
         assert!(om.tables == before);
         let now = Judged::of(om.current(bucket, "cat").as_ref());

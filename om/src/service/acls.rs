@@ -107,7 +107,7 @@ impl OmService {
         &self,
         cx: &CallContext,
         request: &api::SetAcl,
-    ) -> Result<(BucketId, Option<Acl>, Option<Judged>, Option<Origin>), CallError<Rejected>> {
+    ) -> Result<(BucketId, Option<Acl>, Option<Box<Judged>>, Option<Origin>), CallError<Rejected>> {
         self.log
             .read(cx.deadline, |tables| {
                 let entry = self.open::<Rejected>(tables, &request.by, &request.bucket)?;
@@ -119,7 +119,7 @@ impl OmService {
                     api::AclOf::Object { key, version } => {
                         let action = if version.is_some() { Action::PutObjectVersionAcl } else { Action::PutObjectAcl };
                         let row = entry.object(tables, action, key, *version)?.map_err(missing)?;
-                        (entry.scene().acl_of(&row).0, Some(Judged::of(Some(&row))))
+                        (entry.scene().acl_of(&row).0, Some(Box::new(Judged::of(Some(&row)))))
                     }
                 };
                 if request.owner.as_ref().is_some_and(|named| *named != owner.0) {

@@ -39,8 +39,8 @@ pub(super) struct Source<'r> {
 }
 
 impl Source<'_> {
-    pub(super) fn judged(&self) -> Option<Judged> {
-        Some(Judged::of(self.row.as_ref().ok()))
+    pub(super) fn judged(&self) -> Option<Box<Judged>> {
+        Some(Box::new(Judged::of(self.row.as_ref().ok())))
     }
 }
 

@@ -54,7 +54,7 @@ impl OmService {
             owner,
             now: self.clock.now(),
             origin,
-            judged: Some(judged),
+            judged: Some(Box::new(judged)),
         };
         let renamed = match named {
             None => self.log.propose(attempted(cx, Kind::Rename, attempt), command, cx.deadline).await,

@@ -132,7 +132,7 @@ impl OmService {
             change,
             now: self.clock.now(),
             origin,
-            judged: Some(judged),
+            judged: Some(Box::new(judged)),
         };
         let updated = self.log.propose(attempted(cx, Kind::UpdateVersion, attempt), command, cx.deadline).await;
         let version = updated.map_err(|error| error.map_rejection(IntoApi::into_api))?;

@@ -187,7 +187,7 @@ impl CopyKey {
             return Ok(Err(CopyKeyRejected::NoSuchSourceBucket));
         };
         let source = namespace::version(tables, self.source.bucket, &self.source.key, self.source.version)?;
-        if is_another(self.source.judged.as_ref(), source.as_ref().ok()) {
+        if is_another(self.source.judged.as_deref(), source.as_ref().ok()) {
             return Ok(Err(CopyKeyRejected::Changed));
         }
         let source = match source {

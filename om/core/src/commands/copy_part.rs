@@ -82,7 +82,7 @@ impl CopyPart {
             return Ok(Err(CopyPartRejected::NoSuchSourceBucket));
         };
         let source = namespace::version(tables, self.source.bucket, &self.source.key, self.source.version)?;
-        if is_another(self.source.judged.as_ref(), source.as_ref().ok()) {
+        if is_another(self.source.judged.as_deref(), source.as_ref().ok()) {
             return Ok(Err(CopyPartRejected::Changed));
         }
         let source = match source {

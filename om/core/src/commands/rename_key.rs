@@ -44,7 +44,7 @@ pub struct RenameKey {
     pub origin: Option<Origin>,
     /// Of the source.
     #[n(9)]
-    pub judged: Option<Judged>,
+    pub judged: Option<Box<Judged>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -112,7 +112,7 @@ impl RenameKey {
             return Ok(Err(RenameKeyRejected::OntoItself));
         }
         let source = namespace::current(tables, bucket.id, &self.source)?;
-        if is_another(self.judged.as_ref(), source.as_ref()) {
+        if is_another(self.judged.as_deref(), source.as_ref()) {
             return Ok(Err(RenameKeyRejected::Changed));
         }
         let Some(source) = source else {

@@ -53,7 +53,7 @@ pub struct CopySource {
     #[n(3)]
     pub conditions: ReadConditions,
     #[n(4)]
-    pub judged: Option<Judged>,
+    pub judged: Option<Box<Judged>>,
 }
 
 /// Ends a session: its row is gone, and its blocks are the caller's to link or to free.

@@ -30,7 +30,7 @@ pub struct UpdateVersion {
     #[n(5)]
     pub origin: Option<Origin>,
     #[n(6)]
-    pub judged: Option<Judged>,
+    pub judged: Option<Box<Judged>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -87,7 +87,7 @@ impl UpdateVersion {
             return Ok(Err(UpdateVersionRejected::NoObjectLock));
         }
         let found = namespace::version(tables, bucket.id, &self.key, self.version)?;
-        if is_another(self.judged.as_ref(), found.as_ref().ok()) {
+        if is_another(self.judged.as_deref(), found.as_ref().ok()) {
             return Ok(Err(UpdateVersionRejected::Changed));
         }
         let mut row = match found {

@@ -113,7 +113,7 @@ fn judged() -> [Command; 2] {
     };
     let key = || ObjectKey::parse("k").expect("legal");
     let (bucket, origin, change) = (BucketId(7), None, VersionChange::Tags(tags()));
-    let update = UpdateVersion { bucket, key: key(), version: None, change, now: NOW, origin, judged: Some(object) };
+    let update = UpdateVersion { bucket, key: key(), version: None, change, now: NOW, origin, judged: Some(Box::new(object)) };
     let rename = RenameKey {
         bucket,
         source: key(),
@@ -124,7 +124,7 @@ fn judged() -> [Command; 2] {
         owner: None,
         now: NOW,
         origin: None,
-        judged: Some(Judged::Nothing),
+        judged: Some(Box::new(Judged::Nothing)),
     };
     [update.into(), rename.into()]
 }
