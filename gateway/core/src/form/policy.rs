@@ -4,7 +4,7 @@ use serde_json::Value;
 use types::{BucketPath, Timestamp, VolumeName};
 
 use super::Form;
-use super::json::to_plain_json;
+use super::json::{names_twice, to_plain_json};
 use crate::dates::parse_iso8601;
 use crate::encoding::base64_decode;
 use crate::error::{S3Error, S3ErrorCode};
@@ -74,7 +74,10 @@ impl Policy {
         let compact: String = text.chars().filter(|character| !character.is_ascii_whitespace()).collect();
         let json = base64_decode(&compact).and_then(|bytes| String::from_utf8(bytes).ok());
         let json = json.ok_or_else(|| invalid("Invalid Policy: it is not base64 of UTF-8."))?;
-        serde_json::from_str(&to_plain_json(&json)).map_err(|_| invalid("Invalid Policy: Invalid JSON."))
+        let json = to_plain_json(&json);
+        let document = serde_json::from_str(&json).map_err(|_| invalid("Invalid Policy: Invalid JSON."))?;
+        // Whoever made it may have meant the one that is not read.
+        if names_twice(&json, &document) { Err(invalid("Invalid Policy: a name comes twice.")) } else { Ok(document) }
     }
 
     /// From the field's text, base64 of JSON.
