@@ -15,7 +15,7 @@ use scm_api::Scm;
 use tracing::info;
 use types::{Endpoint, GroupId, MemberId, Replication};
 
-use crate::admin::{self, Admin, MembersOf, Operations, Readiness};
+use crate::admin::{self, Admin, MembersOf, Operations, Readiness, S3Hosts};
 use crate::cluster::compose::{self, OM_GROUP, SCM_GROUP, Stages};
 use crate::config::Config;
 use crate::process::{Failed, Parts};
@@ -105,6 +105,7 @@ pub(crate) async fn run(config: Config, parts: Parts) -> Result<(), Failed> {
             om,
             scm,
             authenticator: gateway.authenticator(),
+            s3: S3Hosts::new(&config.gateway.domains, s3.listener.local_addr()?.port(), admin_door.listener.local_addr()?.port()),
             iam: gateway.iam(),
             audit,
         }),

@@ -11,4 +11,4 @@ mod show;
 mod view;
 
 pub(crate) use client::run;
-pub(crate) use routes::{Admin, MembersOf, Operations, Readiness, serve};
+pub(crate) use routes::{Admin, MembersOf, Operations, Readiness, S3Hosts, serve};

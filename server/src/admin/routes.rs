@@ -28,6 +28,7 @@ mod accounts;
 mod acls;
 mod events;
 mod failure;
+mod hosts;
 mod iam;
 mod kms;
 mod listener;
@@ -35,6 +36,7 @@ mod members;
 mod secrets;
 mod tokens;
 
+pub(crate) use hosts::S3Hosts;
 pub(crate) use members::MembersOf;
 
 /// Whether this process can do its work now.
@@ -66,6 +68,8 @@ pub(crate) struct Operations {
     pub(crate) om_members: MembersOf<dyn Om>,
     pub(crate) scm_members: MembersOf<dyn Scm>,
     pub(crate) authenticator: Arc<Authenticator>,
+    /// What is signed for these is none of an administrator's requests.
+    pub(crate) s3: S3Hosts,
     pub(crate) iam: IamEndpoint,
     /// Where it is written down who asked for what.
     pub(crate) audit: Arc<dyn AuditSink>,
@@ -165,13 +169,13 @@ impl Admin {
     /// Who signed the request.
     async fn signer(&self, request: &Request) -> Result<Requester, Failure> {
         let id = self.context(request).request_id;
-        let authenticator = &self.operations()?.authenticator;
+        let Operations { authenticator, s3, .. } = self.operations()?;
         let signer =
             authenticator.signer(&request.method, &request.uri, &request.headers, id).await.map_err(Failure::signature)?;
         if let Some(trace) = Trace::of(request) {
             trace.signed_by(&signer);
         }
-        Ok(signer.by.with_context(context_of(request)))
+        if s3.are_of(request) { Err(Failure::of_s3()) } else { Ok(signer.by.with_context(context_of(request))) }
     }
 
     /// Who signed the request, if the OM takes them for an administrator.

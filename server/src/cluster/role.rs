@@ -16,7 +16,7 @@ use super::compose::{self, Members, OM_GROUP, SCM_GROUP, Stages};
 use super::formation::{FormationServer, Forming};
 use super::identity::{self, FirstContact, ScmSigner};
 use super::renewal;
-use crate::admin::{self, Admin, MembersOf, Operations, Readiness};
+use crate::admin::{self, Admin, MembersOf, Operations, Readiness, S3Hosts};
 use crate::config::{Config, Wanted};
 use crate::process::{Failed, Parts};
 use crate::tls::Door;
@@ -289,6 +289,11 @@ pub(crate) async fn gateway(config: Config, parts: Parts) -> Result<(), Failed> 
         om_members: start.om_members(&admin_pool)?,
         scm_members: start.scm_members(&admin_pool)?,
         authenticator: gateway.authenticator(),
+        s3: S3Hosts::new(
+            &start.config.gateway.domains,
+            s3.listener.local_addr()?.port(),
+            admin_door.listener.local_addr()?.port(),
+        ),
         iam: gateway.iam(),
         audit,
     };

@@ -145,6 +145,10 @@ impl Failure {
         if request.method == axum::http::Method::POST { Ok(()) } else { Err(Self::method()) }
     }
 
+    pub(super) fn of_s3() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "AccessDenied", "the host that was signed is that of S3, not of this listener")
+    }
+
     pub(super) fn signature(error: S3Error) -> Self {
         Self::new(error.status(), error.code().as_str(), error.message())
     }
