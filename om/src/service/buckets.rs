@@ -11,7 +11,7 @@ use om_core::rows::{BucketLayout, BucketRow, UserId, Versioning};
 use om_core::{CreateBucketRejected, namespace};
 use rpc::{CallContext, CallError};
 use tables::{ReadTables, StorageFault};
-use types::{Acl, BucketId};
+use types::{Acl, AclRequest, BucketId, CannedAcl};
 
 use super::OmService;
 use super::calls::{Kind, Stop, denied, find_bucket, scoped};
@@ -61,6 +61,19 @@ fn show(bucket: BucketRow, names: &mut Names<'_>) -> Result<api::BucketInfo, Sto
     })
 }
 
+/// What a request wants besides to make the bucket, by what it sets on it.
+fn beginning(request: &api::CreateBucket, acl: Option<&AclRequest>) -> Vec<Action> {
+    let has_acl = acl.is_some_and(|acl| *acl != AclRequest::Canned(CannedAcl::Private));
+    let wanted = [
+        (has_acl, Action::PutBucketAcl),
+        (request.ownership.is_some(), Action::PutBucketOwnershipControls),
+        (request.object_lock, Action::PutBucketObjectLockConfiguration),
+        // A lock is on versions, which it turns on.
+        (request.object_lock, Action::PutBucketVersioning),
+    ];
+    wanted.into_iter().filter_map(|(is_asked, action)| is_asked.then_some(action)).collect()
+}
+
 impl OmService {
     pub(super) async fn create_bucket(
         &self,
@@ -68,9 +81,10 @@ impl OmService {
         request: api::CreateBucket,
     ) -> Result<api::BucketInfo, CallError<api::CreateBucketRejected>> {
         type Rejected = api::CreateBucketRejected;
-        let named_owner = request.owner.map(IntoCore::into_core);
         let by_system = matches!(request.by, api::Requester::System);
         let asked_acl = request.by.context().and_then(|context| context.acl.as_ref());
+        let sets = beginning(&request, asked_acl);
+        let named_owner = request.owner.map(IntoCore::into_core);
         let (owner, acl) = self
             .log
             .read(cx.deadline, |tables| {
@@ -82,6 +96,10 @@ impl OmService {
                 }
                 if !volume.is_s3v() && namespace::volume(tables, volume)?.is_none() {
                     return Err(Stop::Rejected(Rejected::NoSuchVolume));
+                }
+                for &permission in &sets {
+                    let action = AdminAction::BeginBucket(permission, &request.bucket);
+                    self.administer::<Rejected>(tables, &request.by, action, None)?;
                 }
                 // Trioxide itself owns nothing; it makes buckets for somebody.
                 let nobody = || denied::<Rejected>(Denied::AccessDenied);

@@ -262,7 +262,9 @@ impl OmService {
         let facts = Facts { volume: volume.as_ref(), ..facts(by, self.clock.now()) };
         authorise::administer(&identity, action, of, &facts).map_err(|why| {
             let bucket = match action {
-                AdminAction::CreateBucket(path) | AdminAction::PlaceBucket(path) => Some(path),
+                AdminAction::CreateBucket(path) | AdminAction::BeginBucket(_, path) | AdminAction::PlaceBucket(path) => {
+                    Some(path)
+                }
                 _ => None,
             };
             self.refused_bucket(by, &identity, bucket, || authorise::explain(&identity, action, &facts));

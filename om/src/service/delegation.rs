@@ -15,7 +15,7 @@ use types::{IamErrorCode, IamValue, Millis, Timestamp};
 
 use super::OmService;
 use super::calls::{Kind, Stop, denied, facts, scoped};
-use super::iam::{Rejected, check_characters, refuse};
+use super::iam::{Rejected, check_parameters, refuse};
 use super::sts::{Delegated, Session, holder_of, signing_key_of};
 
 type Call = api::IamCall;
@@ -135,7 +135,7 @@ impl OmService {
     /// Who asks, with a key that lasts.
     fn lasting(&self, tables: &dyn ReadTables, request: &Call) -> Result<Identity, Stop<Rejected>> {
         let identity = self.identity::<Rejected>(tables, &request.by)?;
-        check_characters(&request.parameters)?;
+        check_parameters(&request.parameters)?;
         if identity.is_lasting() {
             return Ok(identity);
         }

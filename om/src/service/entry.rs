@@ -72,10 +72,10 @@ impl Entry<'_> {
     }
 
     pub(super) fn allow_write<R: Refusal>(&self, key: &ObjectKey) -> Result<(), Stop<R>> {
-        self.scene().allow_write(key).map_err(|why| {
-            let explanation = self.scene().explain(Action::PutObject, Target::Key(key));
+        self.scene().allow_write(key).map_err(|action| {
+            let explanation = self.scene().explain(action, Target::Key(key));
             self.note_refusal(explanation);
-            denied(why)
+            denied(Denied::AccessDenied)
         })
     }
 

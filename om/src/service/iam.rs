@@ -114,7 +114,7 @@ impl OmService {
             self.refused(&request.by, &identity, || format!("iam:{}: a credential of this kind opens no IAM", request.action));
             return Err(denied(om_core::authorise::Denied::AccessDenied));
         }
-        check_characters(&request.parameters)?;
+        check_parameters(&request.parameters)?;
         let is_elsewhere = administer(&identity, AdminAction::Administer, None, &facts).is_ok();
         let named = self.named_account(tables, own.as_ref(), &request.action, query, is_elsewhere)?;
         let (account, means_account) = match (named, own) {
@@ -186,8 +186,9 @@ impl OmService {
     }
 }
 
-/// What answers could not show: XML has no form for it.
-pub(super) fn check_characters(parameters: &[(String, String)]) -> Result<(), Stop<Rejected>> {
+/// That nothing of them would be lost: lists are whole, and answers can show what they name, since XML has no form for all characters.
+pub(super) fn check_parameters(parameters: &[(String, String)]) -> Result<(), Stop<Rejected>> {
+    Query(parameters).check_lists().map_err(|error| Stop::Rejected(Rejected::Error(error)))?;
     let is_legal =
         |char: char| matches!(char, '\t' | '\n' | '\r') || (!char.is_control() && !matches!(char, '\u{fffe}' | '\u{ffff}'));
     let wrong = parameters.iter().find(|(name, value)| !name.chars().chain(value.chars()).all(is_legal));

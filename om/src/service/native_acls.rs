@@ -4,10 +4,10 @@
 //! set. What somebody else than the bucket's owner wrote is that one's.
 
 use om_api as api;
-use om_core::authorise::{Action, AdminAction, Denied, Identity, Target, administer, has_volume_right};
+use om_core::authorise::{Action, Denied, Identity, OfVolumeAcl, Target, may_with_volume};
 use om_core::iam::{self, Kind as Named, Query, Subject, account_by_id, split_arn};
 use om_core::native_acl::{self, WrittenEntry, WrittenWho, rights_names};
-use om_core::rows::{KeyRow, NativeAcl, NativeEntry, NativeRights, NativeScope, NativeWho, UserRow};
+use om_core::rows::{KeyRow, NativeAcl, NativeEntry, NativeScope, NativeWho, UserRow};
 use om_core::{ChangeNativeAcl, NativeChange, NativePlace, namespace};
 use rpc::{CallContext, CallError};
 use tables::{ReadTables, StorageFault};
@@ -17,7 +17,7 @@ use super::OmService;
 use super::calls::{BucketRefusal, Kind, Stop, denied, facts, scoped};
 use super::delegation::{arn, principal};
 use super::entry::Entry;
-use super::iam::{Rejected, check_characters, refuse};
+use super::iam::{Rejected, check_parameters, refuse};
 
 impl BucketRefusal for Rejected {
     fn no_such_bucket() -> Self {
@@ -75,7 +75,7 @@ impl OmService {
         let answered = self
             .log
             .read(cx.deadline, |tables| {
-                check_characters(&request.parameters)?;
+                check_parameters(&request.parameters)?;
                 let query = Query(&request.parameters);
                 let object = query.required("Object").map_err(|error| Stop::Rejected(Rejected::Error(error)))?;
                 let found = self.found(tables, &request.by, Place::parse(object)?, asked)?;
@@ -156,15 +156,12 @@ impl OmService {
         let account = identity.account().cloned().ok_or_else(|| denied(Denied::AccessDenied))?;
         let row = namespace::volume(tables, &volume)?;
         let acl = native_acl::of_volume(tables, &volume)?.unwrap_or_default();
-        let administers = administer(&identity, AdminAction::Administer, None, &facts(by, self.clock.now())).is_ok();
-        let may = administers
-            || (identity.is_root() && row.as_ref().is_some_and(|row| row.owner == account.id))
-            || has_volume_right(&acl, &identity, NativeRights::WRITE_ACL)
-            || (asked == Asked::Get && has_volume_right(&acl, &identity, NativeRights::READ_ACL));
-        if !may {
+        let action = if asked == Asked::Get { OfVolumeAcl::Get } else { OfVolumeAcl::Put };
+        let owner = row.as_ref().map(|row| &row.owner);
+        may_with_volume(&identity, action, owner, &acl, &facts(by, self.clock.now())).map_err(|why| {
             self.refused(by, &identity, || format!("the ACL of the volume {volume} is its owner's and an administrator's"));
-            return Err(denied(Denied::AccessDenied));
-        }
+            denied(why)
+        })?;
         if row.is_none() && !volume.is_s3v() {
             return Err(refuse(IamErrorCode::NoSuchEntity, "there is no such volume"));
         }

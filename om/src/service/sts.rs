@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::OmService;
 use super::calls::{Stop, denied, facts};
-use super::iam::{Rejected, new_id, refuse};
+use super::iam::{Rejected, check_parameters, new_id, refuse};
 use crate::convert::IntoCore;
 use crate::secrets::new_secret;
 
@@ -58,6 +58,7 @@ pub(super) fn token_digest(token: &str) -> TokenDigest {
 
 impl OmService {
     pub(super) async fn sts_call(&self, cx: CallContext, request: api::IamCall) -> Result<IamValue, CallError<Rejected>> {
+        check_parameters(&request.parameters)?;
         let session = match request.action.as_str() {
             "GetCallerIdentity" => {
                 return self.log.read(cx.deadline, |tables| self.caller_identity(tables, &request.by)).await;
@@ -142,6 +143,7 @@ impl OmService {
             return Err(refuse(IamErrorCode::AccessDenied, "Cannot call GetSessionToken with session credentials"));
         }
         let (account, holder) = holder_of(tables, &identity)?.ok_or_else(|| denied(Denied::AccessDenied))?;
+        refuse_device(query)?;
         // Of an account's root no longer than AWS lets its own be.
         let (usual, longest) = match holder {
             CredentialHolder::Root => (3_600, 3_600),
@@ -177,8 +179,10 @@ impl OmService {
             });
             denied(why)
         })?;
+        let query = Query(&request.parameters);
+        refuse_device(query)?;
         let is_chained = matches!(&identity, Identity::Member(member) if member.is_temporary());
-        asked.session(tables, Query(&request.parameters), is_chained, Vec::new(), None)
+        asked.session(tables, query, is_chained, Vec::new(), None)
     }
 }
 
@@ -271,6 +275,17 @@ pub(super) fn signing_key_of(by: &api::Requester) -> Option<(AccessKeyId, u64)> 
     }
 }
 
+/// There are no devices that show codes: whoever brings one learns that it proved nothing.
+fn refuse_device(query: Query<'_>) -> Result<(), Stop<Rejected>> {
+    let names_device = ["SerialNumber", "TokenCode"].iter().any(|name| query.unless_empty(name) != Ok(None));
+    if !names_device {
+        return Ok(());
+    }
+    let why = "MultiFactorAuthentication failed, unable to validate MFA code. \
+               Please verify your MFA serial number is valid and associated with this user.";
+    Err(refuse(IamErrorCode::AccessDenied, why))
+}
+
 fn in_seconds(seconds: u32) -> Millis {
     Millis(u64::from(seconds) * 1000)
 }
@@ -286,8 +301,9 @@ fn duration(query: Query<'_>, usual: u32, longest: u32) -> Result<u32, Stop<Reje
 }
 
 fn session_policies(tables: &dyn ReadTables, account: &UserRow, query: Query<'_>) -> Result<Vec<String>, Stop<Rejected>> {
+    let invalid = |error| Stop::Rejected(Rejected::Error(error));
     let mut policies = Vec::new();
-    if let Some(text) = query.text("Policy") {
+    if let Some(text) = query.unless_empty("Policy").map_err(invalid)? {
         if text.len() > MOST_POLICY_TEXT {
             return Err(refuse(IamErrorCode::PackedPolicyTooLarge, format!("Policy: at most {MOST_POLICY_TEXT} bytes")));
         }
@@ -295,8 +311,8 @@ fn session_policies(tables: &dyn ReadTables, account: &UserRow, query: Query<'_>
             .map_err(|why| refuse(IamErrorCode::MalformedPolicyDocument, why.to_string()))?;
         policies.push(text.to_owned());
     }
-    let named = (1..).map_while(|number| query.text(&format!("PolicyArns.member.{number}.arn")));
-    let arns: Vec<&str> = named.collect();
+    let named = query.members("PolicyArns").map(|number| query.required(&format!("PolicyArns.member.{number}.arn")));
+    let arns: Vec<&str> = named.collect::<Result<_, _>>().map_err(invalid)?;
     if arns.len() > MOST_SESSION_POLICIES {
         return Err(refuse(IamErrorCode::ValidationError, format!("PolicyArns: at most {MOST_SESSION_POLICIES}")));
     }

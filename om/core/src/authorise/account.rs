@@ -17,6 +17,8 @@ pub enum AdminAction<'a> {
     /// Of the requester's own.
     ListBuckets,
     CreateBucket(&'a BucketPath),
+    /// What is set on a bucket as it is made: with S3, by whoever could set it on the bucket that is there.
+    BeginBucket(Permission, &'a BucketPath),
     CreateSecret,
     /// A pair that somebody gives.
     ImportSecret,
@@ -39,6 +41,9 @@ impl<'a> AdminAction<'a> {
             Self::CreateBucket(path) => {
                 let at = Locality::of(path.volume(), home);
                 (Permission::CreateBucket.into(), Resource::bucket(path.name(), at))
+            }
+            Self::BeginBucket(permission, path) => {
+                (permission.into(), Resource::bucket(path.name(), Locality::of(path.volume(), home)))
             }
             Self::CreateSecret => (Action::Other("trioxide:CreateSecret"), Resource::store()),
             Self::ImportSecret => (Action::Other("trioxide:ImportSecret"), Resource::store()),
@@ -75,7 +80,7 @@ pub fn administer(identity: &Identity, action: AdminAction<'_>, of: Option<&User
     };
     let is_allowed = account.is_admin
         || match action {
-            AdminAction::ListBuckets | AdminAction::CreateBucket(_) => true,
+            AdminAction::ListBuckets | AdminAction::CreateBucket(_) | AdminAction::BeginBucket(..) => true,
             AdminAction::CreateSecret | AdminAction::RevokeSecret => identity.is_root() && of == Some(&account.id),
             // Whom policies let was asked above.
             AdminAction::GetAccountBlock | AdminAction::PutAccountBlock => of == Some(&account.id),
@@ -112,22 +117,76 @@ fn given_by_volume(acl: &NativeAcl, identity: &Identity, caller: &Caller, action
     }
 }
 
-/// What a volume's ACL lets somebody do with it who does not own it.
-pub fn has_volume_right(acl: &NativeAcl, identity: &Identity, rights: NativeRights) -> bool {
-    gives_native(std::iter::once(acl), identity, &identity.principal(), rights, false).is_some()
+/// What is done with the native ACL of a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfVolumeAcl {
+    Get,
+    Put,
+}
+
+impl OfVolumeAcl {
+    /// As policies name it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "trioxide:GetVolumeAcl",
+            Self::Put => "trioxide:PutVolumeAcl",
+        }
+    }
+
+    /// Whoever may set it may see it.
+    fn given_by(self, acl: &NativeAcl, identity: &Identity, caller: &Caller) -> Option<Meant> {
+        let given = |rights| gives_native(std::iter::once(acl), identity, caller, rights, false);
+        match self {
+            Self::Get => given(NativeRights::READ_ACL).or_else(|| given(NativeRights::WRITE_ACL)),
+            Self::Put => given(NativeRights::WRITE_ACL),
+        }
+    }
+}
+
+/// A volume's ACL is its owner's, an administrator's, and whose it says itself. To a user or a session their policies have to leave
+/// that; and what their account is given is theirs where these say so.
+pub fn may_with_volume(
+    identity: &Identity,
+    action: OfVolumeAcl,
+    owner: Option<&UserId>,
+    acl: &NativeAcl,
+    facts: &Facts<'_>,
+) -> Result<(), Denied> {
+    let given = action.given_by(acl, identity, &identity.principal());
+    let is_owner = identity.is_root() && identity.user_id().is_some_and(|id| Some(id) == owner);
+    let administers = administer(identity, AdminAction::Administer, None, facts).is_ok();
+    allow(match identity {
+        Identity::System => true,
+        Identity::Anonymous | Identity::LogDelivery(_) => false,
+        Identity::User(_) => administers || is_owner || given.is_some(),
+        // A token ends, and what it would set does not.
+        Identity::Member(member) if member.is_delegated() || !(administers || is_owner || given.is_some()) => false,
+        Identity::Member(member) => {
+            // An administrator is at home everywhere, and so is everybody in the volume that is nobody's.
+            let (owner, granted) = match owner {
+                Some(owner) if !administers => (owner, given),
+                Some(_) | None => (&member.account.id, given.or_else(|| administers.then_some(Meant::AsItself))),
+            };
+            let context = facts.context(identity, &member.caller, None, None, None);
+            let asked = (Action::Other(action.name()), &Resource::store());
+            weigh_of(member, asked, &context, owner, granted, |decision| decision.is_allowed)
+        }
+    })
 }
 
 /// What ends by itself gives nobody a secret that does not; and a delegation token is for buckets alone.
 fn may_by_kind(member: &Member, action: AdminAction<'_>) -> bool {
     match action {
-        AdminAction::ListBuckets | AdminAction::CreateBucket(_) | AdminAction::GetAccountBlock | AdminAction::PutAccountBlock => {
+        AdminAction::ListBuckets | AdminAction::CreateBucket(_) | AdminAction::BeginBucket(..) | AdminAction::GetAccountBlock => {
             true
         }
         // As with IAM: a role's session may, where its policies say so.
         AdminAction::CreateSecret | AdminAction::ImportSecret | AdminAction::RevokeSecret => {
             !member.is_temporary() || member.has_role()
         }
-        AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket(_) => !member.is_delegated(),
+        AdminAction::ListUsers | AdminAction::Administer | AdminAction::PlaceBucket(_) | AdminAction::PutAccountBlock => {
+            !member.is_delegated()
+        }
     }
 }
 
@@ -205,6 +264,18 @@ fn weigh_in<T>(
     granted: Option<Meant>,
     tell: impl FnOnce(Decision<'_>) -> T,
 ) -> T {
+    weigh_of(member, (action, resource), context, &member.account.id, granted, tell)
+}
+
+/// What is `owner`'s, and as whom they let the member in.
+fn weigh_of<T>(
+    member: &Member,
+    (action, resource): (Action<'_>, &Resource<'_>),
+    context: &Context<'_>,
+    owner: &UserId,
+    granted: Option<Meant>,
+    tell: impl FnOnce(Decision<'_>) -> T,
+) -> T {
     let request = Request { caller: &member.caller, action, resource, context };
     let own = member.powers.own();
     let (session, administration) = (member.session_sources(), member.powers.administration());
@@ -217,7 +288,7 @@ fn weigh_in<T>(
             boundary: member.powers.boundary(),
             session: &session,
             administration: &administration,
-            owner: &member.account.id.0,
+            owner: &owner.0,
             granted_otherwise: granted,
         },
     ))

@@ -199,6 +199,8 @@ fn set_caller<'c>(context: &mut Context<'c>, identity: &'c Identity, caller: &'c
         context.set_tag_list(KeyName::PrincipalTag, member.tags());
         if let Some(session) = &member.session {
             context.set(KeyName::TokenIssueTime, session.created);
+            // There are no devices; a key that lasts says nothing of them.
+            context.set(KeyName::MultiFactorAuthPresent, false);
             context.set_some(KeyName::FederatedProvider, session.provider.as_deref());
             for (key, values) in &session.claims {
                 context.set_foreign(key, values.iter().map(String::as_str));

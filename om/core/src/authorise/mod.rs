@@ -27,7 +27,7 @@ use types::BucketId;
 
 use crate::rows::AccessKeyId;
 
-pub use account::{AdminAction, Sts, administer, explain, explain_iam, has_volume_right, may_assume, may_iam};
+pub use account::{AdminAction, OfVolumeAcl, Sts, administer, explain, explain_iam, may_assume, may_iam, may_with_volume};
 pub use acl::{bucket_acl, object_acl};
 pub use facts::{AuthType, Facts, PASSED_HEADERS};
 pub use guard::Guard;

@@ -183,35 +183,50 @@ impl Scene<'_> {
     }
 
     fn is_explicitly_denied(&self, action: Permission, target: Target<'_>) -> bool {
-        self.guard.policy.is_some() && self.weigh(action, target, |_, reason| matches!(reason, Reason::Denied(_)))
+        self.has_policies() && self.weigh(action, target, |_, reason| matches!(reason, Reason::Denied(_)))
     }
 
-    /// Into the key, with all that the request says of what it writes.
-    pub fn allow_write(&self, key: &ObjectKey) -> Result<(), Denied> {
+    /// Of the bucket's, or of the requester's own, their session's, their boundary's or their account's.
+    fn has_policies(&self) -> bool {
+        self.guard.policy.is_some() || matches!(self.identity, Identity::Member(_))
+    }
+
+    /// Into the key, with all that the request says of what it writes. Refused: for want of which permission.
+    pub fn allow_write(&self, key: &ObjectKey) -> Result<(), Permission> {
         let target = Target::Key(key);
-        self.allow(Permission::PutObject, target)?;
-        if !self.facts.tags.is_empty() {
-            self.allow_tags(target)?;
+        let may = |action| self.allow(action, target).is_ok();
+        let header = |name| self.facts.header(name).is_some();
+        let wanted = [
+            (Permission::PutObject, may(Permission::PutObject)),
+            (Permission::PutObjectTagging, self.facts.tags.is_empty() || self.may_tag(target)),
+            (Permission::PutObjectRetention, !header("x-amz-object-lock-mode") || may(Permission::PutObjectRetention)),
+            (Permission::PutObjectLegalHold, !header("x-amz-object-lock-legal-hold") || may(Permission::PutObjectLegalHold)),
+            (Permission::PutObjectAcl, self.facts.acl.is_none_or(|acl| self.may_bring(acl, target))),
+        ];
+        wanted.into_iter().find(|(_, is_allowed)| !is_allowed).map_or(Ok(()), |(action, _)| Err(action))
+    }
+
+    /// The ACL of what is written. A bucket that lets somebody write lets them say who else may read: so S3's own examples have it. Of a
+    /// user or a session their own policies want more; and what any policy forbids is forbidden.
+    fn may_bring(&self, acl: &AclRequest, target: Target<'_>) -> bool {
+        if opens_nothing(acl) {
+            return !self.is_explicitly_denied(Permission::PutObjectAcl, target);
         }
-        if self.facts.header("x-amz-object-lock-mode").is_some() {
-            self.allow(Permission::PutObjectRetention, target)?;
-        }
-        if self.facts.header("x-amz-object-lock-legal-hold").is_some() {
-            self.allow(Permission::PutObjectLegalHold, target)?;
-        }
-        // Whoever may write may say who else may read: so S3's own examples have it. To forbid that is another thing.
-        if self.facts.acl.is_some() && self.is_explicitly_denied(Permission::PutObjectAcl, target) {
-            return Err(Denied::AccessDenied);
-        }
-        Ok(())
+        self.may_along(Permission::PutObjectAcl, target)
     }
 
     /// Tags of what is written. An ACL that lets somebody write knows no tags: it lets them come along.
-    fn allow_tags(&self, target: Target<'_>) -> Result<(), Denied> {
-        let caller = self.identity.principal();
-        let come_along = self.is_given_by_acl(Permission::PutObject, target, &caller)
-            && !self.is_explicitly_denied(Permission::PutObjectTagging, target);
-        if come_along { Ok(()) } else { self.allow(Permission::PutObjectTagging, target) }
+    fn may_tag(&self, target: Target<'_>) -> bool {
+        if self.is_given_by_acl(Permission::PutObject, target, &self.identity.principal()) {
+            self.may_along(Permission::PutObjectTagging, target)
+        } else {
+            self.allow(Permission::PutObjectTagging, target).is_ok()
+        }
+    }
+
+    /// What comes along with a write that the bucket lets be: the rest is for the requester's own account to say.
+    fn may_along(&self, action: Permission, target: Target<'_>) -> bool {
+        !self.has_policies() || self.weigh_granted(action, target, Some(Meant::AsAccount), |is_allowed, _| is_allowed)
     }
 
     /// Whether to say that a key is not there: only to those who could see it in a listing, if it were.
@@ -228,6 +243,17 @@ impl Scene<'_> {
 
     /// Asks everything that has a say, and tells what decided.
     fn weigh<T>(&self, action: Permission, target: Target<'_>, tell: impl FnOnce(bool, Reason<'_>) -> T) -> T {
+        self.weigh_granted(action, target, None, tell)
+    }
+
+    /// The same, where the bucket lets it be by more than its policy and ACLs.
+    fn weigh_granted<T>(
+        &self,
+        action: Permission,
+        target: Target<'_>,
+        granted: Option<Meant>,
+        tell: impl FnOnce(bool, Reason<'_>) -> T,
+    ) -> T {
         let caller = self.identity.principal();
         let is_of_owners = self.identity.user_id() == Some(&self.bucket.owner) || self.identity.is_admin();
         let is_owner = is_of_owners && self.identity.is_root();
@@ -276,7 +302,8 @@ impl Scene<'_> {
             // A native one may name the caller; one of S3's names accounts.
             granted_otherwise: self
                 .given_by_native(action, target, &caller)
-                .or_else(|| self.is_given_by_acl(action, target, &caller).then_some(Meant::AsAccount)),
+                .or_else(|| self.is_given_by_acl(action, target, &caller).then_some(Meant::AsAccount))
+                .or(granted),
         };
         let request = Request { caller: &caller, action: action.into(), resource: &resource, context: &context };
         let decision = decide(&request, &policies);
@@ -341,11 +368,11 @@ impl Scene<'_> {
         gives_native(acls, self.identity, caller, rights, self.block().ignore_public_acls)
     }
 
-    /// Whether a right on a prefix or an object, and no policy against it, lets the requester see or set its native ACL.
+    /// Whether a right on a prefix or an object lets the requester see or set its native ACL: one of their account's does where their
+    /// own policies let them, as everywhere. That they may by policies alone is not enough, for a native ACL gives more than S3's.
     pub fn has_native_right(&self, action: Permission, target: Target<'_>) -> bool {
         let caller = self.identity.principal();
-        self.given_by_native(action, target, &caller).is_some()
-            && !self.weigh(action, target, |_, reason| matches!(reason, Reason::Denied(_)))
+        self.given_by_native(action, target, &caller).is_some() && self.allow(action, target).is_ok()
     }
 
     /// Whether keys of the bucket may have native ACLs of their own.
@@ -405,6 +432,12 @@ impl Scene<'_> {
         let acl = row.body.acl.clone().unwrap_or_else(|| Acl::private(&owner.0));
         (owner, acl)
     }
+}
+
+/// Nobody gets anything by it who has not the object or its bucket: as if it were not said.
+fn opens_nothing(acl: &AclRequest) -> bool {
+    use CannedAcl::{BucketOwnerFullControl, BucketOwnerRead, Private};
+    matches!(acl, AclRequest::Canned(Private | BucketOwnerRead | BucketOwnerFullControl))
 }
 
 /// A bucket's owner can change a policy back that keeps everybody out, unless they gave that up.

@@ -450,7 +450,7 @@ impl Reader<'_, '_> {
             name: self.name(field, most)?,
             path: self.path()?,
             tags: self.query.tags()?,
-            boundary: self.query.text("PermissionsBoundary").map(str::to_owned),
+            boundary: self.query.unless_empty("PermissionsBoundary")?.map(str::to_owned),
             description: self.description()?,
             id: (self.new_id)(prefix),
         })

@@ -1,6 +1,7 @@
 //! Scenes around one bucket, and who may what in them.
 
 mod logs;
+mod members;
 mod native;
 mod payers;
 mod tenants;

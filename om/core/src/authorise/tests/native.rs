@@ -148,7 +148,15 @@ fn an_object_s_own_acl_is_its_own() {
 #[test]
 fn an_acl_of_a_volume_gives_its_rights_to_whom_it_names() {
     let acl = |who, rights| NativeAcl { entries: vec![NativeEntry { who, rights, scope: NativeScope::Access }] };
-    assert!(has_volume_right(&acl(account("bob"), Right::WRITE_ACL), &who("bob"), Right::WRITE_ACL));
-    assert!(!has_volume_right(&acl(account("bob"), Right::READ_ACL), &who("bob"), Right::WRITE_ACL));
-    assert!(!has_volume_right(&acl(account("ada"), Right::ALL), &who("bob"), Right::WRITE_ACL));
+    let may = |action, owner: Option<&str>, acl: &NativeAcl| {
+        let owner = owner.map(|id| UserId(id.into()));
+        may_with_volume(&who("bob"), action, owner.as_ref(), acl, &Facts::default()).is_ok()
+    };
+    let (get, put) = (OfVolumeAcl::Get, OfVolumeAcl::Put);
+    let may_set = acl(account("bob"), Right::WRITE_ACL);
+    assert!(may(put, None, &may_set) && may(get, Some("ada"), &may_set));
+    let may_see = acl(account("bob"), Right::READ_ACL);
+    assert!(may(get, None, &may_see) && !may(put, None, &may_see));
+    let of_another = acl(account("ada"), Right::ALL);
+    assert!(!may(get, None, &of_another) && !may(get, Some("ada"), &of_another) && may(put, Some("bob"), &of_another));
 }
