@@ -616,3 +616,48 @@ def test_what_is_set_survives_a_restart(new_server):
     server.start().wait_ready()
     assert body_of(bob, bucket, "k") == b"x"
     assert keys_in(bob.list_objects_v2(Bucket=bucket)) == ["k"]
+
+
+def test_an_account_s_right_to_an_acl_is_not_its_users(server, s3, bucket):
+    """What is granted to another account is for its root, and for those of its own whom it lets."""
+    iam = boto(server.endpoint, keys_of(BOB), service="iam")
+    name = new_name("user")
+    iam.create_user(UserName=name)
+    pair = iam.create_access_key(UserName=name)["AccessKey"]
+    client = boto(server.endpoint, (pair["AccessKeyId"], pair["SecretAccessKey"]))
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", GrantWriteACP=f"id={BOB.id}")
+    with refused(*DENIED):
+        client.put_object_acl(Bucket=bucket, Key="k", ACL="public-read")
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:PutObjectAcl", "Resource": arn(bucket, "k")}]}))
+    client.put_object_acl(Bucket=bucket, Key="k", ACL="private")
+
+
+def test_a_bucket_of_another_owner_inherits_nothing_of_the_one_before(server, bobs, s3):
+    """Uploads, documents and URLs of the former owner end with the bucket, whoever has the name now."""
+    name = new_name()
+    s3.create_bucket(Bucket=name)
+    s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]})
+    s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [
+        {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}]})
+    upload = s3.create_multipart_upload(Bucket=name, Key="k")["UploadId"]
+    made = boto(server.endpoint, keys_of(ALICE), signature_version="s3v4")
+    urls = {method: made.generate_presigned_url(call, {"Bucket": name, "Key": "k"})
+            for method, call in (("GET", "get_object"), ("PUT", "put_object"), ("DELETE", "delete_object"))}
+    with refused("BucketAlreadyExists", 409):
+        bobs.create_bucket(Bucket=name)
+    s3.delete_bucket(Bucket=name)
+    bobs.create_bucket(Bucket=name)
+    bobs.put_object(Bucket=name, Key="k", Body=b"Bob's")
+    for method, url in urls.items():
+        assert urllib3.request(method, url, body=b"hers" if method == "PUT" else None, retries=False).status == 403
+    part = {"Bucket": name, "Key": "k", "UploadId": upload, "PartNumber": 1, "Body": b"p"}
+    with refused(*DENIED):
+        s3.upload_part(**part)
+    with refused("NoSuchUpload", 404):
+        bobs.upload_part(**part)
+    with refused("NoSuchCORSConfiguration", 404):
+        bobs.get_bucket_cors(Bucket=name)
+    with refused("NoSuchLifecycleConfiguration", 404):
+        bobs.get_bucket_lifecycle_configuration(Bucket=name)
+    assert body_of(bobs, name, "k") == b"Bob's"

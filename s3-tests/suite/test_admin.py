@@ -380,3 +380,57 @@ def test_a_half_sent_head_does_not_hold_up_the_stop(new_server):
         assert server.stop() == 0
         assert time.monotonic() - begin < 8
     assert "drain timeout" not in server.log.read_text() and "did not end in time" not in server.log.read_text()
+
+
+ROUTES = [("GET", path, "") for path in ("status", "om/roles", "scm/roles", "scm/safe-mode", "scm/pipelines", "scm/containers", "datanodes", "accounts", "kms/keys",
+                                          "notifications")] + [
+    ("GET", "explain", "id=" + "0" * 32), ("GET", "acl", "object=s3v"), ("PUT", "acl", "object=s3v&acl=world%3A%3Aa"), ("POST", "acl", "object=s3v&acl=world%3A%3Aa"),
+    ("POST", "om/transfer", ""), ("POST", "scm/transfer", ""), ("DELETE", "scm/safe-mode", ""), ("PUT", "kms/keys", "name=taken"),
+    ("POST", "iam", f"Action=ListUsers&AccountId={BOB.account}")]
+
+
+@pytest.mark.parametrize("method, path, query", ROUTES, ids=lambda value: str(value)[:24])
+def test_administration_is_for_administrators_alone(server, method, path, query):
+    """Nobody, an account's root, a user who may everything in their account, their session, a token, an administrator's user."""
+    iam = boto(server.endpoint, keys_of(ALICE), service="iam")
+    name = new_name("user")
+    iam.create_user(UserName=name)
+    iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    pair = iam.create_access_key(UserName=name)["AccessKey"]
+    user = pair["AccessKeyId"], pair["SecretAccessKey"]
+    session = boto(server.endpoint, user, service="sts").get_session_token()["Credentials"]
+    asked = exchange(server.admin, Signer(*keys_of(ALICE)).sign(Request("POST", "/delegation-token"), server.admin))
+    token = json.loads(asked.body)["Credentials"]
+    of_admin = boto(server.endpoint, ROOT_KEYS, service="iam")
+    of_admin.create_user(UserName=name)
+    plain = of_admin.create_access_key(UserName=name)["AccessKey"]
+    temporary = [((given["AccessKeyId"], given["SecretAccessKey"]), given["SessionToken"]) for given in (session, token)]
+    for keys, along in [(None, None), (keys_of(ALICE), None), (user, None), ((plain["AccessKeyId"], plain["SecretAccessKey"]), None), *temporary]:
+        request = Request(method, f"/admin/v1/{path}", query)
+        if keys is None:
+            request.set("host", server.admin[7:]).set("content-length", "0")
+        else:
+            if along:
+                request.set("x-amz-security-token", along)
+            Signer(*keys).sign(request, server.admin)
+        response = exchange(server.admin, request)
+        assert (response.status, json.loads(response.body)["code"]) == (403, "AccessDenied"), (keys, str(response))
+
+
+def test_an_administrator_s_url_opens_no_administration(server):
+    """Nor does a header that was added, nor a signature for another host."""
+    signer = Signer(*ROOT_KEYS)
+    request = Request("GET", "/admin/v1/status")
+    assert exchange(server.admin, signer.presign(Request("GET", "/admin/v1/status"), server.admin)).status == 403
+    signed = signer.sign(request, server.admin)
+    assert exchange(server.admin, signed).status == 200
+    assert exchange(server.admin, signed.set("x-amz-late", "1")).status == 403
+    assert exchange(server.admin, signed.without("x-amz-late").set("host", "other.example")).status == 403
+
+
+def test_a_request_for_s3_is_none_for_the_administration(users):
+    """Both are signed for the service s3; `DELETE /secret` of a bucket and of one's own pairs must not be the same bytes."""
+    request = Signer(*keys_of(BOB)).sign(Request("DELETE", "/secret"), users.endpoint)
+    assert exchange(users.endpoint, request).status == 404
+    assert exchange(users.admin, request).status == 403
+    boto(users.endpoint, keys_of(BOB)).list_buckets()

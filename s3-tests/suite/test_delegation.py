@@ -296,3 +296,22 @@ def test_parameters_that_are_not_the_methods_are_refused(server, method, query):
 
 def test_other_methods_are_refused(server):
     no(ask(server, "PATCH", keys_of(ALICE)), 405, "MethodNotAllowed")
+
+
+def test_a_token_opens_nothing_but_buckets(server):
+    """Neither a volume's ACL nor the account's block on public access: what is set there outlasts the token."""
+    token = Token(server, ROOT_KEYS)
+    signer = Signer(*token.pair)
+
+    def signed(endpoint, method, path, query="", headers=(), body=b""):
+        request = Request(method, path, query, [*headers, ("x-amz-security-token", token.session)], body)
+        return exchange(endpoint, signer.sign(request, endpoint))
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        entry = "" if method == "GET" else "&acl=world%3A%3Al"
+        assert signed(server.admin, method, "/admin/v1/acl", "object=s3v" + entry).status == 403, method
+    own = Token(server, keys_of(BOB))
+    signer, token = Signer(*own.pair), own
+    block = b"<PublicAccessBlockConfiguration><BlockPublicAcls>false</BlockPublicAcls></PublicAccessBlockConfiguration>"
+    path, account = "/v20180820/configuration/publicAccessBlock", [("x-amz-account-id", BOB.account)]
+    assert signed(server.endpoint, "PUT", path, "", account, block).status == 403
+    assert signed(server.endpoint, "DELETE", path, "", account).status == 403

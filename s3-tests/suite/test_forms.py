@@ -1,15 +1,17 @@
 """POST object: forms as boto3 presigns them and browsers send them, and every way of getting them wrong."""
 
 import base64
+import datetime
 import hashlib
 import json
 
 import pytest
 import urllib3
 
-from conftest import keys_of
+from conftest import keys_of, new_name
 from harness.clients import boto
 from harness.server import ALICE, Server
+from harness.sigv4 import Signer, amz_date, now
 from harness.wire import Connection, Request, exchange, path_of
 from support import absent, assert_error, body_of
 
@@ -278,3 +280,99 @@ def test_a_large_file_needs_no_room(server, presigned, s3, bucket):
     assert s3.head_object(Bucket=bucket, Key="large")["ContentLength"] == size
     assert server.rss() - before < 96 << 20
     s3.delete_object(Bucket=bucket, Key="large")
+
+
+# --- by whom a form is signed ---
+
+
+def signed_form(signer, bucket, key, *conditions, fields=None, text=None, moment=None, token=None, expires=60):
+    """As boto3's, but every step open: `text` is another policy than the one made here."""
+    moment = moment or now()
+    scope = {"x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-credential": f"{signer.access_key}/{signer.scope(moment)}", "x-amz-date": amz_date(moment)}
+    given = {**scope, **(fields or {}), **({"x-amz-security-token": token} if token else {})}
+    until = (now() + datetime.timedelta(seconds=expires)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    document = {"expiration": until, "conditions": [{"bucket": bucket}, {"key": key}, *({name: value} for name, value in given.items()), *conditions]}
+    policy = base64.b64encode((text(document) if text else json.dumps(document)).encode()).decode()
+    return {"key": key, **given, "policy": policy, "x-amz-signature": signer.mac(moment, policy)}
+
+
+@pytest.fixture
+def somebody(server):
+    """A user of Alice's: how to give them policies, a signer of theirs, and what ends their key."""
+    iam, name = boto(server.endpoint, keys_of(ALICE), service="iam"), new_name("user")
+    iam.create_user(UserName=name)
+    pair = iam.create_access_key(UserName=name)["AccessKey"]
+
+    def may(*statements):
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
+    return may, Signer(pair["AccessKeyId"], pair["SecretAccessKey"]), lambda: iam.update_access_key(
+        UserName=name, AccessKeyId=pair["AccessKeyId"], Status="Inactive")
+
+
+def test_a_form_may_what_its_signer_may_now(post, somebody, s3, bucket):
+    may, signer, disable = somebody
+    fields = signed_form(signer, bucket, "k")
+    assert_error(post(fields), 403, "AccessDenied")
+    may({"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/other"})
+    assert_error(post(fields), 403, "AccessDenied")
+    may({"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/k"})
+    assert post(fields).status == 204
+    assert_error(post(signed_form(signer, bucket, "k", fields={"tagging": "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"})),
+                 403, "AccessDenied")
+    disable()
+    assert_error(post(fields), 403, "InvalidAccessKeyId")
+
+
+def test_a_form_s_acl_is_one_that_its_signer_may_set(post, somebody, bucket):
+    may, signer, _ = somebody
+    may({"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}, {"Effect": "Deny", "Action": "s3:PutObjectAcl", "Resource": "*"})
+    assert_error(post(signed_form(signer, bucket, "k", fields={"acl": "public-read"})), 403, "AccessDenied")
+
+
+def test_a_session_signs_a_form_by_its_token_and_names_it_in_the_policy(server, post, s3, bucket):
+    given = boto(server.endpoint, keys_of(ALICE), service="sts").get_session_token()["Credentials"]
+    signer, token = Signer(given["AccessKeyId"], given["SecretAccessKey"]), given["SessionToken"]
+    assert_error(post(signed_form(signer, bucket, "k")), 400, "InvalidToken")
+    assert_error(post({**signed_form(signer, bucket, "k"), "x-amz-security-token": token}), 403, "AccessDenied")
+    assert_error(post(signed_form(signer, bucket, "k", token=token[:-4] + "AAAA")), 400, "InvalidToken")
+    assert absent(s3, bucket, "k")
+    assert post(signed_form(signer, bucket, "k", token=token)).status == 204
+
+
+@pytest.mark.parametrize("text", [
+    lambda policy: json.dumps(policy).replace('"expiration"', '"expiration": "2000-01-01T00:00:00Z", "expiration"', 1),
+    lambda policy: json.dumps(policy).replace('"conditions"', '"conditions": [{"key": "only"}], "conditions"', 1),
+    lambda policy: json.dumps(policy).replace('{"key"', '{"key": "only", "key"', 1),
+], ids=["expiration", "conditions", "condition"])
+def test_a_policy_that_says_something_twice_is_none(post, signer, s3, bucket, text):
+    """Whoever made it may have meant the other one."""
+    assert_error(post(signed_form(signer, bucket, "k", text=text)), 400, "InvalidPolicyDocument")
+    assert absent(s3, bucket, "k")
+
+
+@pytest.mark.parametrize("condition", [["eq", "$key"], ["ends-with", "$key", "k"], ["eq", "key", "k"], {"key": 1}, {}, "key", ["content-length-range", -1, 9],
+                                       ["content-length-range", "1e3", 9], ["content-length-range", 1.5, 9]], ids=json.dumps)
+def test_a_condition_that_is_none_makes_no_policy(post, signer, s3, bucket, condition):
+    assert_error(post(signed_form(signer, bucket, "k", condition)), 400, "InvalidPolicyDocument")
+    assert absent(s3, bucket, "k")
+
+
+def test_a_policy_must_name_its_bucket(post, signer, bucket):
+    def without(policy):
+        return json.dumps({**policy, "conditions": policy["conditions"][1:]})
+    fields = signed_form(signer, bucket, "k", text=without)
+    for more in ({}, {"bucket": bucket}):
+        assert_error(post({**fields, **more}), 403, "AccessDenied")
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=" + "b" * 3000])
+def test_a_form_needs_a_boundary(server, presigned, bucket, content_type):
+    request = request_of(bucket, form(presigned("k"))).set("Content-Type", content_type)
+    assert_error(exchange(server.endpoint, request), 400, "MalformedPOSTRequest")
+
+
+@pytest.mark.parametrize("filename", ["../../x", "..\\..\\x", "/etc/x", "a/../x"])
+def test_of_a_file_s_name_nothing_but_the_name_counts(post, signer, s3, bucket, filename):
+    fields = {**signed_form(signer, bucket, "in/${filename}", text=lambda policy: json.dumps(policy).replace('{"key": "in/${filename}"}', '["starts-with", "$key", "in/"]'))}
+    assert post(fields, filename=filename).status == 204
+    assert body_of(s3, bucket, "in/x") == b"body"

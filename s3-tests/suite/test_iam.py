@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlencode
 
 import pytest
 import rsa
@@ -589,3 +590,32 @@ def test_a_refusal_about_no_bucket_that_is_there_names_what_it_was_about(server,
     about, told = why(lambda: boto(server.endpoint, keys, service="iam").create_user(UserName="dora"))
     assert about is None and told.startswith("iam:CreateUser on arn:aws:iam::") and told.endswith(":user/dora: no identity policy allows it"), told
 
+
+def signed_twice_claimed(issuer, claims):
+    now = int(time.time())
+    text = f'{{"iss": "{issuer.url}", "exp": {now + 600}, {claims if "aud" in claims else claims + ", " + chr(34) + "aud" + chr(34) + ": " + chr(34) + "store" + chr(34)}}}'
+    signed = f"{b64({'alg': 'RS256', 'typ': 'JWT', 'kid': 'one'})}.{b64(text.encode())}"
+    return f"{signed}.{b64(rsa.sign(signed.encode(), issuer.key, 'SHA-256'))}"
+
+
+@pytest.mark.parametrize("token, status", [
+    (lambda issuer: issuer.token(headers={"kid": "http://127.0.0.1:1/keys"}), 400),
+    (lambda issuer: issuer.token(headers={"kid": "' OR 1=1 --"}), 400),
+    (lambda issuer: issuer.token(headers={"jku": "http://127.0.0.1:1/keys", "kid": "two"}), 400),
+    (lambda issuer: issuer.token(secret=b"a" * 40), 400),
+    (lambda issuer: issuer.token(headers={"alg": "none"}), 400),
+    (lambda issuer: issuer.token(headers={"alg": "NONE"}), 400),
+    (lambda issuer: issuer.token(headers={"alg": "PS256"}), 400),
+    (lambda issuer: issuer.token(padding="x" * (1 << 20)), 400),
+    (lambda issuer: signed_twice_claimed(issuer, '"sub": "eve", "sub": "ada"'), 400),
+    (lambda issuer: signed_twice_claimed(issuer, '"sub": "ada", "aud": "store", "aud": "other"'), 400),
+], ids=["kid a URL", "kid SQL", "jku", "a secret", "none", "NONE", "another algorithm", "1 MiB", "subject twice", "audience twice"])
+def test_a_token_that_only_looks_like_one_opens_nothing(issuer, trusting, token, status):
+    """Whatever is wrong with it, nothing is told but that."""
+    server, role = trusting
+    body = urlencode({"Action": "AssumeRoleWithWebIdentity", "Version": "2011-06-15", "RoleArn": role, "RoleSessionName": "web",
+                      "WebIdentityToken": token(issuer)}).encode()
+    request = Request("POST", "/", headers=[("host", server.endpoint[7:]), ("content-type", "application/x-www-form-urlencoded"),
+                                            ("content-length", str(len(body)))], body=body)
+    response = exchange(server.endpoint, request)
+    assert response.status == status and b"SessionToken" not in response.body, str(response)

@@ -307,3 +307,60 @@ def test_the_command_line_gets_adds_removes_and_sets(server, bucket, tom):
     assert command("set", place) == []
     refusal = server.admin_command("acl", "get", place, keys=keys_of(BOB), check=False)
     assert refusal.returncode == 1 and "AccessDenied" in refusal.stderr
+
+
+def closed(response):
+    assert response.status == 403, str(response)
+    no(response, 403, "AccessDenied")
+
+
+def session_keys(server, iam, name, keys, policy):
+    """Of a role of the user's that may everything with S3, narrowed to this policy."""
+    role = new_name("role")
+    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ALICE.account}:user/suite/{name}"}, "Action": "sts:AssumeRole"}
+    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))["Role"]["Arn"]
+    iam.attach_role_policy(RoleName=role, PolicyArn=S3_FULL)
+    given = boto(server.endpoint, keys, service="sts").assume_role(RoleArn=arn, RoleSessionName="work", Policy=policy)["Credentials"]
+    return (given["AccessKeyId"], given["SecretAccessKey"]), given["SessionToken"]
+
+
+@pytest.mark.parametrize("place", ["s3v/{bucket}", "s3v/{bucket}/closed/", "s3v/{bucket}/closed/k"])
+@pytest.mark.parametrize("right", ["x", "y"])
+def test_the_right_of_an_account_to_an_acl_is_not_its_users(server, s3, bucket, place, right):
+    """An account that may see or set an ACL may let its users; until it does they may neither."""
+    s3.put_object(Bucket=bucket, Key="closed/k", Body=b"x")
+    iam = boto(server.endpoint, keys_of(BOB), service="iam")
+    name = new_name("user")
+    iam.create_user(UserName=name)
+    pair = iam.create_access_key(UserName=name)["AccessKey"]
+    keys, place = (pair["AccessKeyId"], pair["SecretAccessKey"]), place.format(bucket=bucket)
+    before = acl(server, "add", place, f"user:{BOB.id}:{right}")
+    closed(ask(server, "get", place, keys=keys))
+    closed(ask(server, "add", place, "world::r", keys=keys))
+    assert acl(server, "get", place) == before
+
+
+def test_the_right_of_an_account_to_a_volume_s_acl_is_not_its_users(new_server):
+    server = new_server()
+    server.start().wait_ready()
+    iam = boto(server.endpoint, keys_of(ALICE), service="iam")
+    acl(server, "add", "s3v", f"user:{ALICE.id}:y", keys=ROOT_KEYS)
+    name, keys, client = new_user(server, iam)
+    closed(ask(server, "add", "s3v", f"user:{name}:c", keys=keys))
+    # Whom a policy denies everything, whatever the volume's ACL says.
+    denied, denied_keys, _ = new_user(server, iam)
+    acl(server, "add", "s3v", f"user:arn:aws:iam::{ALICE.account}:user/suite/{denied}:y", keys=ROOT_KEYS)
+    iam.put_user_policy(UserName=denied, PolicyName="no", PolicyDocument=json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}))
+    closed(ask(server, "add", "s3v", "world::a", keys=denied_keys))
+    assert not may(lambda: client.create_bucket(Bucket=new_name()))
+
+
+def test_a_session_s_policy_narrows_what_an_acl_gives_its_account(server, s3, iam, bucket, tom):
+    name, keys, _ = tom
+    acl(server, "add", f"s3v/{bucket}/closed/", f"user:{ALICE.id}:y")
+    only = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}]})
+    narrow, token = session_keys(server, iam, name, keys, only)
+    request = Request("POST", "/admin/v1/acl", f"object={uri_encode(f's3v/{bucket}/closed/')}&acl={uri_encode('world::r')}")
+    request.set("x-amz-security-token", token)
+    closed(exchange(server.admin, Signer(*narrow).sign(request, server.admin)))

@@ -3,13 +3,14 @@
 import datetime
 import urllib.error
 import urllib.request
+from urllib.parse import quote
 
 import pytest
 
-from conftest import keys_of
+from conftest import DOMAIN, keys_of
 from harness.clients import boto
 from harness.server import ALICE
-from harness.sigv4 import now, sha256
+from harness.sigv4 import Signer, now, sha256
 from harness.wire import Request, exchange, path_of
 from support import absent, assert_error, body_of
 
@@ -162,3 +163,59 @@ def test_a_chunked_body_cannot_continue_a_presigned_signature(server, signer, s3
 def test_the_old_query_signature_is_not_mistaken_for_anonymity(server, bucket, key):
     request = Request("GET", path_of(bucket, key), "AWSAccessKeyId=x&Signature=y&Expires=9999999999", [("host", "h")])
     assert_error(exchange(server.endpoint, request), 400, "InvalidRequest")
+
+
+def test_a_url_is_good_for_its_host_alone(server, signer, s3, bucket, key):
+    """Neither for a bucket that the host names now, nor for one that the path names instead."""
+    other = bucket + "-other"
+    s3.create_bucket(Bucket=other)
+    s3.put_object(Bucket=other, Key="k", Body=b"other")
+    by_path = signer.presign(Request("GET", path_of(bucket, key)), server.endpoint)
+    by_host = signer.presign(Request("GET", "/k", headers=[("host", f"{bucket}.{DOMAIN}")]), server.endpoint)
+    assert exchange(server.endpoint, by_host).body == b"content"
+    for request, path, host in ((by_path, by_path.path, f"{other}.{DOMAIN}"), (by_host, "/k", f"{other}.{DOMAIN}"), (by_host, f"/{other}/k", server.endpoint[7:])):
+        bent = Request("GET", path, request.query, [("host", host)])
+        assert_error(exchange(server.endpoint, bent), 403, "SignatureDoesNotMatch")
+
+
+def test_the_host_is_always_signed(server, signer, bucket, key):
+    request = signer.presign(Request("GET", path_of(bucket, key), headers=[("x-amz-meta-a", "b")]), server.endpoint, signed=["x-amz-meta-a"])
+    assert_error(exchange(server.endpoint, request), 403, "AccessDenied")
+    request = signer.presign(Request("GET", path_of(bucket, key)), server.endpoint, signed=["host", "host"])
+    assert_error(exchange(server.endpoint, request), 403, "SignatureDoesNotMatch")
+    request = signer.presign(Request("GET", path_of(bucket, key)), server.endpoint)
+    request.query = request.query.replace("X-Amz-SignedHeaders=host", "X-Amz-SignedHeaders=")
+    assert_error(exchange(server.endpoint, request), 400, "AuthorizationQueryParametersError")
+
+
+@pytest.mark.parametrize("date, status", [("99991231T235959Z", 403), ("00000101T000000Z", 400), ("20261399T000000Z", 400), ("99999999T999999Z", 400), ("20260101", 400)])
+def test_a_date_at_the_end_of_time_is_refused(server, signer, bucket, key, date, status):
+    """Date and lifetime together run over nothing."""
+    request = signer.presign(Request("GET", path_of(bucket, key)), server.endpoint, expires=604800)
+    today = now().strftime("%Y%m%d")
+    parts = [f"X-Amz-Date={date}" if part.startswith("X-Amz-Date=") else part.replace(f"%2F{today}%2F", f"%2F{date[:8]}%2F") for part in request.query.split("&")]
+    request.query = "&".join(parts)
+    assert_error(exchange(server.endpoint, request), status, ("AccessDenied", "AuthorizationQueryParametersError"))
+
+
+@pytest.mark.parametrize("first, second", [("private", "public-read"), ("public-read", "private")])
+def test_what_a_url_says_for_a_header_is_said_once(server, signer, s3, bucket, first, second):
+    header = Request("PUT", path_of(bucket, "new"), headers=[("x-amz-acl", first)], body=b"x")
+    twice = Request("PUT", path_of(bucket, "new"), body=b"x")
+    for request, extra in ((header, [("x-amz-acl", second)]), (twice, [("x-amz-acl", first), ("X-Amz-Acl", second)])):
+        assert_error(exchange(server.endpoint, signer.presign(request, server.endpoint, extra=extra)), 400, "InvalidArgument")
+    assert absent(s3, bucket, "new")
+
+
+def test_a_session_s_url_has_its_token_under_its_signature(server, s3, bucket, key):
+    given = boto(server.endpoint, keys_of(ALICE), service="sts").get_session_token()["Credentials"]
+    signer, token = Signer(given["AccessKeyId"], given["SecretAccessKey"]), given["SessionToken"]
+
+    def url(*extra):
+        return signer.presign(Request("GET", path_of(bucket, key)), server.endpoint, extra=extra)
+    assert exchange(server.endpoint, url(("X-Amz-Security-Token", token))).status == 200
+    assert_error(exchange(server.endpoint, url()), 400, "InvalidToken")
+    late = url()
+    late.query += "&X-Amz-Security-Token=" + quote(token, safe="")
+    assert_error(exchange(server.endpoint, late), 403, "SignatureDoesNotMatch")
+    assert_error(exchange(server.endpoint, url().set("x-amz-security-token", token)), 403, "AccessDenied")

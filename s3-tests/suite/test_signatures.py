@@ -197,3 +197,52 @@ def test_cve_2026_40344_a_streaming_body_opens_no_way_around_the_signature(serve
 def test_an_empty_body_has_the_empty_hash(send, s3, bucket):
     assert send(Request("PUT", path_of(bucket, "k")), payload_hash=EMPTY_HASH).status == 200
     assert s3.head_object(Bucket=bucket, Key="k")["ContentLength"] == 0
+
+
+def test_a_captured_put_is_good_for_a_quarter_of_an_hour_and_no_longer(server, signer, s3, bucket):
+    """To sign is to let whoever has the request send it again; a condition stands against that."""
+    plain = signer.sign(Request("PUT", path_of(bucket, "k"), body=b"first"), server.endpoint)
+    once = signer.sign(Request("PUT", path_of(bucket, "once"), headers=[("if-none-match", "*")], body=b"first"), server.endpoint)
+    for request in (plain, once):
+        assert exchange(server.endpoint, request).status == 200
+    s3.delete_object(Bucket=bucket, Key="k")
+    assert exchange(server.endpoint, plain).status == 200
+    assert_error(exchange(server.endpoint, once), 412, "PreconditionFailed")
+    old = signer.sign(Request("PUT", path_of(bucket, "k"), body=b"old"), server.endpoint, moment=now() - datetime.timedelta(minutes=15, seconds=5))
+    assert_error(exchange(server.endpoint, old), 403, "RequestTimeTooSkewed")
+    assert body_of(s3, bucket, "k") == b"first"
+
+
+@pytest.mark.parametrize("mode", ["STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"])
+def test_nobody_signs_no_chunks(server, s3, bucket, mode):
+    """Also where everybody may write."""
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    body = b"5;chunk-signature=" + b"0" * 64 + b"\r\nhello\r\n0;chunk-signature=" + b"0" * 64 + b"\r\n\r\n"
+    request = Request("PUT", path_of(bucket, "k"), headers=[("host", server.endpoint[7:]), ("x-amz-content-sha256", mode),
+                                                            ("x-amz-decoded-content-length", "5"), ("content-length", str(len(body)))], body=body)
+    assert_error(exchange(server.endpoint, request), 400, "InvalidRequest")
+    assert absent(s3, bucket, "k")
+
+
+def test_a_signature_is_told_in_one_way(server, signer, bucket):
+    def authorization(change):
+        request = signer.sign(Request("GET", path_of(bucket)), server.endpoint)
+        return request.set("Authorization", change(request.header("Authorization")))
+    for change in (lambda text: text[:-64] + text[-64:].upper(), lambda text: text[:-1], lambda text: text + "00"):
+        assert_error(exchange(server.endpoint, authorization(change)), 403, "SignatureDoesNotMatch")
+    assert_error(exchange(server.endpoint, authorization(str.lower)), 400, "InvalidArgument")
+    twice = authorization(lambda text: text)
+    twice.headers.append(("Authorization", twice.header("Authorization")))
+    assert_error(exchange(server.endpoint, twice), 400, "InvalidRequest")
+
+
+def test_whoever_signs_wrongly_is_not_taken_for_nobody(server, signer, s3, bucket):
+    """What everybody may read is not answered to a request whose signature is wrong."""
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="public-read")
+    plain = Request("GET", path_of(bucket, "k"), headers=[("host", server.endpoint[7:])])
+    assert exchange(server.endpoint, plain).body == b"x"
+    for wrong, code in ((signer.but(secret_key="x"), "SignatureDoesNotMatch"), (signer.but(access_key="AKIDNOBODY0000000000"), "InvalidAccessKeyId")):
+        assert_error(exchange(server.endpoint, wrong.sign(Request("GET", path_of(bucket, "k")), server.endpoint)), 403, code)
+    for query in ("X-Amz-Credential=x", "x-amz-signature=x", "X%2DAmz%2DAlgorithm=x"):
+        assert_error(exchange(server.endpoint, Request("GET", path_of(bucket, "k"), query, plain.headers)), 400, "AuthorizationQueryParametersError")
+    assert_error(exchange(server.endpoint, Request("GET", path_of(bucket, "k"), "response-content-type=text/html", plain.headers)), 400, "InvalidRequest")
