@@ -21,7 +21,7 @@ class Row:
     # Done once it cannot be done again: each request that is let through gets a bucket of its own.
     once: bool = False
     locked: bool = False
-    # An exception to the rules, by identity; why stands beside it.
+    # An exception to the rules, by identity or by kind of authentication; why stands beside it.
     but: dict = field(default_factory=dict)
 
     @property
@@ -91,9 +91,11 @@ ROWS = {
     "CreateSession": Row("GET /{bucket}?session", NOT_BUILT),
     # --- an account as a whole: a block that blocks nothing, so that other tests see nothing of it ---
     "GetAccountPublicAccessBlock": Row("GET /v20180820/configuration/publicAccessBlock", headers=ACCOUNT, after=("PutAccountPublicAccessBlock",)),
-    "PutAccountPublicAccessBlock": Row("PUT /v20180820/configuration/publicAccessBlock", "200", "<PublicAccessBlockConfiguration/>", ACCOUNT),
+    # It would outlast a delegation token.
+    "PutAccountPublicAccessBlock": Row("PUT /v20180820/configuration/publicAccessBlock", "200", "<PublicAccessBlockConfiguration/>", ACCOUNT,
+                                       but={"delegation token": DENIED}),
     "DeleteAccountPublicAccessBlock": Row("DELETE /v20180820/configuration/publicAccessBlock", "204", headers=ACCOUNT,
-                                          after=("PutAccountPublicAccessBlock",)),
+                                          after=("PutAccountPublicAccessBlock",), but={"delegation token": DENIED}),
     # --- what is set on buckets ---
     "GetBucketAbac": Row("GET /{bucket}?abac"),
     "PutBucketAbac": Row("PUT /{bucket}?abac", NOT_BUILT, "<x/>"),

@@ -36,7 +36,7 @@ class Cell:
             return DENIED
         if self.signature == "wrong token":
             return "400 InvalidToken"
-        return expected(row, self.identity, self.signature == "good")
+        return expected(row, self.kind if self.kind in row.but else self.identity, self.signature == "good")
 
     def __str__(self):
         return f"{self.kind}, {self.identity}, {self.signature}"
