@@ -141,7 +141,11 @@ impl Model {
             origin: None,
             volume: None,
         };
-        real.apply(ada).expect("a new user");
+        // Whose volume it is that Ada, too, has a bucket in.
+        let red = EnsureUser { user: UserId("red".into()), volume: VolumeName::parse("red").ok(), ..ada.clone() };
+        for account in [ada, red] {
+            real.apply(account).expect("a new account");
+        }
         Self::default()
     }
 
