@@ -61,6 +61,21 @@ def keys_of(user):
 
 
 @pytest.fixture(scope="session")
+def iam(server):
+    """Alice's, at S3's endpoint."""
+    return boto(server.endpoint, keys_of(ALICE), service="iam")
+
+
+@pytest.fixture
+def user(iam):
+    """A user of Alice's account: a name, and the keys."""
+    name = new_name("user")
+    iam.create_user(UserName=name, Path="/suite/")
+    pair = iam.create_access_key(UserName=name)["AccessKey"]
+    return name, (pair["AccessKeyId"], pair["SecretAccessKey"])
+
+
+@pytest.fixture(scope="session")
 def s3(server):
     """Alice's client."""
     return boto(server.endpoint, keys_of(ALICE))

@@ -42,19 +42,11 @@ class Token:
         return boto(server.endpoint, self.pair, service=service, token=self.session)
 
 
-@pytest.fixture(scope="session")
-def iam(server):
-    return boto(server.endpoint, keys_of(ALICE), service="iam")
-
-
 @pytest.fixture
-def user(iam):
+def user(user, iam):
     """A user of Alice's who may everything with S3: a name, and the keys."""
-    name = new_name("user")
-    iam.create_user(UserName=name, Path="/suite/")
-    iam.attach_user_policy(UserName=name, PolicyArn=S3_FULL)
-    pair = iam.create_access_key(UserName=name)["AccessKey"]
-    return name, (pair["AccessKeyId"], pair["SecretAccessKey"])
+    iam.attach_user_policy(UserName=user[0], PolicyArn=S3_FULL)
+    return user
 
 
 def test_a_token_acts_as_its_owner_with_the_powers_of_the_moment(server, iam, bucket, user):

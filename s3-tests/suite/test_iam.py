@@ -36,23 +36,8 @@ def trust(principal, action="sts:AssumeRole", **more):
 
 
 @pytest.fixture(scope="session")
-def iam(server):
-    """Alice's, at S3's endpoint."""
-    return boto(server.endpoint, keys_of(ALICE), service="iam")
-
-
-@pytest.fixture(scope="session")
 def sts(server):
     return boto(server.endpoint, keys_of(ALICE), service="sts")
-
-
-@pytest.fixture
-def user(iam):
-    """A user of Alice's account: a name, and the keys."""
-    name = new_name("user")
-    iam.create_user(UserName=name, Path="/suite/")
-    pair = iam.create_access_key(UserName=name)["AccessKey"]
-    return name, (pair["AccessKeyId"], pair["SecretAccessKey"])
 
 
 def s3_of(server, keys, token=None):

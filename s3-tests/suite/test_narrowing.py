@@ -16,20 +16,6 @@ from support import refused
 from test_iam import DENIED, S3_FULL, policy, s3_of, session_of, trust
 
 
-@pytest.fixture(scope="session")
-def iam(server):
-    return boto(server.endpoint, keys_of(ALICE), service="iam")
-
-
-@pytest.fixture
-def user(iam):
-    """A user of Alice's account: a name, and the keys."""
-    name = new_name("user")
-    iam.create_user(UserName=name, Path="/suite/")
-    pair = iam.create_access_key(UserName=name)["AccessKey"]
-    return name, (pair["AccessKeyId"], pair["SecretAccessKey"])
-
-
 def session_of_role(server, iam, keys, name, role_policy, **asked):
     role = new_name("role")
     account = ALICE.account

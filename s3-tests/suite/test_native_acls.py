@@ -33,11 +33,6 @@ def no(response, status, code):
     assert (response.status, json.loads(response.body)["code"]) == (status, code), str(response)
 
 
-@pytest.fixture(scope="session")
-def iam(server):
-    return boto(server.endpoint, keys_of(ALICE), service="iam")
-
-
 def new_user(server, iam):
     name = new_name("user")
     iam.create_user(UserName=name, Path="/suite/")
