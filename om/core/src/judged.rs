@@ -59,10 +59,10 @@ pub(crate) fn is_another(judged: Option<&Judged>, row: Option<&KeyRow>) -> bool 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Namespace, key};
+    use crate::testing::{Namespace, copy_of, key};
     use crate::{
-        CopyAttributes, CopyKey, CopyKeyRejected, CopyPart, CopyPartRejected, CopySource, ReadConditions, RenameKey,
-        RenameKeyRejected, UpdateVersion, UpdateVersionRejected, VersionChange, WriteCondition,
+        CopyKey, CopyKeyRejected, CopyPart, CopyPartRejected, CopySource, ReadConditions, RenameKey, RenameKeyRejected,
+        UpdateVersion, UpdateVersionRejected, VersionChange, WriteCondition,
     };
     use types::{BucketId, ObjectId, PartNumber, Timestamp};
 
@@ -77,26 +77,7 @@ mod tests {
     }
 
     fn copy(bucket: BucketId, judged: Judged) -> CopyKey {
-        CopyKey {
-            origin: None,
-            source: source(bucket, judged),
-            bucket,
-            key: key("copy"),
-            attributes: CopyAttributes::Source,
-            storage_class: None,
-            condition: WriteCondition::Always,
-            object: ObjectId(1 << 40),
-            owner: None,
-            max_size: 1000,
-            now: Timestamp(70_000),
-            checksum: None,
-            lock: None,
-            tags: None,
-            encryption: None,
-            acl: None,
-            replication: None,
-            website_redirect: None,
-        }
+        CopyKey { source: source(bucket, judged), now: Timestamp(70_000), ..copy_of(bucket, "cat", "copy") }
     }
 
     fn tag(bucket: BucketId, value: &str, judged: Option<Box<Judged>>) -> UpdateVersion {

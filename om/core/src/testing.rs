@@ -10,9 +10,10 @@ use types::{
 
 use crate::rows::{Attributes, Encryption, KeyCheck, KeyRow, Scheme, Session, SessionEncryption, UploadKey, UserId};
 use crate::{
-    CloseSession, Command, CommitKey, CommitKeyRejected, CommitPart, CommittedBlock, ConfigChange, CreateBucket, CreateUpload,
-    DeleteKey, DeleteKeyRejected, DeletedKey, EnsureUser, ExtendSession, KeyCommitted, KeyDeletion, OpenSession, PartCommitted,
-    Proposal, SetBucketConfig, SetBucketLock, SetVersioning, VersioningStatus, WriteCondition, invariants, namespace, pending,
+    CloseSession, Command, CommitKey, CommitKeyRejected, CommitPart, CommittedBlock, ConfigChange, CopyAttributes, CopyKey,
+    CopySource, CreateBucket, CreateUpload, DeleteKey, DeleteKeyRejected, DeletedKey, EnsureUser, ExtendSession, KeyCommitted,
+    KeyDeletion, OpenSession, PartCommitted, Proposal, ReadConditions, SetBucketConfig, SetBucketLock, SetVersioning,
+    VersioningStatus, WriteCondition, invariants, namespace, pending,
 };
 
 #[derive(Debug, Clone, Default)]
@@ -42,6 +43,30 @@ pub(crate) fn block(local: u64) -> BlockId {
 
 pub(crate) fn deletion(name: &str, version: Option<VersionId>) -> KeyDeletion {
     KeyDeletion { version, ..KeyDeletion::of(key(name)) }
+}
+
+/// As it is, within the bucket.
+pub(crate) fn copy_of(bucket: BucketId, from: &str, to: &str) -> CopyKey {
+    CopyKey {
+        source: CopySource { bucket, key: key(from), version: None, conditions: ReadConditions::default(), judged: None },
+        bucket,
+        key: key(to),
+        attributes: CopyAttributes::Source,
+        storage_class: None,
+        condition: WriteCondition::Always,
+        object: ObjectId(1 << 40),
+        owner: None,
+        max_size: 1000,
+        now: Timestamp(1_000),
+        checksum: None,
+        lock: None,
+        tags: None,
+        encryption: None,
+        acl: None,
+        replication: None,
+        website_redirect: None,
+        origin: None,
+    }
 }
 
 /// A rule that does nothing yet.

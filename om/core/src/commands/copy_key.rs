@@ -295,32 +295,13 @@ const STANDARD: &str = "STANDARD";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CommitKey;
     use crate::rows::{KmsSealed, SealedKey};
-    use crate::testing::{Namespace, etag, key, sealed_object};
-    use crate::{CommitKey, ReadConditions};
+    use crate::testing::{Namespace, copy_of, etag, sealed_object};
     use types::{Checksum, ChecksumAlgorithm, ChecksumType};
 
     fn copy(bucket: BucketId, from: &str, to: &str) -> CopyKey {
-        CopyKey {
-            origin: None,
-            source: CopySource { bucket, key: key(from), version: None, conditions: ReadConditions::default(), judged: None },
-            bucket,
-            key: key(to),
-            attributes: CopyAttributes::Source,
-            storage_class: None,
-            condition: WriteCondition::Always,
-            object: ObjectId(1 << 40),
-            owner: None,
-            max_size: 1000,
-            now: Timestamp(70),
-            checksum: None,
-            lock: None,
-            tags: None,
-            encryption: None,
-            acl: None,
-            replication: None,
-            website_redirect: None,
-        }
+        CopyKey { now: Timestamp(70), ..copy_of(bucket, from, to) }
     }
 
     fn sealed_by(scheme: CopyScheme) -> Option<CopyEncryption> {

@@ -96,10 +96,10 @@ impl MoveBytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::{CopyAttributes, CopyKey, CopySource, VersionPlace};
+    use crate::commands::{CopyKey, VersionPlace};
     use crate::rows::Storage;
-    use crate::testing::{Namespace, block, key, lifecycle_rule};
-    use crate::{OpenSession, ReadConditions, VersioningStatus, WriteCondition};
+    use crate::testing::{Namespace, block, copy_of, key, lifecycle_rule};
+    use crate::{OpenSession, VersioningStatus};
     use types::{BucketId, Replication};
 
     fn bucket() -> (Namespace, BucketId) {
@@ -191,26 +191,7 @@ mod tests {
         let (mut om, bucket) = bucket();
         om.set_versioning(bucket, VersioningStatus::Enabled);
         om.write(bucket, "cat", [(1, 10)]);
-        let copy = CopyKey {
-            origin: None,
-            source: CopySource { bucket, key: key("cat"), version: None, conditions: ReadConditions::default(), judged: None },
-            bucket,
-            key: key("dog"),
-            attributes: CopyAttributes::Source,
-            storage_class: None,
-            condition: WriteCondition::Always,
-            object: ObjectId(1 << 41),
-            owner: None,
-            max_size: 100,
-            now: om.now(),
-            checksum: None,
-            lock: None,
-            tags: None,
-            encryption: None,
-            acl: None,
-            replication: None,
-            website_redirect: None,
-        };
+        let copy = CopyKey { object: ObjectId(1 << 41), now: om.now(), ..copy_of(bucket, "cat", "dog") };
         om.apply(copy.clone()).expect("it is there");
         let moving = move_of(&mut om, bucket, [(8, 10)]);
         om.apply(moving).expect("it is as planned");
