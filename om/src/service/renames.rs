@@ -72,7 +72,7 @@ impl OmService {
     }
 }
 
-/// A client's token is one of its account, in this bucket.
+/// A client's token is one of its account, in this bucket. The first attempt's id is the one that earlier releases gave it.
 fn token_id(token: &str, account: &str, bucket: BucketId, attempt: u8) -> RequestId {
     let mut hasher = Sha256::new_with_prefix(&[attempt][..usize::from(attempt > 0)]);
     for part in [b"rename".as_slice(), token.as_bytes(), account.as_bytes(), &bucket.0.to_be_bytes()] {
